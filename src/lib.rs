@@ -1,0 +1,1 @@
+//! A preview environment for every Git branch.

@@ -1,0 +1,2 @@
+//! The graftling binary.
+fn main() {}
