@@ -1,0 +1,8 @@
+//! What graftling knows and decides, without any input or output.
+//!
+//! Everything below is synchronous and deterministic: the clock, the cluster and the Git host reach these functions only as
+//! values. That is what makes a decision printable before it is carried out, and testable without a server.
+
+pub mod event;
+pub mod git;
+pub mod name;

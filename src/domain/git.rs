@@ -1,0 +1,233 @@
+//! Git's own words as narrow types: branches, revisions, repositories, pull requests, and what a host says of them.
+
+use std::collections::BTreeMap;
+
+use super::name::name_type;
+
+name_type!(
+    /// A branch by its short name, valid by the rules of `git check-ref-format`, at most 250 bytes long.
+    BranchName,
+    "branch",
+    check_branch
+);
+
+name_type!(
+    /// A full commit id: 40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits, never all zero.
+    Revision,
+    "revision",
+    check_revision
+);
+
+name_type!(
+    /// A repository's identifier at its host: what stays the same when the repository is renamed.
+    RepositoryId,
+    "repository id",
+    check_repository_id
+);
+
+name_type!(
+    /// A repository as people write it: `owner/name`, or a path below the host's URL.
+    RepositoryName,
+    "repository",
+    check_repository_name
+);
+
+/// A repository as its host described it in one answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// What identifies it for good.
+    pub id: RepositoryId,
+    /// What it is called now.
+    pub name: RepositoryName,
+    /// The branch that every complete listing must contain; `None` when the host knows none (an empty repository).
+    pub default_branch: Option<BranchName>,
+}
+
+/// An open pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRequest {
+    /// The number that people use.
+    pub number: u64,
+    /// The branch to merge.
+    pub head: BranchName,
+    /// Whether the head branch lives in another repository.
+    pub from_fork: bool,
+    /// The branch to merge into.
+    pub base: String,
+    /// The author's login.
+    pub author: String,
+    /// The title: any text.
+    pub title: String,
+    /// Label names, sorted.
+    pub labels: Vec<String>,
+    /// Whether it is a draft.
+    pub draft: bool,
+}
+
+/// Every branch of a repository at one time: a host gives this only when it saw all pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The repository, as described in the same pass.
+    pub repository: Repository,
+    /// Every branch with its head.
+    pub branches: BTreeMap<BranchName, Revision>,
+    /// Every open pull request; empty where the host has none.
+    pub pull_requests: Vec<PullRequest>,
+}
+
+/// The answer to "where does this branch stand?", given only when the host also confirmed the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefLookup {
+    /// The repository, as described in the same pass.
+    pub repository: Repository,
+    /// The branch that was asked for.
+    pub branch: BranchName,
+    /// Its head, or `None` when the host said that there is no such branch.
+    pub head: Option<Revision>,
+    /// The open pull request from this branch of the same repository, if there is one.
+    pub pull_request: Option<PullRequest>,
+}
+
+// === impl BranchName ===
+
+impl BranchName {
+    /// `refs/heads/<name>`.
+    pub fn full_ref(&self) -> String {
+        format!("refs/heads/{self}")
+    }
+
+    /// The branch of a full ref; `None` for tags, notes and anything else that is not below `refs/heads/`.
+    pub fn from_full_ref(full_ref: &str) -> Option<Result<Self, super::name::NameError>> {
+        full_ref.strip_prefix("refs/heads/").map(str::parse)
+    }
+}
+
+// === impl Revision ===
+
+impl Revision {
+    /// The first twelve digits, for people.
+    pub fn short(&self) -> &str {
+        &self.as_str()[..12]
+    }
+
+    /// Whether `text` is what Git writes for "no commit": forty or sixty-four zeros.
+    pub fn is_zero(text: &str) -> bool {
+        matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte == b'0')
+    }
+}
+
+// === rules ===
+
+/// The rules of `git check-ref-format` for what follows `refs/heads/`.
+fn check_branch(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("must not be empty".into());
+    }
+    if text.len() > 250 {
+        return Err("must be at most 250 bytes long".into());
+    }
+    if text.starts_with('-') {
+        return Err("must not begin with '-'".into());
+    }
+    if text == "@" || text == "HEAD" {
+        return Err("is a name that Git keeps for itself".into());
+    }
+    if let Some(character) = text
+        .chars()
+        .find(|character| character.is_control() || " ~^:?*[\\".contains(*character))
+    {
+        return Err(format!("must not contain {character:?}"));
+    }
+    if text.contains("..") || text.contains("@{") || text.contains("//") {
+        return Err("must not contain \"..\", \"@{\" or \"//\"".into());
+    }
+    if text.starts_with('/') || text.ends_with('/') || text.ends_with('.') {
+        return Err("must not begin or end with '/', nor end with '.'".into());
+    }
+    if text.split('/').any(|part| part.starts_with('.') || part.ends_with(".lock")) {
+        return Err("must not have a part that begins with '.' or ends with \".lock\"".into());
+    }
+    Ok(())
+}
+
+fn check_revision(text: &str) -> Result<(), String> {
+    let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if !matches!(text.len(), 40 | 64) || !digits {
+        return Err("must be 40 or 64 lower-case hexadecimal digits".into());
+    }
+    if Revision::is_zero(text) {
+        return Err("is all zero, which means \"no commit\"".into());
+    }
+    Ok(())
+}
+
+fn check_repository_id(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > 512 || text.chars().any(char::is_control) {
+        return Err("must be 1 to 512 characters without control characters".into());
+    }
+    Ok(())
+}
+
+fn check_repository_name(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > 512 {
+        return Err("must be 1 to 512 characters long".into());
+    }
+    if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
+        return Err("must not contain white space or control characters".into());
+    }
+    if text.starts_with('-') {
+        return Err("must not begin with '-'".into());
+    }
+    if text.split('/').any(|part| part == "..") {
+        return Err("must not contain \"..\"".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
+
+    use super::*;
+
+    #[test]
+    fn a_branch_name_that_git_would_refuse_is_refused() {
+        for text in [
+            "", "-x", "@", "HEAD", "a b", "a..b", "a@{1}", "/a", "a/", "a//b", "a.lock", "x/.y", "a\u{7}", "a~1", "a^", "a:b", "a?", "a*",
+            "a[", "a\\b", "a.",
+        ] {
+            assert!(text.parse::<BranchName>().is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn unusual_but_legal_branch_names_are_accepted() {
+        for text in [
+            "main",
+            "feature/ä",
+            "émile/🎉",
+            "a-b_c.d",
+            "x@y",
+            "true",
+            "012",
+            "kube-system",
+            "refs/heads/x",
+        ] {
+            assert_eq!(text.parse::<BranchName>().unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn a_tag_is_no_branch() {
+        assert!(BranchName::from_full_ref("refs/tags/v1").is_none());
+        assert!(BranchName::from_full_ref("refs/heads/v1").unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_zero_revision_means_no_commit() {
+        assert!(Revision::is_zero(&"0".repeat(40)));
+        assert!("0".repeat(40).parse::<Revision>().is_err());
+        assert!("A".repeat(40).parse::<Revision>().is_err());
+        assert_eq!("ab".repeat(20).parse::<Revision>().unwrap().short(), "abababababab");
+    }
+}

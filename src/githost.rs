@@ -1,0 +1,111 @@
+//! What graftling asks of a Git host, whichever it is.
+//!
+//! One folder per provider holds its client, its payloads and its signature scheme; no provider's type leaves this module.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use crate::domain::git::{BranchName, Listing, RefLookup, Repository, RepositoryName};
+
+/// A connection to one Git host.
+///
+/// # Guarantees
+/// An answer is complete or it is an error: a partial page, an HTML page with status 200, a redirect to a login, an empty body or a listing
+/// without the default branch of a non-empty repository never becomes a [`Listing`], and a branch is reported absent only
+/// together with a positive answer about its repository.
+///
+/// # Errors
+/// Every failure is an [`Error`]; none of them says anything about which branches exist.
+pub trait GitHost: Send + Sync {
+    /// The repository's identity and default branch.
+    fn repository<'a>(&'a self, name: &'a RepositoryName) -> BoxFuture<'a, Result<Repository, Error>>;
+
+    /// Every branch and every open pull request, all pages.
+    fn listing<'a>(&'a self, name: &'a RepositoryName) -> BoxFuture<'a, Result<Listing, Error>>;
+
+    /// Where one branch stands.
+    fn lookup<'a>(&'a self, name: &'a RepositoryName, branch: &'a BranchName) -> BoxFuture<'a, Result<RefLookup, Error>>;
+}
+
+/// Why a host gave no answer that can be relied on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The host could not be reached, or the exchange broke off.
+    #[error("could not {operation}: the Git host did not answer")]
+    Unreachable {
+        /// What was being done, worded to follow "could not".
+        operation: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The host refused the credentials, or they do not reach the repository.
+    #[error("could not {operation}: the Git host refused the credentials (HTTP {status})")]
+    Refused {
+        /// What was being done.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The host says that there is no such repository, or hides it from these credentials.
+    #[error("could not {operation}: the Git host knows no repository {repository}, or hides it from these credentials")]
+    RepositoryNotFound {
+        /// What was being done.
+        operation: &'static str,
+        /// The repository.
+        repository: RepositoryName,
+    },
+    /// The host asked to slow down.
+    #[error("could not {operation}: the Git host's rate limit is used up")]
+    RateLimited {
+        /// What was being done.
+        operation: &'static str,
+        /// When to come back, if the host said so.
+        retry_after: Option<Duration>,
+    },
+    /// The host answered with a server error.
+    #[error("could not {operation}: the Git host answered HTTP {status}")]
+    ServerError {
+        /// What was being done.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The answer was not what the host's interface promises, or not the whole of it.
+    #[error("could not {operation}: the Git host's answer is not usable: {problem}")]
+    Unusable {
+        /// What was being done.
+        operation: &'static str,
+        /// What is wrong with it; never the answer itself.
+        problem: String,
+    },
+    /// The connection's own settings are wrong.
+    #[error("{problem}")]
+    Misconfigured {
+        /// What is wrong and how to mend it.
+        problem: String,
+    },
+}
+
+/// What decides whether and when a failed call is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Passes by itself: try again with back-off.
+    Transient,
+    /// Passes after the given time.
+    RateLimited(Option<Duration>),
+    /// Stays until somebody changes a setting, a credential or the repository.
+    NeedsAttention,
+}
+
+impl Error {
+    /// The class that alone decides about a retry.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Unreachable { .. } | Self::ServerError { .. } | Self::Unusable { .. } => Class::Transient,
+            Self::RateLimited { retry_after, .. } => Class::RateLimited(*retry_after),
+            Self::Refused { .. } | Self::RepositoryNotFound { .. } | Self::Misconfigured { .. } => Class::NeedsAttention,
+        }
+    }
+}
