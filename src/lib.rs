@@ -2,5 +2,6 @@
 //!
 //! The map of the code, its layers and its invariants are in `ARCHITECTURE.md`.
 
+pub mod api;
 pub mod domain;
 pub mod githost;

@@ -1,0 +1,250 @@
+//! Environment: one branch's environment.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::project::LocalReference;
+
+/// One branch's environment: identity, wanted revision, and everything that was ever created for it.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[kube(
+    group = "graftling.dev",
+    version = "v1alpha1",
+    kind = "Environment",
+    namespaced,
+    status = "EnvironmentStatus",
+    derive = "PartialEq",
+    shortname = "env",
+    category = "graftling",
+    doc = "One branch's environment: identity, wanted revision, and everything that was ever created for it.",
+    printcolumn(name = "Branch", type_ = "string", json_path = ".spec.branch"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision.applied"),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = "1"),
+    selectable = ".spec.branch"
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.projectRef == oldSelf.projectRef && self.branch == oldSelf.branch && self.repositoryId == oldSelf.repositoryId")
+        .message("projectRef, branch and repositoryId are the identity of the environment and cannot change")
+)]
+pub struct EnvironmentSpec {
+    /// The Project, in the same namespace.
+    pub project_ref: LocalReference,
+    /// The branch, as Git names it.
+    #[schemars(length(min = 1, max = 250))]
+    pub branch: String,
+    /// The repository's identifier at its host.
+    #[schemars(length(min = 1, max = 512))]
+    pub repository_id: String,
+    /// The commit that the environment should show: 40 or 64 hexadecimal digits.
+    #[schemars(regex(pattern = r"^([0-9a-f]{40}|[0-9a-f]{64})$"))]
+    pub revision: String,
+    /// The open pull request from the branch, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<PullRequest>,
+    /// Values for this environment alone; they override those of the Project.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(schema_with = "super::any_object")]
+    pub values: Map<String, Value>,
+    /// While true, nothing is applied. A teardown still runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+}
+
+/// An open pull request.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct PullRequest {
+    /// The number that people use.
+    #[schemars(range(min = 1))]
+    pub number: i64,
+    /// The branch to merge into.
+    pub base: String,
+    /// The author's login.
+    pub author: String,
+    /// The title.
+    pub title: String,
+    /// Label names, sorted.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// Whether it is a draft.
+    #[serde(default)]
+    pub draft: bool,
+}
+
+/// Where the environment stands.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentStatus {
+    /// Where it stands, in one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// `Ready`, `Progressing` and `Stalled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The generation that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The namespace, recorded when it was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<NamespaceStatus>,
+    /// The ServiceAccount that writes and removes the objects, recorded so that a teardown needs no Project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployer: Option<DeployerStatus>,
+    /// The URL, known before anything was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Every URL that the environment's Ingresses serve.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// Which revisions are wanted and applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<RevisionStatus>,
+    /// Where each stage of the current run stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageStatus>,
+    /// What was ever applied and not yet seen gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inventory: Vec<InventoryEntry>,
+    /// The last runs, newest first; at most 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<HistoryEntry>,
+    /// The proof of the teardown, written just before the object goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+    /// One sentence for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Where an environment stands.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema)]
+pub enum Phase {
+    /// Nothing was applied yet.
+    Pending,
+    /// Objects are being applied or are not ready yet.
+    Deploying,
+    /// Everything is applied and ready.
+    Ready,
+    /// Somebody has to change something; what runs keeps running.
+    Failed,
+    /// The teardown is under way.
+    Deleting,
+    /// The teardown waits for somebody.
+    Blocked,
+}
+
+/// The environment's namespace.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct NamespaceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its UID: a namespace of the same name with another UID is somebody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+}
+
+/// The ServiceAccount that writes the objects.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct DeployerStatus {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Which revisions are wanted and applied.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+pub struct RevisionStatus {
+    /// What the environment should show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
+    /// What was last applied completely.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<String>,
+}
+
+/// Where one stage stands.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct StageStatus {
+    /// The stage's name.
+    pub name: String,
+    /// `Waiting`, `Running`, `Ready` or `Failed`.
+    pub state: String,
+    /// What it waits for or failed at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// One object that was ever applied and not yet seen gone.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InventoryEntry {
+    /// `group/version`, or `version` for the core group.
+    pub api_version: String,
+    /// The kind.
+    pub kind: String,
+    /// The namespace; absent for a cluster-scoped object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The name.
+    pub name: String,
+    /// The stage that applies it.
+    pub stage: String,
+    /// The UID; absent between writing this entry and the first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// The digest of what was last applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The digest of the fields that were ours after the last apply: it differs once somebody else has changed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ownership: Option<String>,
+    /// True once its deletion was confirmed during the teardown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+}
+
+/// One past run.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, JsonSchema)]
+pub struct HistoryEntry {
+    /// The revision.
+    pub revision: String,
+    /// When it became ready or failed.
+    pub at: Time,
+    /// `Ready` or `Failed`.
+    pub result: String,
+    /// How many objects the run wrote or removed.
+    pub changed: u32,
+}
+
+/// The proof of a teardown.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, JsonSchema)]
+pub struct Receipt {
+    /// How many objects there were in the inventory.
+    pub created: u32,
+    /// How many of them were confirmed gone.
+    pub removed: u32,
+    /// What is left and why; empty after a complete teardown.
+    #[serde(default)]
+    pub left: Vec<LeftOver>,
+    /// When the residue scan ended.
+    pub at: Time,
+    /// The ConfigMap that keeps the full receipt.
+    pub config_map: String,
+}
+
+/// Something that is left after a teardown.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct LeftOver {
+    /// The object.
+    pub object: String,
+    /// Why it is left.
+    pub reason: String,
+}

@@ -1,0 +1,37 @@
+//! Labels, annotations, finalizers and field managers: every key that graftling writes on objects.
+
+/// Everything that graftling applies bears this field manager; so does the ownership that a live object is compared by.
+pub const FIELD_MANAGER: &str = "graftling";
+
+/// The field manager of the status of our own custom resources.
+pub const STATUS_FIELD_MANAGER: &str = "graftling-status";
+
+/// The finalizer on an Environment: it goes when the teardown is proven complete.
+pub const FINALIZER: &str = "graftling.dev/teardown";
+
+/// Label: the environment that an object belongs to.
+pub const ENVIRONMENT_LABEL: &str = "graftling.dev/environment";
+
+/// Label: the Project that an object belongs to.
+pub const PROJECT_LABEL: &str = "graftling.dev/project";
+
+/// Label: the namespace of that Project.
+pub const PROJECT_NAMESPACE_LABEL: &str = "graftling.dev/project-namespace";
+
+/// Annotation: the raw branch name, which no label can hold.
+pub const BRANCH_ANNOTATION: &str = "graftling.dev/branch";
+
+/// Annotation on a namespace: the UID of the Environment that it was made for.
+pub const ENVIRONMENT_UID_ANNOTATION: &str = "graftling.dev/environment-uid";
+
+/// Annotation on a Project: releases exactly the retirements that the brake holds under this digest.
+pub const RELEASE_BRAKE_ANNOTATION: &str = "graftling.dev/release-brake";
+
+/// Annotation on a Project: a replica without the lead asks the leader to look at a branch.
+pub const HINT_ANNOTATION: &str = "graftling.dev/hint";
+
+/// Annotation on a receipt: when it may be removed.
+pub const EXPIRES_ANNOTATION: &str = "graftling.dev/expires";
+
+/// Label of a receipt ConfigMap.
+pub const RECEIPT_LABEL: &str = "graftling.dev/receipt";

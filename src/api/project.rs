@@ -1,0 +1,336 @@
+//! Project: one repository that gets environments.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// One repository that gets environments: which branches, which bundle, which guardrails.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[kube(
+    group = "graftling.dev",
+    version = "v1alpha1",
+    kind = "Project",
+    namespaced,
+    status = "ProjectStatus",
+    derive = "PartialEq",
+    shortname = "proj",
+    category = "graftling",
+    doc = "One repository that gets environments: which branches, which bundle, which guardrails.",
+    validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')")
+        .message("the name of a Project must be a DNS label of at most 63 characters"),
+    validation = Rule::new("self.metadata.name != 'kube' && !self.metadata.name.startsWith('kube-')")
+        .message("the name of a Project must not begin with \"kube-\", which Kubernetes keeps for itself"),
+    printcolumn(name = "Repository", type_ = "string", json_path = ".spec.repository"),
+    printcolumn(name = "Bundle", type_ = "string", json_path = ".spec.bundle.name"),
+    printcolumn(name = "Environments", type_ = "integer", json_path = ".status.environments"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = "1")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.gitHostRef == oldSelf.gitHostRef && self.repository == oldSelf.repository")
+        .message("gitHostRef and repository are part of the identity of every environment and cannot change; create another Project")
+)]
+pub struct ProjectSpec {
+    /// The GitHost, in the same namespace, that the repository lives on.
+    pub git_host_ref: LocalReference,
+    /// The repository: `owner/name` at a host with owners, the path below the host's URL at a plain Git remote.
+    #[schemars(length(min = 1, max = 512))]
+    pub repository: String,
+    /// Which branches get an environment.
+    #[serde(default)]
+    pub branches: Branches,
+    /// The templates.
+    pub bundle: BundleReference,
+    /// Values that override the bundle's defaults.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(schema_with = "super::any_object")]
+    pub values: Map<String, Value>,
+    /// The domain below which environments get their hosts: `<environment>.<domain>`.
+    #[schemars(
+        length(min = 1, max = 190),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub domain: String,
+    /// The scheme of the environments' URLs.
+    #[serde(default)]
+    pub scheme: Scheme,
+    /// What every environment's namespace is fenced with before anything runs in it.
+    #[serde(default)]
+    pub guardrails: Guardrails,
+    /// How many environments there may be.
+    #[serde(default)]
+    pub lifecycle: Lifecycle,
+    /// What templates may contain, and what a teardown does with objects of others.
+    #[serde(default)]
+    pub policy: Policy,
+    /// The ServiceAccount, in the Project's namespace, under which the objects of environments are written.
+    #[serde(default)]
+    pub deployer: Deployer,
+    /// While true, environments are neither created nor updated nor retired.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+}
+
+/// An object in the same namespace.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct LocalReference {
+    /// The object's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Which branches get an environment. Globs: `*` stays within one path segment, `**` crosses them.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Branches {
+    /// Branches that match one of these globs get an environment.
+    #[serde(default = "Branches::everything")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 256)))]
+    pub include: Vec<String>,
+    /// Branches that match one of these globs get none.
+    #[serde(default)]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 256)))]
+    pub exclude: Vec<String>,
+    /// Branches that match one of these globs are never touched: no environment is created, updated or retired for them.
+    #[serde(default)]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 256)))]
+    pub protected: Vec<String>,
+}
+
+impl Branches {
+    fn everything() -> Vec<String> {
+        vec!["**".to_owned()]
+    }
+}
+
+impl Default for Branches {
+    fn default() -> Self {
+        Self {
+            include: Self::everything(),
+            exclude: Vec::new(),
+            protected: Vec::new(),
+        }
+    }
+}
+
+/// Where the templates come from.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct BundleReference {
+    /// A bundle that is shipped with the server: a folder of its bundle directory.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// The scheme of the environments' URLs.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// TLS ends at the Ingress.
+    #[default]
+    Https,
+    /// Without TLS.
+    Http,
+}
+
+/// What fences an environment's namespace.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Guardrails {
+    /// Hard limits of the ResourceQuota, for example `limits.cpu: "4"`. Left out: graftling's defaults. Empty: no quota.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "quantities")]
+    pub quota: Option<BTreeMap<String, String>>,
+    /// Defaults for containers that set no resources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// What may reach the environment and what it may reach.
+    #[serde(default)]
+    pub network: Network,
+    /// The Pod Security level that the namespace enforces.
+    #[serde(default)]
+    pub pod_security: PodSecurity,
+}
+
+/// Defaults for containers that set no resources.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Default limits, for example `memory: 512Mi`.
+    #[serde(default)]
+    #[schemars(schema_with = "quantities")]
+    pub default: BTreeMap<String, String>,
+    /// Default requests.
+    #[serde(default)]
+    #[schemars(schema_with = "quantities")]
+    pub default_request: BTreeMap<String, String>,
+}
+
+/// What may reach an environment and what it may reach.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Network {
+    /// `Isolated`: only the environment itself and the namespaces of `ingressFrom` may connect, and pods reach DNS, the
+    /// environment and the public Internet, but no private network. `Open`: no NetworkPolicy.
+    #[serde(default)]
+    pub mode: NetworkMode,
+    /// Labels of the namespaces that may connect, usually that of the Ingress controller.
+    #[serde(default = "Network::ingress_controller")]
+    pub ingress_from: BTreeMap<String, String>,
+}
+
+impl Network {
+    fn ingress_controller() -> BTreeMap<String, String> {
+        BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), "ingress-nginx".to_owned())])
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            mode: NetworkMode::default(),
+            ingress_from: Self::ingress_controller(),
+        }
+    }
+}
+
+/// Whether NetworkPolicies are made.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum NetworkMode {
+    /// Default deny with named exceptions.
+    #[default]
+    Isolated,
+    /// No NetworkPolicy.
+    Open,
+}
+
+/// The Pod Security Standards.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PodSecurity {
+    /// No restriction.
+    Privileged,
+    /// Prevents known privilege escalations.
+    #[default]
+    Baseline,
+    /// Hardened.
+    Restricted,
+}
+
+/// How many environments there may be.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Lifecycle {
+    /// At this number further branches wait until an environment goes; running ones are never displaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub max_environments: Option<u32>,
+}
+
+/// What templates may contain, and what a teardown does with objects of others.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    /// Kinds that templates may contain beyond the default list, as `group/Kind` (`/Kind` for the core group). Namespaced kinds only.
+    #[serde(default)]
+    #[schemars(length(max = 100), inner(length(min = 2, max = 320)))]
+    pub kinds: Vec<String>,
+    /// What a teardown does when the namespace holds objects that graftling did not create.
+    #[serde(default)]
+    pub foreign_objects: ForeignObjects,
+}
+
+/// What a teardown does with objects that graftling did not create.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum ForeignObjects {
+    /// The namespace stays until somebody removes them; the status lists them.
+    #[default]
+    Block,
+    /// They go with the namespace; the receipt lists them.
+    Delete,
+}
+
+/// The ServiceAccount under which the objects of environments are written.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployer {
+    /// Its name, in the Project's namespace.
+    #[serde(default = "Deployer::default_name")]
+    #[schemars(length(min = 1, max = 253))]
+    pub service_account_name: String,
+}
+
+impl Deployer {
+    fn default_name() -> String {
+        "graftling-deployer".to_owned()
+    }
+}
+
+impl Default for Deployer {
+    fn default() -> Self {
+        Self {
+            service_account_name: Self::default_name(),
+        }
+    }
+}
+
+/// What graftling knows about the Project.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectStatus {
+    /// `Ready`: settings are valid and the last look at the repository succeeded. `Stalled`: somebody has to do something.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The generation that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The repository's identifier at its host; environments belong to it and not to the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_id: Option<String>,
+    /// How many environments there are.
+    #[serde(default)]
+    pub environments: u32,
+    /// Branches without an environment, with the reason; at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedBranch>,
+    /// Retirements that are held because there are too many at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brake: Option<Brake>,
+    /// One sentence for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// A branch without an environment.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct SkippedBranch {
+    /// The branch.
+    pub branch: String,
+    /// Why it has none.
+    pub reason: String,
+}
+
+/// Retirements that are held.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct Brake {
+    /// What to write into the annotation `graftling.dev/release-brake` to release exactly these.
+    pub digest: String,
+    /// The environments, at most 50 named.
+    pub environments: Vec<String>,
+    /// How many there are.
+    pub count: u32,
+}
+
+fn quantities(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 64,
+        "additionalProperties": { "type": "string", "maxLength": 64 }
+    })
+}
