@@ -2,6 +2,7 @@
 //!
 //! Fields have documentation because it becomes the schema that `kubectl explain` shows.
 
+pub mod convert;
 pub mod environment;
 pub mod githost;
 pub mod keys;

@@ -5,4 +5,14 @@
 
 pub mod event;
 pub mod git;
+pub mod guardrails;
+pub mod inventory;
+pub mod manifest;
 pub mod name;
+pub mod observed;
+pub mod outcome;
+pub mod plan;
+pub mod policy;
+pub mod readiness;
+pub mod roster;
+pub mod status;

@@ -1,0 +1,5 @@
+//! From what is serialised to what the domain works with, and back.
+
+pub mod condition;
+pub mod environment;
+pub mod project;

@@ -1,0 +1,249 @@
+//! Environment ↔ domain: identity and inventory in, status out.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::condition::{Claim, conditions};
+use crate::api::environment::{
+    Environment, EnvironmentSpec, EnvironmentStatus, HistoryEntry, InventoryEntry, NamespaceStatus, Phase, PullRequest, StageStatus,
+};
+use crate::api::project::LocalReference;
+use crate::domain::git::{self, BranchName, RepositoryId, Revision};
+use crate::domain::inventory::{Entry, Inventory, Stage};
+use crate::domain::manifest::ObjectKey;
+use crate::domain::name::{EnvironmentName, Namespace, ProjectKey};
+use crate::domain::roster::{Existing, Wanted};
+use crate::domain::status::{self, Report};
+
+/// An Environment whose identity could be read.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its name, which is also its namespace's.
+    pub name: EnvironmentName,
+    /// The UID of the object.
+    pub uid: String,
+    /// Its Project.
+    pub project: ProjectKey,
+    /// Its branch.
+    pub branch: BranchName,
+    /// The repository it was made for.
+    pub repository: RepositoryId,
+    /// The revision it should show.
+    pub revision: Revision,
+}
+
+/// Reads the identity.
+///
+/// # Errors
+/// The first field that cannot be read, with the reason. Such an object can only come around the schema.
+pub fn identity(environment: &Environment) -> Result<Identity, String> {
+    let spec = &environment.spec;
+    Ok(Identity {
+        name: read("metadata.name", &environment.name_any())?,
+        uid: environment.uid().ok_or("metadata.uid is missing")?,
+        project: ProjectKey {
+            namespace: read::<Namespace>("metadata.namespace", &environment.namespace().unwrap_or_default())?,
+            name: read("spec.projectRef.name", &spec.project_ref.name)?,
+        },
+        branch: read("spec.branch", &spec.branch)?,
+        repository: read("spec.repositoryId", &spec.repository_id)?,
+        revision: read("spec.revision", &spec.revision)?,
+    })
+}
+
+fn read<T: std::str::FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| format!("{field}: {error}"))
+}
+
+/// The environment as the roster sees it.
+///
+/// # Errors
+/// As [`identity`].
+pub fn existing(environment: &Environment) -> Result<Existing, String> {
+    let identity = identity(environment)?;
+    let pull_request = environment.spec.pull_request.as_ref();
+    Ok(Existing {
+        pull_request: pull_request.map(|pull| pull_request_to_domain(pull, &identity.branch)),
+        name: identity.name,
+        branch: identity.branch,
+        repository: identity.repository,
+        revision: environment.spec.revision.clone(),
+        deleting: environment.metadata.deletion_timestamp.is_some(),
+    })
+}
+
+fn pull_request_to_domain(pull: &PullRequest, head: &BranchName) -> git::PullRequest {
+    git::PullRequest {
+        number: u64::try_from(pull.number).unwrap_or_default(),
+        head: head.clone(),
+        from_fork: false,
+        base: pull.base.clone(),
+        author: pull.author.clone(),
+        title: pull.title.clone(),
+        labels: pull.labels.clone(),
+        draft: pull.draft,
+    }
+}
+
+/// The spec of a wanted environment: just the fields that the Git host decides.
+pub fn spec(wanted: &Wanted, project: &ProjectKey) -> EnvironmentSpec {
+    EnvironmentSpec {
+        project_ref: LocalReference {
+            name: project.name.to_string(),
+        },
+        branch: wanted.branch.to_string(),
+        repository_id: wanted.repository.to_string(),
+        revision: wanted.revision.to_string(),
+        pull_request: wanted.pull_request.as_ref().map(|pull| PullRequest {
+            number: i64::try_from(pull.number).unwrap_or(i64::MAX),
+            base: pull.base.clone(),
+            author: pull.author.clone(),
+            title: pull.title.clone(),
+            labels: pull.labels.clone(),
+            draft: pull.draft,
+        }),
+        values: serde_json::Map::new(),
+        suspend: false,
+    }
+}
+
+/// Reads the stored inventory.
+///
+/// # Errors
+/// An entry that cannot be read. Nothing may be deleted then, and nothing forgotten.
+pub fn inventory(status: Option<&EnvironmentStatus>) -> Result<Inventory, String> {
+    let entries = status.map(|status| status.inventory.as_slice()).unwrap_or_default();
+    let entries: Result<Vec<_>, String> = entries.iter().map(inventory_entry).collect();
+    Ok(Inventory::from_entries(entries?))
+}
+
+fn inventory_entry(entry: &InventoryEntry) -> Result<(ObjectKey, Entry), String> {
+    let (group, version) = entry.api_version.split_once('/').unwrap_or(("", &entry.api_version));
+    let stage = Stage::from_name(&entry.stage).ok_or_else(|| format!("status.inventory: unknown stage {:?}", entry.stage))?;
+    let key = ObjectKey {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        kind: entry.kind.clone(),
+        namespace: entry.namespace.clone(),
+        name: entry.name.clone(),
+    };
+    let entry = Entry {
+        stage,
+        uid: entry.uid.clone(),
+        digest: entry.digest.clone(),
+        ownership: entry.ownership.clone(),
+        gone: entry.gone,
+    };
+    Ok((key, entry))
+}
+
+/// The inventory as it is stored.
+pub fn stored_inventory(inventory: &Inventory) -> Vec<InventoryEntry> {
+    inventory
+        .iter()
+        .map(|(key, entry)| InventoryEntry {
+            api_version: key.api_version(),
+            kind: key.kind.clone(),
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            stage: entry.stage.name().to_owned(),
+            uid: entry.uid.clone(),
+            digest: entry.digest.clone(),
+            ownership: entry.ownership.clone(),
+            gone: entry.gone,
+        })
+        .collect()
+}
+
+/// How many runs the history keeps.
+const HISTORY_LENGTH: usize = 10;
+
+/// The status after `report`, as a change of `environment`'s present status: equal to it if nothing changed.
+pub fn status(environment: &Environment, identity: &Identity, report: &Report, now: &Time) -> EnvironmentStatus {
+    let mut status = environment.status.clone().unwrap_or_default();
+    let namespace_uid = report
+        .inventory
+        .iter()
+        .find(|(key, _)| key.kind == "Namespace")
+        .and_then(|(_, entry)| entry.uid.clone());
+    status.namespace = Some(NamespaceStatus {
+        name: identity.name.to_string(),
+        uid: namespace_uid,
+    });
+    let phase = phase(report.phase);
+    let revision = status.revision.get_or_insert_default();
+    revision.wanted = Some(identity.revision.to_string());
+    if report.applied {
+        revision.applied = revision.wanted.clone();
+    }
+    record_history(&mut status, phase, identity, report, now);
+    status.phase = Some(phase);
+    status.conditions = conditions(&status.conditions, &claims(report), environment.metadata.generation, now);
+    status.observed_generation = environment.metadata.generation;
+    status.inventory = stored_inventory(&report.inventory);
+    status.message = Some(report.message.clone());
+    if !report.stages.is_empty() {
+        status.stages = report.stages.iter().map(stage).collect();
+    }
+    status
+}
+
+fn stage(report: &status::StageReport) -> StageStatus {
+    StageStatus {
+        name: report.stage.name().to_owned(),
+        state: report.state.name().to_owned(),
+        message: report.message.clone(),
+    }
+}
+
+/// A run enters the history when it first ends as ready or failed.
+fn record_history(status: &mut EnvironmentStatus, phase: Phase, identity: &Identity, report: &Report, now: &Time) {
+    let result = match phase {
+        Phase::Ready => "Ready",
+        Phase::Failed => "Failed",
+        Phase::Pending | Phase::Deploying | Phase::Deleting | Phase::Blocked => {
+            return;
+        }
+    };
+    let last = status.history.first();
+    if last.is_some_and(|last| last.revision == identity.revision.as_str() && last.result == result) {
+        return;
+    }
+    status.history.insert(
+        0,
+        HistoryEntry {
+            revision: identity.revision.to_string(),
+            at: now.clone(),
+            result: result.to_owned(),
+            changed: u32::try_from(report.changed).unwrap_or(u32::MAX),
+        },
+    );
+    status.history.truncate(HISTORY_LENGTH);
+}
+
+fn claims(report: &Report) -> [Claim<'_>; 3] {
+    let claim = |kind, holds| Claim {
+        kind,
+        holds: Some(holds),
+        reason: report.reason,
+        message: &report.message,
+    };
+    let (ready, progressing, stalled) = match report.phase {
+        status::Phase::Ready => (true, false, false),
+        status::Phase::Pending | status::Phase::Deploying | status::Phase::Deleting => (false, true, false),
+        status::Phase::Failed | status::Phase::Blocked => (false, false, true),
+    };
+    [claim("Ready", ready), claim("Progressing", progressing), claim("Stalled", stalled)]
+}
+
+/// The phase as it is stored.
+pub fn phase(phase: status::Phase) -> Phase {
+    match phase {
+        status::Phase::Pending => Phase::Pending,
+        status::Phase::Deploying => Phase::Deploying,
+        status::Phase::Ready => Phase::Ready,
+        status::Phase::Failed => Phase::Failed,
+        status::Phase::Deleting => Phase::Deleting,
+        status::Phase::Blocked => Phase::Blocked,
+    }
+}

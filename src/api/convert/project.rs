@@ -1,0 +1,105 @@
+//! Project → domain: every problem at once, each with its field.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+
+use crate::api::project::{ForeignObjects, Guardrails, NetworkMode, PodSecurity, Project, Scheme};
+use crate::domain::name::{GitHostKey, ProjectKey};
+use crate::domain::policy::{self, BranchPolicy};
+
+/// Reads a Project.
+///
+/// # Errors
+/// All problems, each naming its field.
+pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
+    let mut problems = Vec::new();
+    let spec = &project.spec;
+    let namespace = read(&mut problems, "metadata.namespace", &project.namespace().unwrap_or_default());
+    let name = read(&mut problems, "metadata.name", &project.name_any());
+    let host = read(&mut problems, "spec.gitHostRef.name", &spec.git_host_ref.name);
+    let repository = read(&mut problems, "spec.repository", &spec.repository);
+    let bundle = read(&mut problems, "spec.bundle.name", &spec.bundle.name);
+    let domain = read(&mut problems, "spec.domain", &spec.domain);
+    let deployer = read(
+        &mut problems,
+        "spec.deployer.serviceAccountName",
+        &spec.deployer.service_account_name,
+    );
+    let branches = BranchPolicy::new(&spec.branches.include, &spec.branches.exclude, &spec.branches.protected)
+        .map_err(|error| problems.push(error.to_string()))
+        .ok();
+    for kind in &spec.policy.kinds {
+        if kind.split_once('/').is_none_or(|(_, kind)| kind.is_empty()) {
+            problems.push(format!(
+                "spec.policy.kinds: {kind:?} must have the form GROUP/KIND, or /KIND for the core group"
+            ));
+        }
+    }
+    let (Some(namespace), Some(name), Some(host), Some(repository), Some(bundle), Some(domain), Some(deployer), Some(branches)) =
+        (namespace, name, host, repository, bundle, domain, deployer, branches)
+    else {
+        return Err(problems);
+    };
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let key = ProjectKey { namespace, name };
+    Ok(policy::Project {
+        host: GitHostKey {
+            namespace: key.namespace.clone(),
+            name: host,
+        },
+        key,
+        repository,
+        branches,
+        bundle,
+        values: spec.values.clone(),
+        domain,
+        https: spec.scheme == Scheme::Https,
+        guardrails: guardrails(&spec.guardrails),
+        max_environments: spec.lifecycle.max_environments,
+        kinds: spec.policy.kinds.clone(),
+        delete_foreign: spec.policy.foreign_objects == ForeignObjects::Delete,
+        deployer,
+        suspended: spec.suspend,
+    })
+}
+
+fn read<T: std::str::FromStr<Err: std::fmt::Display>>(problems: &mut Vec<String>, field: &str, text: &str) -> Option<T> {
+    text.parse().map_err(|error| problems.push(format!("{field}: {error}"))).ok()
+}
+
+/// Generous enough for a web application with a database, small enough that a forgotten branch hurts nobody.
+const DEFAULT_QUOTA: [(&str, &str); 6] = [
+    ("requests.cpu", "4"),
+    ("requests.memory", "8Gi"),
+    ("limits.memory", "16Gi"),
+    ("pods", "50"),
+    ("services.loadbalancers", "0"),
+    ("services.nodeports", "0"),
+];
+
+fn guardrails(settings: &Guardrails) -> policy::Guardrails {
+    let own = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    };
+    let (default_limits, default_requests) = match &settings.limits {
+        Some(limits) => (limits.default.clone(), limits.default_request.clone()),
+        None => (own(&[("memory", "512Mi")]), own(&[("cpu", "50m"), ("memory", "128Mi")])),
+    };
+    policy::Guardrails {
+        quota: settings.quota.clone().unwrap_or_else(|| own(&DEFAULT_QUOTA)),
+        default_limits,
+        default_requests,
+        ingress_from: (settings.network.mode == NetworkMode::Isolated).then(|| settings.network.ingress_from.clone()),
+        pod_security: match settings.pod_security {
+            PodSecurity::Privileged => "privileged",
+            PodSecurity::Baseline => "baseline",
+            PodSecurity::Restricted => "restricted",
+        },
+    }
+}

@@ -1,0 +1,169 @@
+//! The namespace and what fences it, before anything runs in it.
+
+use serde_json::{Value, json};
+
+use super::manifest::{Manifest, ObjectKey, Source};
+use super::name::{EnvironmentName, ObjectName, ProjectKey};
+use super::policy::Guardrails;
+
+/// Everything that the objects of this stage depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Fence<'a> {
+    /// The environment.
+    pub environment: &'a EnvironmentName,
+    /// The UID of its Environment object.
+    pub environment_uid: &'a str,
+    /// The raw branch name.
+    pub branch: &'a str,
+    /// Its Project.
+    pub project: &'a ProjectKey,
+    /// The Project's settings.
+    pub guardrails: &'a Guardrails,
+    /// The ServiceAccount that applies the bundle's objects.
+    pub deployer: &'a ObjectName,
+    /// The ClusterRole that says what it may do inside the namespace.
+    pub deployer_role: &'a ObjectName,
+}
+
+/// The namespace, with the Pod Security labels that no bundle can change.
+pub fn namespace(fence: &Fence<'_>) -> Manifest {
+    let level = fence.guardrails.pod_security;
+    let mut labels = labels(fence);
+    for mode in ["enforce", "audit", "warn"] {
+        labels[format!("pod-security.kubernetes.io/{mode}")] = json!(level);
+    }
+    manifest(
+        fence,
+        "",
+        "Namespace",
+        fence.environment.as_str(),
+        json!({
+            "metadata": {
+                "labels": labels,
+                "annotations": {
+                    "graftling.dev/branch": fence.branch,
+                    "graftling.dev/environment-uid": fence.environment_uid,
+                },
+            },
+        }),
+    )
+}
+
+/// Quota, limits, network policies and the deployer's RoleBinding.
+pub fn guardrails(fence: &Fence<'_>) -> Vec<Manifest> {
+    let mut manifests = vec![role_binding(fence)];
+    let settings = fence.guardrails;
+    if !settings.quota.is_empty() {
+        let spec = json!({"spec": {"hard": settings.quota}});
+        manifests.push(manifest(fence, "", "ResourceQuota", "graftling-quota", spec));
+    }
+    if !settings.default_limits.is_empty() || !settings.default_requests.is_empty() {
+        let limit = json!({"type": "Container", "default": settings.default_limits, "defaultRequest": settings.default_requests});
+        manifests.push(manifest(
+            fence,
+            "",
+            "LimitRange",
+            "graftling-limits",
+            json!({"spec": {"limits": [limit]}}),
+        ));
+    }
+    if let Some(ingress_from) = &settings.ingress_from {
+        manifests.push(ingress_policy(fence, &json!(ingress_from)));
+        manifests.push(egress_policy(fence));
+    }
+    manifests
+}
+
+fn role_binding(fence: &Fence<'_>) -> Manifest {
+    manifest(
+        fence,
+        "rbac.authorization.k8s.io",
+        "RoleBinding",
+        "graftling-deployer",
+        json!({
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": fence.deployer_role.as_str()},
+            "subjects": [{
+                "kind": "ServiceAccount",
+                "name": fence.deployer.as_str(),
+                "namespace": fence.project.namespace.as_str(),
+            }],
+        }),
+    )
+}
+
+fn ingress_policy(fence: &Fence<'_>, ingress_from: &Value) -> Manifest {
+    manifest(
+        fence,
+        "networking.k8s.io",
+        "NetworkPolicy",
+        "graftling-ingress",
+        json!({"spec": {
+            "podSelector": {},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [
+                {"podSelector": {}},
+                {"namespaceSelector": {"matchLabels": ingress_from}},
+            ]}],
+        }}),
+    )
+}
+
+/// DNS, the environment itself and the public Internet; no private network, no link-local metadata service.
+fn egress_policy(fence: &Fence<'_>) -> Manifest {
+    let private = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"];
+    manifest(
+        fence,
+        "networking.k8s.io",
+        "NetworkPolicy",
+        "graftling-egress",
+        json!({"spec": {
+            "podSelector": {},
+            "policyTypes": ["Egress"],
+            "egress": [
+                {"to": [{"podSelector": {}}]},
+                {
+                    "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
+                    "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
+                },
+                {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": private}}]},
+            ],
+        }}),
+    )
+}
+
+/// The labels that every object of an environment bears.
+fn labels(fence: &Fence<'_>) -> Value {
+    json!({
+        "app.kubernetes.io/managed-by": "graftling",
+        "graftling.dev/environment": fence.environment.as_str(),
+        "graftling.dev/project": fence.project.name.as_str(),
+        "graftling.dev/project-namespace": fence.project.namespace.as_str(),
+    })
+}
+
+fn manifest(fence: &Fence<'_>, group: &str, kind: &str, name: &str, rest: Value) -> Manifest {
+    let namespaced = kind != "Namespace";
+    let key = ObjectKey {
+        group: group.to_owned(),
+        version: "v1".to_owned(),
+        kind: kind.to_owned(),
+        namespace: namespaced.then(|| fence.environment.as_str().to_owned()),
+        name: name.to_owned(),
+    };
+    let mut body = rest;
+    body["apiVersion"] = json!(key.api_version());
+    body["kind"] = json!(kind);
+    body["metadata"]["name"] = json!(name);
+    if namespaced {
+        body["metadata"]["namespace"] = json!(fence.environment.as_str());
+        body["metadata"]["labels"] = labels(fence);
+    }
+    Manifest::new(
+        key,
+        body,
+        Source {
+            file: "graftling".to_owned(),
+            line: 1,
+        },
+    )
+}

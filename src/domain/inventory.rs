@@ -1,0 +1,188 @@
+//! What graftling has ever applied for an environment and not yet seen gone.
+//!
+//! Write ahead, forget late: an entry is recorded before the first request that could create its object, and leaves only after the
+//! object was confirmed gone. Whatever dies in between, nothing is orphaned.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::manifest::ObjectKey;
+use super::observed::LiveObject;
+
+/// Every object of an environment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Inventory {
+    entries: BTreeMap<ObjectKey, Entry>,
+}
+
+/// One object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Which stage applies it.
+    pub stage: Stage,
+    /// Its UID; `None` between writing the entry and the first answer.
+    pub uid: Option<String>,
+    /// The digest of the manifest that was last applied.
+    pub digest: Option<String>,
+    /// The digest of our fields after the last apply.
+    pub ownership: Option<String>,
+    /// Whether its deletion was confirmed during a teardown.
+    pub gone: bool,
+}
+
+/// The stages that graftling knows by itself, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// The namespace.
+    Namespace,
+    /// Quota, limits, network policies and the deployer's RoleBinding.
+    Guardrails,
+    /// The bundle's objects.
+    Deploy,
+}
+
+/// How a live object relates to an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// We created it: the recorded UID is its UID, or the entry was written ahead and the object bears our label.
+    Ours,
+    /// The recorded UID is its UID, but somebody took our label off.
+    Disowned,
+    /// Somebody else created it.
+    Foreign,
+}
+
+// === impl Inventory ===
+
+impl Inventory {
+    /// An inventory of these entries.
+    pub fn from_entries(entries: impl IntoIterator<Item = (ObjectKey, Entry)>) -> Self {
+        Self {
+            entries: entries.into_iter().collect(),
+        }
+    }
+
+    /// The entry of an object.
+    pub fn get(&self, key: &ObjectKey) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// All entries in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing was ever applied.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Entries whose deletion is not confirmed.
+    pub fn present(&self) -> impl Iterator<Item = (&ObjectKey, &Entry)> {
+        self.entries.iter().filter(|(_, entry)| !entry.gone)
+    }
+
+    /// Records that an object is about to be created: its old UID, if any, is void.
+    pub fn write_ahead(&mut self, key: &ObjectKey, stage: Stage) {
+        self.entries.insert(key.clone(), Entry::ahead(stage));
+    }
+
+    /// Records what an apply came back with.
+    pub fn record_applied(&mut self, stage: Stage, digest: &str, live: &LiveObject) {
+        self.entries.insert(
+            live.key.clone(),
+            Entry {
+                stage,
+                uid: Some(live.uid.clone()),
+                digest: Some(digest.to_owned()),
+                ownership: live.ownership.clone(),
+                gone: false,
+            },
+        );
+    }
+
+    /// Forgets an object that is confirmed gone while the environment lives on.
+    pub fn forget(&mut self, key: &ObjectKey) {
+        self.entries.remove(key);
+    }
+
+    /// Marks an object as confirmed gone; the entry stays for the receipt.
+    pub fn mark_gone(&mut self, key: &ObjectKey) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.gone = true;
+        }
+    }
+
+    /// Marks everything of one namespace as gone with it.
+    pub fn mark_namespace_gone(&mut self, namespace: &str) {
+        for (key, entry) in &mut self.entries {
+            if key.namespace.as_deref() == Some(namespace) || (key.kind == "Namespace" && key.name == namespace) {
+                entry.gone = true;
+            }
+        }
+    }
+
+    /// Voids the UID of an object that turned out not to exist, so that it may be created anew.
+    pub fn void_uid(&mut self, key: &ObjectKey) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            *entry = Entry::ahead(entry.stage);
+        }
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn ahead(stage: Stage) -> Self {
+        Self {
+            stage,
+            uid: None,
+            digest: None,
+            ownership: None,
+            gone: false,
+        }
+    }
+
+    /// How `live`, found under this entry's key, relates to the environment.
+    pub fn relation(&self, live: &LiveObject, environment: &str) -> Relation {
+        let labelled = live.is_labelled_for(environment);
+        match &self.uid {
+            Some(uid) if *uid == live.uid && labelled => Relation::Ours,
+            Some(uid) if *uid == live.uid => Relation::Disowned,
+            None if labelled => Relation::Ours,
+            _ => Relation::Foreign,
+        }
+    }
+}
+
+// === impl Stage ===
+
+impl Stage {
+    /// All stages in their order.
+    pub const ALL: [Self; 3] = [Self::Namespace, Self::Guardrails, Self::Deploy];
+
+    /// The stage's name in a status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Namespace => "namespace",
+            Self::Guardrails => "guardrails",
+            Self::Deploy => "deploy",
+        }
+    }
+
+    /// The stage of a name in a status.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

@@ -1,0 +1,188 @@
+//! What graftling remembers of a live object: just what decisions need, so that a thousand environments stay small.
+
+use aws_lc_rs::digest;
+use serde_json::Value;
+
+use super::manifest::ObjectKey;
+use super::readiness::{self, Readiness};
+
+/// A live object, reduced.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveObject {
+    /// Which object.
+    pub key: ObjectKey,
+    /// The UID: another object of the same name has another.
+    pub uid: String,
+    /// The resourceVersion as a number; larger is newer within one kind (KEP-5504).
+    pub version: u64,
+    /// Set while it is being deleted.
+    pub deletion: Option<Deletion>,
+    /// The value of the environment label, if it bears one.
+    pub environment: Option<String>,
+    /// The UID of the Environment that a namespace says it was made for.
+    pub environment_uid: Option<String>,
+    /// A digest of the fields that are ours: it differs once somebody else has changed one of them.
+    pub ownership: Option<String>,
+    /// Other field managers that use server-side apply on it: they own their fields on purpose.
+    pub co_appliers: Vec<String>,
+    /// Whether it does its work.
+    pub readiness: Readiness,
+    /// UIDs of its owners.
+    pub owners: Vec<String>,
+}
+
+/// A deletion under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// Since when, as Kubernetes writes it.
+    pub since: String,
+    /// What it waits for.
+    pub finalizers: Vec<String>,
+}
+
+/// The keys under which graftling finds itself on a live object.
+#[derive(Debug, Clone, Copy)]
+pub struct Marks<'a> {
+    /// Our field manager.
+    pub field_manager: &'a str,
+    /// The label that names the environment.
+    pub environment_label: &'a str,
+    /// The annotation with the Environment's UID.
+    pub environment_uid_annotation: &'a str,
+}
+
+impl LiveObject {
+    /// Reduces a body as the API server sent it; `None` if it lacks a UID or resourceVersion, which no real answer does.
+    pub fn from_body(key: ObjectKey, body: &Value, marks: Marks<'_>) -> Option<Self> {
+        let metadata = body.get("metadata")?;
+        let text = |pointer: &str| metadata.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let texts = |field: &str| -> Vec<String> {
+            let list = metadata.get(field).and_then(Value::as_array);
+            list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let owners = metadata.get("ownerReferences").and_then(Value::as_array);
+        Some(Self {
+            uid: text("/uid")?,
+            version: text("/resourceVersion")?.parse().ok()?,
+            deletion: text("/deletionTimestamp").map(|since| Deletion {
+                since,
+                finalizers: texts("finalizers"),
+            }),
+            environment: text(&format!("/labels/{}", escape(marks.environment_label))),
+            environment_uid: text(&format!("/annotations/{}", escape(marks.environment_uid_annotation))),
+            ownership: ownership(metadata, marks.field_manager),
+            co_appliers: co_appliers(metadata, marks.field_manager),
+            readiness: readiness::assess(body),
+            owners: owners
+                .into_iter()
+                .flatten()
+                .filter_map(|owner| owner.get("uid")?.as_str().map(str::to_owned))
+                .collect(),
+            key,
+        })
+    }
+
+    /// Whether the object bears the label of this environment.
+    pub fn is_labelled_for(&self, environment: &str) -> bool {
+        self.environment.as_deref() == Some(environment)
+    }
+}
+
+/// A JSON pointer segment.
+fn escape(segment: &str) -> String {
+    segment.replace('~', "~0").replace('/', "~1")
+}
+
+fn managed_fields(metadata: &Value) -> impl Iterator<Item = &Value> {
+    metadata.get("managedFields").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn is_apply(entry: &Value) -> bool {
+    entry.get("operation").and_then(Value::as_str) == Some("Apply") && entry.get("subresource").is_none()
+}
+
+fn manager(entry: &Value) -> Option<&str> {
+    entry.get("manager").and_then(Value::as_str)
+}
+
+/// An update by somebody else takes a field out of our set; the API server writes the set in a canonical order.
+fn ownership(metadata: &Value, field_manager: &str) -> Option<String> {
+    let entry = managed_fields(metadata).find(|entry| is_apply(entry) && manager(entry) == Some(field_manager))?;
+    let fields = entry.get("fieldsV1")?.to_string();
+    let digest = digest::digest(&digest::SHA256, fields.as_bytes());
+    Some(digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn co_appliers(metadata: &Value, field_manager: &str) -> Vec<String> {
+    managed_fields(metadata)
+        .filter(|entry| is_apply(entry))
+        .filter_map(manager)
+        .filter(|name| *name != field_manager)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a body that cannot be reduced is the test's failure")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    const MARKS: Marks<'static> = Marks {
+        field_manager: "graftling",
+        environment_label: "graftling.dev/environment",
+        environment_uid_annotation: "graftling.dev/environment-uid",
+    };
+
+    fn reduce(managed_fields: Value) -> LiveObject {
+        let key = ObjectKey {
+            group: String::new(),
+            version: "v1".into(),
+            kind: "ConfigMap".into(),
+            namespace: Some("n".into()),
+            name: "c".into(),
+        };
+        let body = json!({"metadata": {
+            "uid": "u", "resourceVersion": "12",
+            "labels": {"graftling.dev/environment": "shop-x"},
+            "managedFields": managed_fields,
+        }});
+        LiveObject::from_body(key, &body, MARKS).unwrap()
+    }
+
+    fn ours(fields: Value) -> Value {
+        json!({"manager": "graftling", "operation": "Apply", "fieldsV1": fields})
+    }
+
+    #[test]
+    fn a_foreign_update_of_our_field_changes_the_ownership_and_of_another_field_does_not() {
+        let before = reduce(json!([ours(json!({"f:data": {"f:a": {}, "f:b": {}}}))]));
+        let edited = reduce(json!([
+            ours(json!({"f:data": {"f:b": {}}})),
+            {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:data": {"f:a": {}}}}
+        ]));
+        let beside = reduce(json!([
+            ours(json!({"f:data": {"f:a": {}, "f:b": {}}})),
+            {"manager": "other", "operation": "Update", "fieldsV1": {"f:data": {"f:c": {}}}}
+        ]));
+        assert_ne!(before.ownership, edited.ownership);
+        assert_eq!(before.ownership, beside.ownership);
+        assert!(edited.co_appliers.is_empty());
+    }
+
+    #[test]
+    fn f11_another_applier_is_told_from_an_edit_by_hand() {
+        let live = reduce(json!([ours(json!({})), {"manager": "flux", "operation": "Apply", "fieldsV1": {}}]));
+        assert_eq!(live.co_appliers, ["flux"]);
+    }
+
+    #[test]
+    fn the_label_tells_the_environment() {
+        let live = reduce(json!([]));
+        assert!(live.is_labelled_for("shop-x"));
+        assert!(!live.is_labelled_for("shop-y"));
+        assert_eq!(live.ownership, None);
+    }
+}

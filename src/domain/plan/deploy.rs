@@ -1,0 +1,250 @@
+//! From what an environment should be and what it is to what has to be written.
+
+use super::{Apply, Because, Delete, Fence, Observed, Obstacle, Plan, Step, Waiting};
+use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
+use crate::domain::manifest::{Manifest, ObjectKey, Wave, wave};
+use crate::domain::name::EnvironmentName;
+use crate::domain::observed::LiveObject;
+use crate::domain::plan::teardown::Tier;
+use crate::domain::readiness::Readiness;
+
+/// Everything that an environment should consist of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Desired {
+    /// The namespace.
+    pub namespace: Manifest,
+    /// What fences it.
+    pub guardrails: Vec<Manifest>,
+    /// The bundle's objects.
+    pub objects: Vec<Manifest>,
+}
+
+/// Plans a deployment.
+///
+/// # Guarantees
+/// - Guardrails come before anything of the bundle, identities and configuration before workloads.
+/// - Every object that could come into being is in `write_ahead`.
+/// - An object that somebody else created is never written: it becomes an obstacle, and then nothing at all is written.
+/// - What the bundle no longer contains is deleted only once everything it does contain is ready.
+/// - Planning again over the result plans nothing.
+pub fn plan(environment: &EnvironmentName, environment_uid: &str, desired: &Desired, inventory: &Inventory, observed: &Observed) -> Plan {
+    let mut planning = Planning {
+        environment: environment.as_str(),
+        plan: Plan {
+            write_ahead: inventory.clone(),
+            steps: Vec::new(),
+            waiting: Vec::new(),
+            obstacles: Vec::new(),
+        },
+        observed,
+    };
+    if !planning.namespace(&desired.namespace, environment_uid) {
+        return planning.plan;
+    }
+    planning.stage(Stage::Guardrails, desired.guardrails.iter());
+    for current in [Wave::Identity, Wave::Configuration, Wave::Workload] {
+        planning.stage(
+            Stage::Deploy,
+            desired.objects.iter().filter(|manifest| wave(&manifest.key) == current),
+        );
+    }
+    if !planning.plan.obstacles.is_empty() {
+        planning.plan.steps.clear();
+        planning.plan.write_ahead = inventory.clone();
+    } else if planning.plan.is_quiet() && planning.plan.waiting.is_empty() {
+        planning.prune(desired);
+    }
+    planning.plan
+}
+
+struct Planning<'a> {
+    environment: &'a str,
+    plan: Plan,
+    observed: &'a Observed,
+}
+
+impl Planning<'_> {
+    /// Whether planning may go on: not while an earlier namespace is ending, nor if the namespace is somebody else's.
+    fn namespace(&mut self, manifest: &Manifest, environment_uid: &str) -> bool {
+        let Some(live) = self.observed.get(&manifest.key) else {
+            self.apply(Stage::Namespace, manifest, Fence::MustNotExist, false, Because::Missing);
+            return true;
+        };
+        let recorded = self.plan.write_ahead.get(&manifest.key).and_then(|entry| entry.uid.as_deref());
+        let made_for_us = live.environment_uid.as_deref() == Some(environment_uid) && live.is_labelled_for(self.environment);
+        if recorded != Some(live.uid.as_str()) && !made_for_us {
+            self.obstacle(
+                &manifest.key,
+                "exists and was not created for this environment; nothing is written to it",
+            );
+            return false;
+        }
+        if live.deletion.is_some() {
+            self.wait(live, "is being deleted; the environment is created anew once it is gone");
+            return false;
+        }
+        self.reconcile_existing(Stage::Namespace, manifest, live, Relation::Ours);
+        true
+    }
+
+    fn stage<'m>(&mut self, stage: Stage, manifests: impl Iterator<Item = &'m Manifest>) {
+        for manifest in manifests {
+            self.object(stage, manifest);
+        }
+    }
+
+    fn object(&mut self, stage: Stage, manifest: &Manifest) {
+        let Some(live) = self.observed.get(&manifest.key) else {
+            return self.apply(stage, manifest, Fence::MustNotExist, false, Because::Missing);
+        };
+        let relation = match self.plan.write_ahead.get(&manifest.key) {
+            Some(entry) => entry.relation(live, self.environment),
+            None => Relation::Foreign,
+        };
+        if relation == Relation::Foreign {
+            return self.obstacle(
+                &manifest.key,
+                "exists and was not created by graftling; rename it in the bundle or remove it",
+            );
+        }
+        if live.deletion.is_some() {
+            return self.wait(live, "is being deleted; it is created anew once it is gone");
+        }
+        self.reconcile_existing(stage, manifest, live, relation);
+    }
+
+    fn reconcile_existing(&mut self, stage: Stage, manifest: &Manifest, live: &LiveObject, relation: Relation) {
+        let because = match self.plan.write_ahead.get(&manifest.key) {
+            Some(entry) => difference(entry, manifest, live, relation),
+            None => Some(Because::Unrecorded),
+        };
+        match because {
+            Some(because) => {
+                let fence = Fence::Uid(live.uid.clone());
+                self.apply(stage, manifest, fence, live.co_appliers.is_empty(), because);
+            }
+            None => match &live.readiness {
+                Readiness::Ready => {}
+                Readiness::Progressing { reason } => self.wait(live, reason),
+                Readiness::Failed { reason } => self.wait_for_repair(live, reason),
+            },
+        }
+    }
+
+    fn apply(&mut self, stage: Stage, manifest: &Manifest, fence: Fence, force: bool, because: Because) {
+        if fence == Fence::MustNotExist {
+            self.plan.write_ahead.write_ahead(&manifest.key, stage);
+        }
+        let apply = Apply {
+            manifest: manifest.clone(),
+            stage,
+            fence,
+            force,
+            because,
+        };
+        let rank = rank(stage, &manifest.key);
+        match self.plan.steps.last_mut() {
+            Some(Step::Apply(applies)) if applies.first().is_some_and(|first| rank_of(first) == rank) => applies.push(apply),
+            _ => self.plan.steps.push(Step::Apply(vec![apply])),
+        }
+    }
+
+    fn wait(&mut self, live: &LiveObject, reason: &str) {
+        self.plan.waiting.push(Waiting {
+            key: live.key.clone(),
+            reason: reason.to_owned(),
+            deletion: live.deletion.clone(),
+            failed: false,
+        });
+    }
+
+    /// A failed object is no obstacle: it may heal by itself, and the next push must be able to mend it.
+    fn wait_for_repair(&mut self, live: &LiveObject, reason: &str) {
+        self.wait(live, reason);
+        if let Some(last) = self.plan.waiting.last_mut() {
+            last.failed = true;
+        }
+    }
+
+    fn obstacle(&mut self, key: &ObjectKey, reason: &str) {
+        self.plan.obstacles.push(Obstacle {
+            key: key.clone(),
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// Deletes what is ours and no longer wanted, in the order of a teardown.
+    fn prune(&mut self, desired: &Desired) {
+        let wanted = |key: &ObjectKey| {
+            *key == desired.namespace.key
+                || desired
+                    .guardrails
+                    .iter()
+                    .chain(&desired.objects)
+                    .any(|manifest| manifest.key == *key)
+        };
+        let stale: Vec<_> = self
+            .plan
+            .write_ahead
+            .present()
+            .filter(|(key, _)| !wanted(key))
+            .map(|(key, entry)| (key.clone(), entry.clone()))
+            .collect();
+        for tier in Tier::ALL {
+            let mut deletes = Vec::new();
+            for (key, entry) in stale.iter().filter(|(key, _)| Tier::of(key) == tier) {
+                deletes.extend(self.prune_one(key, entry));
+            }
+            if !deletes.is_empty() {
+                self.plan.steps.push(Step::Delete(deletes));
+            }
+        }
+    }
+
+    fn prune_one(&mut self, key: &ObjectKey, entry: &Entry) -> Option<Delete> {
+        let live = self
+            .observed
+            .get(key)
+            .filter(|live| entry.relation(live, self.environment) == Relation::Ours);
+        match live {
+            None => {
+                self.plan.write_ahead.forget(key);
+                None
+            }
+            Some(live) if live.deletion.is_some() => {
+                self.wait(live, "is being deleted, because the bundle no longer contains it");
+                None
+            }
+            Some(live) => Some(Delete {
+                key: key.clone(),
+                uid: live.uid.clone(),
+                stage: entry.stage,
+            }),
+        }
+    }
+}
+
+/// Why `manifest` has to be written over `live`, if it has to.
+fn difference(entry: &Entry, manifest: &Manifest, live: &LiveObject, relation: Relation) -> Option<Because> {
+    if entry.uid.is_none() || entry.digest.is_none() {
+        Some(Because::Unrecorded)
+    } else if entry.digest.as_deref() != Some(manifest.digest.as_str()) {
+        Some(Because::Changed)
+    } else if relation == Relation::Disowned || entry.ownership != live.ownership {
+        Some(Because::Drifted)
+    } else {
+        None
+    }
+}
+
+/// Where an object stands in the order of applies: stage, then wave.
+fn rank(stage: Stage, key: &ObjectKey) -> (Stage, Wave) {
+    match stage {
+        Stage::Deploy => (stage, wave(key)),
+        Stage::Namespace | Stage::Guardrails => (stage, Wave::Identity),
+    }
+}
+
+fn rank_of(apply: &Apply) -> (Stage, Wave) {
+    rank(apply.stage, &apply.manifest.key)
+}

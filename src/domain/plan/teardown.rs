@@ -1,0 +1,272 @@
+//! Planning with nothing desired: stages in reverse, identities after everything that could need them, the namespace last.
+
+use super::{Delete, Observed, Obstacle, Waiting};
+use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
+use crate::domain::manifest::ObjectKey;
+use crate::domain::name::EnvironmentName;
+
+/// The order of a teardown. A tier begins when everything of the tiers before it is confirmed gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tier {
+    /// Custom resources: their controllers need what comes later to finish their work.
+    Custom,
+    /// What runs.
+    Workload,
+    /// Services, Ingresses, volumes, configuration.
+    Attachment,
+    /// RoleBindings, Roles and Secrets.
+    Access,
+    /// ServiceAccounts.
+    Identity,
+    /// Our own fences: they hold until the namespace itself goes, and go with it.
+    Guardrail,
+    /// The namespace.
+    Namespace,
+}
+
+/// What was observed for a teardown. Everything in it was read with the API server's consistent reads, never from a watch.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// The live objects under the inventory's keys.
+    pub observed: Observed,
+    /// Pods of the namespace, whoever made them.
+    pub pods: Vec<Pod>,
+    /// Bindings in other namespaces or of the whole cluster that name a ServiceAccount of this namespace.
+    pub references: Vec<Reference>,
+    /// What the namespace holds beside the inventory; `None` while nobody has looked.
+    pub foreign: Option<Vec<ObjectKey>>,
+}
+
+/// A pod, as far as it can need an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// The ServiceAccount it runs as.
+    pub service_account: String,
+}
+
+/// A binding elsewhere that names one of the environment's ServiceAccounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The binding.
+    pub binding: ObjectKey,
+    /// The ServiceAccount.
+    pub service_account: String,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Delete these and wait for those.
+    Drain {
+        /// The tier.
+        tier: Tier,
+        /// What to delete now.
+        deletes: Vec<Delete>,
+        /// What is being deleted already.
+        waiting: Vec<Waiting>,
+    },
+    /// Look at what else the namespace holds, then plan again.
+    LookForForeign,
+    /// Delete the namespace.
+    DeleteNamespace(Delete),
+    /// The namespace is ending.
+    AwaitNamespace(Waiting),
+    /// Everything of the inventory is gone: scan for residue, write the receipt, let go.
+    Conclude,
+    /// Only a person can settle this.
+    Blocked(Vec<Obstacle>),
+}
+
+/// A step of a teardown, with the inventory in which everything confirmed gone is marked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TeardownPlan {
+    /// The inventory after what was observed.
+    pub inventory: Inventory,
+    /// What to do next.
+    pub next: Next,
+}
+
+/// Plans the next step of a teardown.
+///
+/// # Guarantees
+/// - Only objects that bear our label and the recorded UID are deleted, each under its UID as precondition.
+/// - No ServiceAccount is deleted while a pod of the namespace runs as it.
+/// - The namespace is deleted only when everything of the inventory inside it is gone and, unless `delete_foreign`, nothing else is left.
+pub fn plan(environment: &EnvironmentName, inventory: &Inventory, view: &View, delete_foreign: bool) -> TeardownPlan {
+    let mut inventory = inventory.clone();
+    settle(environment, &mut inventory, &view.observed);
+    let next = next(environment, &inventory, view, delete_foreign);
+    TeardownPlan { inventory, next }
+}
+
+/// Marks everything gone that is gone, or that turned out never to have been ours.
+fn settle(environment: &EnvironmentName, inventory: &mut Inventory, observed: &Observed) {
+    let gone: Vec<_> = inventory
+        .present()
+        .filter(|(key, entry)| match observed.get(*key) {
+            None => true,
+            Some(live) => entry.relation(live, environment.as_str()) == Relation::Foreign,
+        })
+        .map(|(key, _)| key.clone())
+        .collect();
+    let namespace = gone.iter().find(|key| key.kind == "Namespace").map(|key| key.name.clone());
+    for key in &gone {
+        inventory.mark_gone(key);
+    }
+    if let Some(namespace) = namespace {
+        inventory.mark_namespace_gone(&namespace);
+    }
+}
+
+fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, delete_foreign: bool) -> Next {
+    let namespace = inventory.present().find(|(key, _)| key.kind == "Namespace");
+    if let Some((key, _)) = namespace
+        && let Some(live) = view.observed.get(key)
+        && let Some(deletion) = &live.deletion
+    {
+        return Next::AwaitNamespace(Waiting {
+            key: key.clone(),
+            reason: "is being deleted".to_owned(),
+            deletion: Some(deletion.clone()),
+            failed: false,
+        });
+    }
+    for tier in Tier::DRAINED {
+        if let Some(next) = drain(environment, inventory, view, tier) {
+            return next;
+        }
+    }
+    let Some((key, entry)) = namespace else {
+        return Next::Conclude;
+    };
+    finish(environment, (key, entry), view, delete_foreign)
+}
+
+fn drain(environment: &EnvironmentName, inventory: &Inventory, view: &View, tier: Tier) -> Option<Next> {
+    let mut deletes = Vec::new();
+    let mut waiting = Vec::new();
+    let mut obstacles = Vec::new();
+    for (key, entry) in inventory.present().filter(|(key, entry)| tier_of_entry(key, entry) == tier) {
+        let Some(live) = view.observed.get(key) else { continue };
+        if entry.relation(live, environment.as_str()) == Relation::Disowned {
+            obstacles.push(Obstacle {
+                key: key.clone(),
+                reason: "no longer bears graftling's label; put the label graftling.dev/environment back or remove the object".to_owned(),
+            });
+        } else if live.deletion.is_some() {
+            waiting.push(Waiting {
+                key: key.clone(),
+                reason: "is being deleted".to_owned(),
+                deletion: live.deletion.clone(),
+                failed: false,
+            });
+        } else {
+            deletes.push(Delete {
+                key: key.clone(),
+                uid: live.uid.clone(),
+                stage: entry.stage,
+            });
+        }
+    }
+    if tier == Tier::Identity {
+        obstacles.extend(deletes.iter().filter_map(|delete| used_by_a_pod(&delete.key, &view.pods)));
+    }
+    if !obstacles.is_empty() {
+        return Some(Next::Blocked(obstacles));
+    }
+    let idle = deletes.is_empty() && waiting.is_empty();
+    (!idle).then_some(Next::Drain { tier, deletes, waiting })
+}
+
+fn used_by_a_pod(key: &ObjectKey, pods: &[Pod]) -> Option<Obstacle> {
+    let pod = pods
+        .iter()
+        .find(|pod| key.kind == "ServiceAccount" && pod.service_account == key.name)?;
+    Some(Obstacle {
+        key: key.clone(),
+        reason: format!("is still used by Pod {}, which graftling did not create; remove the Pod", pod.name),
+    })
+}
+
+fn finish(environment: &EnvironmentName, (key, entry): (&ObjectKey, &Entry), view: &View, delete_foreign: bool) -> Next {
+    let Some(live) = view.observed.get(key) else {
+        return Next::Conclude;
+    };
+    let Some(foreign) = &view.foreign else {
+        return Next::LookForForeign;
+    };
+    if !foreign.is_empty() && !delete_foreign {
+        let obstacles = foreign.iter().map(|key| Obstacle {
+            key: key.clone(),
+            reason: "was not created by graftling; remove it, or set policy.foreignObjects of the Project to Delete".to_owned(),
+        });
+        return Next::Blocked(obstacles.collect());
+    }
+    if entry.relation(live, environment.as_str()) == Relation::Disowned {
+        return Next::Blocked(vec![Obstacle {
+            key: key.clone(),
+            reason: "no longer bears graftling's label; put the label graftling.dev/environment back".to_owned(),
+        }]);
+    }
+    Next::DeleteNamespace(Delete {
+        key: key.clone(),
+        uid: live.uid.clone(),
+        stage: entry.stage,
+    })
+}
+
+fn tier_of_entry(key: &ObjectKey, entry: &Entry) -> Tier {
+    match entry.stage {
+        Stage::Namespace => Tier::Namespace,
+        Stage::Guardrails => Tier::Guardrail,
+        Stage::Deploy => Tier::of(key),
+    }
+}
+
+// === impl Tier ===
+
+impl Tier {
+    /// All tiers in their order.
+    pub const ALL: [Self; 7] = [
+        Self::Custom,
+        Self::Workload,
+        Self::Attachment,
+        Self::Access,
+        Self::Identity,
+        Self::Guardrail,
+        Self::Namespace,
+    ];
+
+    /// The tiers that are emptied one by one while the namespace is active.
+    const DRAINED: [Self; 5] = [Self::Custom, Self::Workload, Self::Attachment, Self::Access, Self::Identity];
+
+    /// The tier of a bundle's object, by its kind.
+    pub fn of(key: &ObjectKey) -> Self {
+        match (key.group.as_str(), key.kind.as_str()) {
+            ("", "Namespace") => Self::Namespace,
+            ("", "ServiceAccount") => Self::Identity,
+            ("", "Secret") | ("rbac.authorization.k8s.io", _) => Self::Access,
+            ("", "Pod" | "ReplicationController") | ("apps" | "batch", _) => Self::Workload,
+            (group, _) if is_built_in(group) => Self::Attachment,
+            _ => Self::Custom,
+        }
+    }
+}
+
+/// Kubernetes keeps groups without a dot, and those below `k8s.io`, for itself.
+fn is_built_in(group: &str) -> bool {
+    !group.contains('.')
+        || matches!(
+            group,
+            "networking.k8s.io"
+                | "storage.k8s.io"
+                | "discovery.k8s.io"
+                | "coordination.k8s.io"
+                | "scheduling.k8s.io"
+                | "node.k8s.io"
+                | "events.k8s.io"
+                | "resource.k8s.io"
+        )
+}

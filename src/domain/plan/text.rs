@@ -1,0 +1,107 @@
+//! Plans as people read them.
+
+use std::fmt;
+
+use super::teardown::{Next, TeardownPlan, Tier};
+use super::{Because, Delete, Fence, Obstacle, Plan, Step, Waiting};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.steps.is_empty() && self.waiting.is_empty() && self.obstacles.is_empty() {
+            return writeln!(formatter, "Nothing to do: everything is as it should be.");
+        }
+        for (number, step) in self.steps.iter().enumerate() {
+            writeln!(formatter, "Step {}:", number + 1)?;
+            write!(formatter, "{step}")?;
+        }
+        write_waiting(formatter, &self.waiting)?;
+        write_obstacles(formatter, &self.obstacles)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Apply(applies) => applies.iter().try_for_each(|apply| {
+                let verb = match apply.fence {
+                    Fence::MustNotExist => "create",
+                    Fence::Uid(_) => "update",
+                };
+                let because = match apply.because {
+                    Because::Missing => "",
+                    Because::Changed => " (changed)",
+                    Because::Drifted => " (somebody changed it)",
+                    Because::Unrecorded => " (its last write was not recorded)",
+                };
+                writeln!(formatter, "  {verb} {}{because}", apply.manifest.key)
+            }),
+            Self::Delete(deletes) => write_deletes(formatter, deletes),
+        }
+    }
+}
+
+impl fmt::Display for TeardownPlan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.next {
+            Next::Drain { tier, deletes, waiting } => {
+                writeln!(formatter, "Remove {tier}:")?;
+                write_deletes(formatter, deletes)?;
+                write_waiting(formatter, waiting)
+            }
+            Next::LookForForeign => writeln!(formatter, "Look for objects of others in the namespace."),
+            Next::DeleteNamespace(delete) => writeln!(formatter, "Delete {} (UID {}).", delete.key, delete.uid),
+            Next::AwaitNamespace(waiting) => write_waiting(formatter, std::slice::from_ref(waiting)),
+            Next::Conclude => writeln!(formatter, "Everything is gone: scan for residue and write the receipt."),
+            Next::Blocked(obstacles) => write_obstacles(formatter, obstacles),
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Custom => "custom resources",
+            Self::Workload => "workloads",
+            Self::Attachment => "services, ingresses, volumes and configuration",
+            Self::Access => "role bindings, roles and secrets",
+            Self::Identity => "service accounts",
+            Self::Guardrail => "guardrails",
+            Self::Namespace => "the namespace",
+        })
+    }
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.key, self.reason)?;
+        if let Some(deletion) = &self.deletion
+            && !deletion.finalizers.is_empty()
+        {
+            write!(
+                formatter,
+                " since {}; finalizers: {}",
+                deletion.since,
+                deletion.finalizers.join(", ")
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.key, self.reason)
+    }
+}
+
+fn write_deletes(formatter: &mut fmt::Formatter<'_>, deletes: &[Delete]) -> fmt::Result {
+    deletes.iter().try_for_each(|delete| writeln!(formatter, "  delete {}", delete.key))
+}
+
+fn write_waiting(formatter: &mut fmt::Formatter<'_>, waiting: &[Waiting]) -> fmt::Result {
+    waiting.iter().try_for_each(|waiting| writeln!(formatter, "Wait: {waiting}"))
+}
+
+fn write_obstacles(formatter: &mut fmt::Formatter<'_>, obstacles: &[Obstacle]) -> fmt::Result {
+    obstacles.iter().try_for_each(|obstacle| writeln!(formatter, "Blocked: {obstacle}"))
+}

@@ -1,0 +1,176 @@
+//! A Project's settings after validation: the only form in which the rest of the code sees them.
+
+use std::collections::BTreeMap;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use serde_json::{Map, Value};
+
+use super::git::{BranchName, RepositoryName};
+use super::name::{DomainName, GitHostKey, ObjectName, ProjectKey};
+
+/// A valid Project.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Which Project this is.
+    pub key: ProjectKey,
+    /// The GitHost that its repository lives on.
+    pub host: GitHostKey,
+    /// The repository.
+    pub repository: RepositoryName,
+    /// Which branches get an environment.
+    pub branches: BranchPolicy,
+    /// The name of the bundle.
+    pub bundle: ObjectName,
+    /// Values over the bundle's defaults.
+    pub values: Map<String, Value>,
+    /// Where the environments' hosts live.
+    pub domain: DomainName,
+    /// Whether URLs begin with `https` rather than `http`.
+    pub https: bool,
+    /// What fences a namespace.
+    pub guardrails: Guardrails,
+    /// How many environments there may be.
+    pub max_environments: Option<u32>,
+    /// Kinds that templates may contain beyond the default list, as `group/Kind`.
+    pub kinds: Vec<String>,
+    /// Whether a teardown removes a namespace that holds objects of others.
+    pub delete_foreign: bool,
+    /// The ServiceAccount, in the Project's namespace, that objects are written by.
+    pub deployer: ObjectName,
+    /// Whether nothing at all is to be done.
+    pub suspended: bool,
+}
+
+/// What fences a namespace before anything runs in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guardrails {
+    /// Hard limits of the ResourceQuota; empty for none.
+    pub quota: BTreeMap<String, String>,
+    /// Default limits of a container.
+    pub default_limits: BTreeMap<String, String>,
+    /// Default requests of a container.
+    pub default_requests: BTreeMap<String, String>,
+    /// Labels of the namespaces that may connect; `None` for no NetworkPolicy at all.
+    pub ingress_from: Option<BTreeMap<String, String>>,
+    /// The Pod Security level: `privileged`, `baseline` or `restricted`.
+    pub pod_security: &'static str,
+}
+
+/// Which branches get an environment.
+#[derive(Debug, Clone)]
+pub struct BranchPolicy {
+    include: GlobSet,
+    exclude: GlobSet,
+    protected: GlobSet,
+}
+
+/// What the policy says about a branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It gets an environment.
+    Included,
+    /// No glob of `include` matches.
+    NotIncluded,
+    /// A glob of `exclude` matches.
+    Excluded,
+    /// A glob of `protected` matches: hands off.
+    Protected,
+}
+
+/// A glob that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("spec.branches.{field}: {glob:?} is not a glob")]
+pub struct GlobError {
+    /// `include`, `exclude` or `protected`.
+    pub field: &'static str,
+    /// The text.
+    pub glob: String,
+    /// The cause.
+    #[source]
+    pub source: globset::Error,
+}
+
+// === impl BranchPolicy ===
+
+impl BranchPolicy {
+    /// Compiles the three lists. `*` stays within one path segment, as on GitHub; `**` crosses them.
+    pub fn new(include: &[String], exclude: &[String], protected: &[String]) -> Result<Self, GlobError> {
+        Ok(Self {
+            include: globs("include", include)?,
+            exclude: globs("exclude", exclude)?,
+            protected: globs("protected", protected)?,
+        })
+    }
+
+    /// Protected before excluded before included.
+    pub fn verdict(&self, branch: &BranchName) -> Verdict {
+        let name = branch.as_str();
+        if self.protected.is_match(name) {
+            Verdict::Protected
+        } else if self.exclude.is_match(name) {
+            Verdict::Excluded
+        } else if self.include.is_match(name) {
+            Verdict::Included
+        } else {
+            Verdict::NotIncluded
+        }
+    }
+}
+
+fn globs(field: &'static str, texts: &[String]) -> Result<GlobSet, GlobError> {
+    let mut set = GlobSetBuilder::new();
+    for text in texts {
+        let glob = GlobBuilder::new(text).literal_separator(true).build().map_err(|source| GlobError {
+            field,
+            glob: text.clone(),
+            source,
+        })?;
+        set.add(glob);
+    }
+    set.build().map_err(|source| GlobError {
+        field,
+        glob: texts.join(", "),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
+
+    use super::*;
+
+    fn verdict(policy: &BranchPolicy, branch: &str) -> Verdict {
+        policy.verdict(&branch.parse().unwrap())
+    }
+
+    fn policy(include: &[&str], exclude: &[&str], protected: &[&str]) -> BranchPolicy {
+        let own = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        BranchPolicy::new(&own(include), &own(exclude), &own(protected)).unwrap()
+    }
+
+    #[test]
+    fn a_star_stays_within_a_segment_and_two_cross_it() {
+        let one = policy(&["feature/*"], &[], &[]);
+        assert_eq!(verdict(&one, "feature/a"), Verdict::Included);
+        assert_eq!(verdict(&one, "feature/a/b"), Verdict::NotIncluded);
+        let two = policy(&["**"], &[], &[]);
+        assert_eq!(verdict(&two, "feature/a/b"), Verdict::Included);
+        assert_eq!(verdict(&two, "main"), Verdict::Included);
+    }
+
+    #[test]
+    fn feature_n4_protection_is_stronger_than_inclusion() {
+        let policy = policy(&["**"], &["wip/**"], &["main", "release/*"]);
+        assert_eq!(verdict(&policy, "main"), Verdict::Protected);
+        assert_eq!(verdict(&policy, "release/1"), Verdict::Protected);
+        assert_eq!(verdict(&policy, "wip/x"), Verdict::Excluded);
+        assert_eq!(verdict(&policy, "feature/x"), Verdict::Included);
+    }
+
+    #[test]
+    fn a_broken_glob_is_named_with_its_field() {
+        let error = BranchPolicy::new(&["ok".into()], &["a[".into()], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "spec.branches.exclude: \"a[\" is not a glob");
+    }
+}

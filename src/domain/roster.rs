@@ -1,0 +1,327 @@
+//! Which environments a Project should have: one pure rule for sweeps and hints alike.
+//!
+//! The rule never looks anything up. It gets facts that the Git host confirmed, the environments that exist and what was seen
+//! before, and answers with what to create, refresh and retire, and with a reason for every branch that gets nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::git::{BranchName, Listing, PullRequest, RefLookup, Repository, RepositoryId, Revision};
+use super::name::{EnvironmentName, Identity};
+use super::policy::{Project, Verdict};
+
+mod brake;
+pub use brake::Brake;
+
+/// What the Git host confirmed.
+#[derive(Debug, Clone)]
+pub enum Facts {
+    /// All branches of the repository.
+    Listing(Listing),
+    /// Single branches. A deletion that a signed webhook announced counts as the first of the two sightings.
+    Lookups(Vec<Sighted>),
+}
+
+/// One branch that was looked up.
+#[derive(Debug, Clone)]
+pub struct Sighted {
+    /// The host's answer.
+    pub lookup: RefLookup,
+    /// Whether a verified webhook said that the branch was deleted.
+    pub deletion_announced: bool,
+}
+
+/// An Environment object of the Project.
+#[derive(Debug, Clone)]
+pub struct Existing {
+    /// Its stored name, which is never computed again.
+    pub name: EnvironmentName,
+    /// Its branch.
+    pub branch: BranchName,
+    /// The repository that it was made for.
+    pub repository: RepositoryId,
+    /// The revision it wants.
+    pub revision: String,
+    /// The pull request it knows of.
+    pub pull_request: Option<PullRequest>,
+    /// Whether it is being torn down.
+    pub deleting: bool,
+}
+
+/// When a branch was first seen to be absent, as time since the process started. A restart forgets it, which only delays.
+pub type Absences = BTreeMap<EnvironmentName, Duration>;
+
+/// Everything that the rule looks at.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The Project.
+    pub project: &'a Project,
+    /// The base URL of its Git host.
+    pub host_url: &'a str,
+    /// The facts.
+    pub facts: &'a Facts,
+    /// The environments of this Project, those being torn down included.
+    pub existing: &'a [Existing],
+    /// Earlier sightings of absence.
+    pub absences: &'a Absences,
+    /// Now, as time since the process started.
+    pub now: Duration,
+    /// How far apart two sightings must be to prove an absence.
+    pub confirmation: Duration,
+    /// The digest of held retirements that somebody released.
+    pub released: Option<&'a str>,
+}
+
+/// What is to be done.
+#[derive(Debug, Default, PartialEq)]
+pub struct Roster {
+    /// Environments to create.
+    pub create: Vec<Wanted>,
+    /// Environments whose revision or pull request changed.
+    pub refresh: Vec<Wanted>,
+    /// Environments whose branch is proven to be gone.
+    pub retire: Vec<Retirement>,
+    /// Retirements that are held.
+    pub held: Option<Brake>,
+    /// The absences to remember until next time.
+    pub absences: Absences,
+    /// Branches that get nothing.
+    pub skipped: Vec<Skipped>,
+}
+
+/// An environment as it should be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// Its name.
+    pub name: EnvironmentName,
+    /// Its branch.
+    pub branch: BranchName,
+    /// The repository.
+    pub repository: RepositoryId,
+    /// The revision to show.
+    pub revision: Revision,
+    /// The open pull request from the branch.
+    pub pull_request: Option<PullRequest>,
+}
+
+/// An environment to retire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retirement {
+    /// Its name.
+    pub name: EnvironmentName,
+    /// Its branch.
+    pub branch: BranchName,
+    /// What proves that the branch is gone.
+    pub proof: Proof,
+}
+
+/// What proves that a branch is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The host twice said so, this far apart.
+    SeenTwice(Duration),
+    /// A verified webhook announced it and the host confirmed it.
+    AnnouncedAndConfirmed,
+}
+
+/// A branch that gets nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The branch.
+    pub branch: BranchName,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a branch gets nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SkipReason {
+    /// `protected` matches.
+    Protected,
+    /// `exclude` matches.
+    Excluded,
+    /// Nothing of `include` matches.
+    NotIncluded,
+    /// There are as many environments as the Project allows.
+    AtCapacity,
+    /// The previous environment of this branch is still being torn down.
+    BeingTornDown,
+}
+
+/// Decides what to do.
+///
+/// # Guarantees
+/// - Nothing is retired because of an absence that was seen once, or of a listing without the default branch.
+/// - A listing of another repository (by id) than an environment was made for says nothing about that environment.
+/// - The answer depends on the question alone; the order of branches does not matter.
+pub fn decide(question: &Question<'_>) -> Roster {
+    let mut roster = Roster {
+        absences: question.absences.clone(),
+        ..Roster::default()
+    };
+    if question.project.suspended {
+        return roster;
+    }
+    match question.facts {
+        Facts::Listing(listing) => decide_listing(question, listing, &mut roster),
+        Facts::Lookups(lookups) => {
+            for sighted in lookups {
+                decide_lookup(question, sighted, &mut roster);
+            }
+        }
+    }
+    let alive = |name: &EnvironmentName| {
+        question
+            .existing
+            .iter()
+            .any(|environment| environment.name == *name && !environment.deleting)
+    };
+    roster.absences.retain(|name, _| alive(name));
+    brake::apply(question, &mut roster);
+    roster
+}
+
+fn decide_listing(question: &Question<'_>, listing: &Listing, roster: &mut Roster) {
+    if !holds_default_branch(listing) {
+        return;
+    }
+    for (branch, revision) in &listing.branches {
+        let pull_request = listing.pull_requests.iter().find(|pull| pull.head == *branch && !pull.from_fork);
+        present(question, &listing.repository, branch, revision, pull_request, roster);
+    }
+    for environment in question.existing {
+        if environment.repository == listing.repository.id && !listing.branches.contains_key(&environment.branch) {
+            absent(question, environment, false, roster);
+        }
+    }
+}
+
+/// A listing that lacks the default branch is an outage in disguise.
+fn holds_default_branch(listing: &Listing) -> bool {
+    listing
+        .repository
+        .default_branch
+        .as_ref()
+        .is_some_and(|branch| listing.branches.contains_key(branch))
+}
+
+fn decide_lookup(question: &Question<'_>, sighted: &Sighted, roster: &mut Roster) {
+    let lookup = &sighted.lookup;
+    match &lookup.head {
+        Some(revision) => present(
+            question,
+            &lookup.repository,
+            &lookup.branch,
+            revision,
+            lookup.pull_request.as_ref(),
+            roster,
+        ),
+        None => {
+            for environment in question.existing {
+                if environment.repository == lookup.repository.id && environment.branch == lookup.branch {
+                    absent(question, environment, sighted.deletion_announced, roster);
+                }
+            }
+        }
+    }
+}
+
+fn present(
+    question: &Question<'_>,
+    repository: &Repository,
+    branch: &BranchName,
+    revision: &Revision,
+    pull_request: Option<&PullRequest>,
+    roster: &mut Roster,
+) {
+    let existing = question
+        .existing
+        .iter()
+        .find(|environment| environment.branch == *branch && environment.repository == repository.id);
+    if let Some(environment) = existing {
+        roster.absences.remove(&environment.name);
+    }
+    match question.project.branches.verdict(branch) {
+        Verdict::Protected => return roster.skip(branch, SkipReason::Protected),
+        Verdict::Excluded => return roster.skip(branch, SkipReason::Excluded),
+        Verdict::NotIncluded => return roster.skip(branch, SkipReason::NotIncluded),
+        Verdict::Included => {}
+    }
+    let wanted = |name: EnvironmentName| Wanted {
+        name,
+        branch: branch.clone(),
+        repository: repository.id.clone(),
+        revision: revision.clone(),
+        pull_request: pull_request.cloned(),
+    };
+    match existing {
+        Some(environment) if environment.deleting => roster.skip(branch, SkipReason::BeingTornDown),
+        Some(environment) => {
+            if environment.revision != revision.as_str() || environment.pull_request.as_ref() != pull_request {
+                roster.refresh.push(wanted(environment.name.clone()));
+            }
+        }
+        None if at_capacity(question, roster) => roster.skip(branch, SkipReason::AtCapacity),
+        None => roster.create.push(wanted(EnvironmentName::compute(Identity {
+            host_url: question.host_url,
+            repository: &repository.id,
+            branch,
+            project: &question.project.key,
+        }))),
+    }
+}
+
+fn at_capacity(question: &Question<'_>, roster: &Roster) -> bool {
+    question
+        .project
+        .max_environments
+        .is_some_and(|most| question.existing.len() + roster.create.len() >= most as usize)
+}
+
+fn absent(question: &Question<'_>, environment: &Existing, announced: bool, roster: &mut Roster) {
+    if environment.deleting {
+        return;
+    }
+    if question.project.branches.verdict(&environment.branch) == Verdict::Protected {
+        return roster.skip(&environment.branch, SkipReason::Protected);
+    }
+    let first = *roster.absences.entry(environment.name.clone()).or_insert(question.now);
+    let apart = question.now.saturating_sub(first);
+    let proof = if announced {
+        Proof::AnnouncedAndConfirmed
+    } else if apart >= question.confirmation && apart > Duration::ZERO {
+        Proof::SeenTwice(apart)
+    } else {
+        return;
+    };
+    roster.retire.push(Retirement {
+        name: environment.name.clone(),
+        branch: environment.branch.clone(),
+        proof,
+    });
+}
+
+impl Roster {
+    fn skip(&mut self, branch: &BranchName, reason: SkipReason) {
+        self.skipped.push(Skipped {
+            branch: branch.clone(),
+            reason,
+        });
+    }
+}
+
+impl SkipReason {
+    /// The reason as a sentence for people who push branches.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Protected => "the Project protects this branch",
+            Self::Excluded => "the Project excludes this branch",
+            Self::NotIncluded => "the Project includes no such branch",
+            Self::AtCapacity => "the Project has as many environments as it allows",
+            Self::BeingTornDown => "the previous environment of this branch is still being torn down",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

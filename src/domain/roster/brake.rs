@@ -1,0 +1,53 @@
+//! The brake: too many retirements at once stop and ask.
+
+use aws_lc_rs::digest;
+
+use super::{Question, Retirement, Roster};
+use crate::domain::name::EnvironmentName;
+
+/// Retirements that are held until somebody releases exactly these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brake {
+    /// Names the set of held environments; a release that bears another digest releases nothing.
+    pub digest: String,
+    /// The held environments, sorted.
+    pub environments: Vec<EnvironmentName>,
+}
+
+/// So many may go at once whatever the size of the Project.
+const ALWAYS_ALLOWED: usize = 3;
+/// Beyond that, this share of a Project's environments, in percent.
+const SHARE_PERCENT: usize = 30;
+
+/// Moves the retirements of `roster` to `held` if, together with those already under way, they are too many.
+pub(super) fn apply(question: &Question<'_>, roster: &mut Roster) {
+    let under_way = question.existing.iter().filter(|environment| environment.deleting).count();
+    if roster.retire.is_empty() || under_way + roster.retire.len() <= allowed(question.existing.len()) {
+        return;
+    }
+    let brake = Brake::over(&roster.retire);
+    if question.released == Some(brake.digest.as_str()) {
+        return;
+    }
+    roster.retire.clear();
+    roster.held = Some(brake);
+}
+
+/// max(3, 30 %), rounded down.
+fn allowed(environments: usize) -> usize {
+    ALWAYS_ALLOWED.max(environments * SHARE_PERCENT / 100)
+}
+
+impl Brake {
+    fn over(retirements: &[Retirement]) -> Self {
+        let mut environments: Vec<_> = retirements.iter().map(|retirement| retirement.name.clone()).collect();
+        environments.sort();
+        let mut context = digest::Context::new(&digest::SHA256);
+        for name in &environments {
+            context.update(name.as_str().as_bytes());
+            context.update(b"\n");
+        }
+        let digest = context.finish().as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { digest, environments }
+    }
+}

@@ -1,0 +1,282 @@
+//! Where an environment stands, in the words that people read.
+
+use std::time::Duration;
+
+use super::inventory::{Inventory, Stage};
+use super::outcome::{self, Failure, FailureClass, Outcome};
+use super::plan::teardown::{Next, TeardownPlan};
+use super::plan::{Obstacle, Plan, Waiting};
+
+/// Where an environment stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Nothing was applied yet.
+    Pending,
+    /// Objects are being applied or are not ready yet.
+    Deploying,
+    /// Everything is applied and ready.
+    Ready,
+    /// Somebody has to change something; what runs keeps running.
+    Failed,
+    /// The teardown is under way.
+    Deleting,
+    /// The teardown waits for somebody.
+    Blocked,
+}
+
+/// What a reconcile concludes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Where the environment stands.
+    pub phase: Phase,
+    /// The machine-readable reason, in UpperCamelCase, from a closed set.
+    pub reason: &'static str,
+    /// One sentence, at most [`Report::MESSAGE_LENGTH`] characters.
+    pub message: String,
+    /// Where each stage stands.
+    pub stages: Vec<StageReport>,
+    /// The inventory.
+    pub inventory: Inventory,
+    /// Whether the wanted revision is applied completely.
+    pub applied: bool,
+    /// How many objects were written or deleted.
+    pub changed: usize,
+    /// When to look again; `None` while only a change can bring anything new.
+    pub again: Option<Duration>,
+}
+
+/// Where one stage stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageReport {
+    /// The stage.
+    pub stage: Stage,
+    /// Where it stands.
+    pub state: StageState,
+    /// What it waits for or failed at.
+    pub message: Option<String>,
+}
+
+/// Where a stage stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StageState {
+    /// A stage before it is not ready.
+    Waiting,
+    /// Its objects are being applied or are not ready.
+    Running,
+    /// All its objects are ready.
+    Ready,
+    /// It cannot go on.
+    Failed,
+}
+
+/// A lost answer or a full server: soon, for most such things pass in a second.
+const SOON: Duration = Duration::from_secs(1);
+/// What only a person or another controller changes: their change is usually watched, this is for the rest.
+const PATIENTLY: Duration = Duration::from_secs(30);
+/// A namespace needs five seconds at least; its end is watched as well.
+const NAMESPACE: Duration = Duration::from_secs(2);
+/// Deletions of kinds that are not watched are looked at this often.
+const DRAINING: Duration = Duration::from_millis(250);
+
+/// Concludes from a deployment plan and what came of it.
+pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
+    let mut inventory = plan.write_ahead.clone();
+    outcome::absorb(&mut inventory, outcomes);
+    let carried_out = outcomes.iter().filter(|outcome| is_change(outcome)).count();
+    let failure = worst(outcomes);
+    let interrupted = outcomes.len() < plan.size() || outcomes.iter().any(needs_another_look);
+    let (phase, reason, message, again) = if let Some(obstacle) = plan.obstacles.first() {
+        (Phase::Failed, "NotOurs", sentence(obstacle, plan.obstacles.len()), Some(PATIENTLY))
+    } else if let Some(failure) = failure {
+        conclude_failure(failure)
+    } else if interrupted || !plan.steps.is_empty() {
+        // What was just written is assessed with the next look, which its own watch event triggers.
+        (Phase::Deploying, "Applying", "applying objects".to_owned(), Some(SOON))
+    } else if let Some(failed) = plan.waiting.iter().find(|waiting| waiting.failed) {
+        (Phase::Failed, "ObjectFailed", sentence(failed, plan.waiting.len()), Some(PATIENTLY))
+    } else if let Some(waiting) = plan.waiting.first() {
+        (Phase::Deploying, "Waiting", sentence(waiting, plan.waiting.len()), Some(PATIENTLY))
+    } else {
+        (Phase::Ready, "Ready", "everything is applied and ready".to_owned(), None)
+    };
+    let applied = plan.obstacles.is_empty() && failure.is_none() && outcomes.len() == plan.size() && !held_by_namespace(plan);
+    Report {
+        stages: stages(plan, outcomes),
+        phase,
+        reason,
+        message: shorten(&message),
+        inventory,
+        applied,
+        changed: carried_out,
+        again,
+    }
+}
+
+/// Concludes from an error that came before anything could be planned: nothing was written.
+pub fn summarise_refusal(reason: &'static str, message: &str, inventory: Inventory, again: Option<Duration>) -> Report {
+    Report {
+        phase: Phase::Failed,
+        reason,
+        message: shorten(message),
+        stages: Vec::new(),
+        inventory,
+        applied: false,
+        changed: 0,
+        again,
+    }
+}
+
+/// Concludes from a teardown plan and what came of its step.
+pub fn summarise_teardown(plan: &TeardownPlan, outcomes: &[Outcome]) -> Report {
+    let mut report = Report {
+        phase: Phase::Deleting,
+        reason: "Deleting",
+        message: String::new(),
+        stages: Vec::new(),
+        inventory: plan.inventory.clone(),
+        applied: false,
+        changed: outcomes.iter().filter(|outcome| is_change(outcome)).count(),
+        again: Some(DRAINING),
+    };
+    outcome::absorb(&mut report.inventory, outcomes);
+    match &plan.next {
+        Next::Drain { tier, deletes, waiting } => {
+            report.message = match waiting.first() {
+                Some(first) => sentence(first, waiting.len()),
+                None => format!("removing {tier} ({})", deletes.len()),
+            };
+        }
+        Next::LookForForeign => report.message = "looking for objects of others".to_owned(),
+        Next::DeleteNamespace(_) => {
+            report.message = "removing the namespace".to_owned();
+            report.again = Some(NAMESPACE);
+        }
+        Next::AwaitNamespace(waiting) => {
+            report.message = waiting.to_string();
+            report.again = Some(NAMESPACE);
+        }
+        Next::Conclude => report.message = "everything is removed".to_owned(),
+        Next::Blocked(obstacles) => {
+            report.phase = Phase::Blocked;
+            report.reason = "TeardownBlocked";
+            report.message = obstacles.first().map(|first| sentence(first, obstacles.len())).unwrap_or_default();
+            report.again = Some(PATIENTLY);
+        }
+    }
+    if let Some(failure) = worst(outcomes) {
+        let (phase, reason, message, again) = conclude_failure(failure);
+        report.phase = if phase == Phase::Failed { Phase::Blocked } else { Phase::Deleting };
+        (report.reason, report.message, report.again) = (reason, message, again);
+    }
+    report.message = shorten(&report.message);
+    report
+}
+
+impl Report {
+    /// A status message is read in one line of a terminal or a pull request.
+    pub const MESSAGE_LENGTH: usize = 512;
+}
+
+fn conclude_failure(failure: &Failure) -> (Phase, &'static str, String, Option<Duration>) {
+    let message = format!("{}: {}", failure.key, failure.message);
+    match failure.class {
+        FailureClass::Transient => (Phase::Deploying, "ServerUnavailable", message, Some(SOON)),
+        FailureClass::NamespaceEnding => (Phase::Deploying, "NamespaceEnding", message, Some(NAMESPACE)),
+        FailureClass::Rejected => (Phase::Failed, "Rejected", message, Some(PATIENTLY)),
+        FailureClass::Forbidden => (Phase::Failed, "Forbidden", message, Some(PATIENTLY)),
+        FailureClass::Conflict => (Phase::Failed, "Conflict", message, Some(PATIENTLY)),
+        FailureClass::UnknownKind => (Phase::Failed, "UnknownKind", message, Some(PATIENTLY)),
+    }
+}
+
+/// A failure that somebody has to settle is told before one that passes by itself.
+fn worst(outcomes: &[Outcome]) -> Option<&Failure> {
+    let passes = |failure: &&Failure| matches!(failure.class, FailureClass::Transient | FailureClass::NamespaceEnding);
+    outcome::failures(outcomes)
+        .find(|failure| !passes(failure))
+        .or_else(|| outcome::failures(outcomes).next())
+}
+
+fn is_change(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Applied { .. } | Outcome::Deleting { .. })
+}
+
+fn needs_another_look(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Exists { .. } | Outcome::Vanished { .. })
+}
+
+/// Nothing was planned because an earlier namespace of the same name is still ending.
+fn held_by_namespace(plan: &Plan) -> bool {
+    plan.waiting.iter().any(|waiting| waiting.key.kind == "Namespace")
+}
+
+fn stages(plan: &Plan, outcomes: &[Outcome]) -> Vec<StageReport> {
+    let mut reached = true;
+    Stage::ALL
+        .into_iter()
+        .map(|stage| {
+            let report = stage_report(stage, plan, outcomes, reached);
+            reached &= report.state == StageState::Ready;
+            report
+        })
+        .collect()
+}
+
+fn stage_report(stage: Stage, plan: &Plan, outcomes: &[Outcome], reached: bool) -> StageReport {
+    let belongs = |key: &super::manifest::ObjectKey| plan.write_ahead.get(key).is_some_and(|entry| entry.stage == stage);
+    let failure = outcome::failures(outcomes).find(|failure| belongs(&failure.key));
+    let waiting = plan.waiting.iter().find(|waiting| belongs(&waiting.key));
+    let obstacle = plan.obstacles.iter().find(|obstacle| belongs(&obstacle.key));
+    let applied = outcomes
+        .iter()
+        .any(|outcome| matches!(outcome, Outcome::Applied { stage: of, .. } if *of == stage && stage == Stage::Deploy));
+    let (state, message) = match (failure, obstacle, waiting) {
+        (Some(failure), _, _) => (StageState::Failed, Some(format!("{}: {}", failure.key, failure.message))),
+        (_, Some(obstacle), _) => (StageState::Failed, Some(obstacle.to_string())),
+        (_, _, Some(waiting)) if waiting.failed => (StageState::Failed, Some(waiting.to_string())),
+        (_, _, Some(waiting)) => (StageState::Running, Some(waiting.to_string())),
+        _ if !plan.obstacles.is_empty() || !reached => (StageState::Waiting, None),
+        _ if applied => (StageState::Running, None),
+        _ => (StageState::Ready, None),
+    };
+    StageReport {
+        stage,
+        state,
+        message: message.map(|text| shorten(&text)),
+    }
+}
+
+trait Sentence: std::fmt::Display {}
+impl Sentence for Waiting {}
+impl Sentence for Obstacle {}
+
+/// The first of several things, and how many more there are.
+fn sentence(first: &impl Sentence, count: usize) -> String {
+    match count {
+        0 | 1 => first.to_string(),
+        more => format!("{first} (and {} more)", more - 1),
+    }
+}
+
+/// Cuts to what a status holds, without control characters: server messages and names may come from anybody.
+fn shorten(text: &str) -> String {
+    let clean = text.chars().map(|character| if character.is_control() { ' ' } else { character });
+    let mut short: String = clean.clone().take(Report::MESSAGE_LENGTH).collect();
+    if clean.count() > Report::MESSAGE_LENGTH {
+        short.pop();
+        short.push('…');
+    }
+    short
+}
+
+impl StageState {
+    /// The state's name in a status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "Waiting",
+            Self::Running => "Running",
+            Self::Ready => "Ready",
+            Self::Failed => "Failed",
+        }
+    }
+}
