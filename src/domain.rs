@@ -14,5 +14,6 @@ pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod readiness;
+pub mod residue;
 pub mod roster;
 pub mod status;

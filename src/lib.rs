@@ -3,5 +3,6 @@
 //! The map of the code, its layers and its invariants are in `ARCHITECTURE.md`.
 
 pub mod api;
+pub mod cluster;
 pub mod domain;
 pub mod githost;

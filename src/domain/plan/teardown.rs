@@ -31,8 +31,6 @@ pub struct View {
     pub observed: Observed,
     /// Pods of the namespace, whoever made them.
     pub pods: Vec<Pod>,
-    /// Bindings in other namespaces or of the whole cluster that name a ServiceAccount of this namespace.
-    pub references: Vec<Reference>,
     /// What the namespace holds beside the inventory; `None` while nobody has looked.
     pub foreign: Option<Vec<ObjectKey>>,
 }
@@ -43,15 +41,6 @@ pub struct Pod {
     /// Its name.
     pub name: String,
     /// The ServiceAccount it runs as.
-    pub service_account: String,
-}
-
-/// A binding elsewhere that names one of the environment's ServiceAccounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    /// The binding.
-    pub binding: ObjectKey,
-    /// The ServiceAccount.
     pub service_account: String,
 }
 

@@ -1,0 +1,27 @@
+//! Kubernetes: where decisions become requests, and answers become values.
+//!
+//! Everything in here is a thin shell. What to write is decided in `domain::plan`; what an answer means, in `domain::outcome`.
+
+pub mod apply;
+pub mod connection;
+pub mod environments;
+pub mod error;
+pub mod kinds;
+pub mod live;
+pub mod observe;
+pub mod publish;
+pub mod residue;
+pub mod teardown;
+
+pub use connection::Connection;
+pub use error::Error;
+
+use crate::api::keys;
+use crate::domain::observed::Marks;
+
+/// The keys under which graftling finds itself on live objects.
+pub(crate) const MARKS: Marks<'static> = Marks {
+    field_manager: keys::FIELD_MANAGER,
+    environment_label: keys::ENVIRONMENT_LABEL,
+    environment_uid_annotation: keys::ENVIRONMENT_UID_ANNOTATION,
+};

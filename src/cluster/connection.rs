@@ -1,0 +1,104 @@
+//! Clients: the controller's own, and one for every deployer it acts as.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Request};
+use kube::client::{Body, ClientBuilder};
+use kube::{Client, Config};
+use tower::util::MapRequestLayer;
+
+use super::Error;
+use crate::domain::name::{Namespace, ObjectName};
+
+/// The way to one cluster. Cheap to clone.
+#[derive(Clone)]
+pub struct Connection {
+    config: Config,
+    controller: Client,
+    deployers: Arc<Mutex<HashMap<Deployer, Client>>>,
+}
+
+/// A ServiceAccount that objects of environments are written as.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Deployer {
+    /// Its namespace: that of the Project.
+    pub namespace: Namespace,
+    /// Its name.
+    pub name: ObjectName,
+}
+
+/// Nothing that we ask for takes longer on a healthy server; watches renew themselves before.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+impl Connection {
+    /// Connects with `config`.
+    ///
+    /// The client's own retries are switched off: they would hold a reconcile for up to a quarter of an hour. A failed
+    /// request ends the reconcile, and the next one begins with what is true by then.
+    ///
+    /// # Errors
+    /// The configuration's certificates or credentials cannot be used.
+    pub fn new(mut config: Config) -> Result<Self, Error> {
+        config.default_retry = false;
+        config.connect_timeout = Some(Duration::from_secs(5));
+        let controller = Client::try_from(config.clone()).map_err(Error::Connect)?;
+        Ok(Self {
+            config,
+            controller,
+            deployers: Arc::default(),
+        })
+    }
+
+    /// The controller's own identity.
+    pub fn controller(&self) -> Client {
+        self.controller.clone()
+    }
+
+    /// The identity of a deployer, by impersonation. The account need not exist; its rights come from bindings.
+    ///
+    /// # Errors
+    /// As [`Connection::new`].
+    pub fn deployer(&self, deployer: &Deployer) -> Result<Client, Error> {
+        let mut deployers = self.deployers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = deployers.get(deployer) {
+            return Ok(client.clone());
+        }
+        let client = self.impersonate(deployer)?;
+        deployers.insert(deployer.clone(), client.clone());
+        Ok(client)
+    }
+
+    fn impersonate(&self, deployer: &Deployer) -> Result<Client, Error> {
+        let user = format!("system:serviceaccount:{}:{}", deployer.namespace, deployer.name);
+        // Both parts are validated names: nothing in them is refused by a header.
+        let value = HeaderValue::from_str(&user).unwrap_or_else(|_| HeaderValue::from_static("system:anonymous"));
+        let layer = MapRequestLayer::new(move |mut request: Request<Body>| {
+            request
+                .headers_mut()
+                .insert(HeaderName::from_static("impersonate-user"), value.clone());
+            request
+        });
+        let builder = ClientBuilder::try_from(self.config.clone()).map_err(Error::Connect)?;
+        Ok(builder.with_layer(&layer).build())
+    }
+}
+
+/// Runs a request under [`REQUEST_TIMEOUT`].
+///
+/// # Errors
+/// The request's own error through `wrap`, or [`Error::TimedOut`].
+pub(crate) async fn within<T>(
+    operation: impl FnOnce() -> String,
+    request: impl Future<Output = Result<T, kube::Error>>,
+    wrap: impl FnOnce(kube::Error) -> Error,
+) -> Result<T, Error> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+        Ok(result) => result.map_err(wrap),
+        Err(_) => Err(Error::TimedOut {
+            operation: operation(),
+            seconds: REQUEST_TIMEOUT.as_secs(),
+        }),
+    }
+}

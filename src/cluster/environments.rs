@@ -1,0 +1,101 @@
+//! Environment objects: created, refreshed and retired as the roster says.
+
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde_json::json;
+
+use super::Error;
+use super::connection::within;
+use crate::api::convert;
+use crate::api::{Environment, keys};
+use crate::domain::name::{EnvironmentName, ProjectKey};
+use crate::domain::roster::Wanted;
+
+/// Creates or refreshes an Environment by server-side apply of just the fields that the Git host decides.
+///
+/// `uid` fences a refresh: an Environment that ended in the meantime is not brought back.
+///
+/// # Errors
+/// The write failed. A refresh of an Environment that ended fails with 409.
+pub async fn apply(client: Client, project: &ProjectKey, wanted: &Wanted, uid: Option<&str>) -> Result<Environment, Error> {
+    let api: Api<Environment> = Api::namespaced(client, project.namespace.as_str());
+    let spec = convert::environment::spec(wanted, project);
+    let mut metadata = json!({
+        "name": wanted.name.as_str(),
+        "namespace": project.namespace.as_str(),
+        "finalizers": [keys::FINALIZER],
+        "labels": {
+            "app.kubernetes.io/managed-by": "graftling",
+            (keys::PROJECT_LABEL): project.name.as_str(),
+        },
+        "annotations": { (keys::BRANCH_ANNOTATION): wanted.branch.as_str() },
+    });
+    if let Some(uid) = uid {
+        metadata["uid"] = json!(uid);
+    }
+    let body = json!({
+        "apiVersion": Environment::api_version(&()),
+        "kind": Environment::kind(&()),
+        "metadata": metadata,
+        "spec": spec,
+    });
+    let params = PatchParams::apply(keys::FIELD_MANAGER).force();
+    within(
+        || format!("write Environment {}", wanted.name),
+        api.patch(wanted.name.as_str(), &params, &Patch::Apply(&body)),
+        |source| Error::Write {
+            what: format!("Environment {}", wanted.name),
+            source,
+        },
+    )
+    .await
+}
+
+/// Starts the teardown of an Environment by deleting the object: its finalizer keeps it until the teardown is proven complete.
+///
+/// # Errors
+/// The deletion failed. That the object is already gone, or another now, is no error.
+pub async fn retire(client: Client, environment: &Environment) -> Result<(), Error> {
+    let namespace = environment.namespace().unwrap_or_default();
+    let api: Api<Environment> = Api::namespaced(client, &namespace);
+    let params = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: environment.uid(),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    let name = environment.name_any();
+    let deleted = within(
+        || format!("retire Environment {name}"),
+        api.delete(&name, &params),
+        |source| Error::Write {
+            what: format!("Environment {name}"),
+            source,
+        },
+    );
+    match deleted.await {
+        Err(Error::Write {
+            source: kube::Error::Api(status),
+            ..
+        }) if matches!(status.code, 404 | 409) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Reads an Environment from the API server itself.
+///
+/// # Errors
+/// The read failed.
+pub async fn read(client: Client, project: &ProjectKey, name: &EnvironmentName) -> Result<Option<Environment>, Error> {
+    let api: Api<Environment> = Api::namespaced(client, project.namespace.as_str());
+    within(
+        || format!("read Environment {name}"),
+        api.get_opt(name.as_str()),
+        |source| Error::List {
+            what: format!("Environment {name}"),
+            source,
+        },
+    )
+    .await
+}

@@ -1,0 +1,147 @@
+//! What can go wrong with a request, and what it means for a retry.
+
+use crate::domain::manifest::ObjectKey;
+use crate::domain::outcome::FailureClass;
+
+/// A request to the cluster that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A client could not be made.
+    #[error("could not make a client for the cluster")]
+    Connect(#[source] kube::Error),
+    /// A kind could not be resolved.
+    #[error("could not find out about {api_version} {kind}")]
+    ResolveKind {
+        /// `group/version`.
+        api_version: String,
+        /// The kind.
+        kind: String,
+        /// The cause.
+        #[source]
+        source: kube::Error,
+    },
+    /// The cluster knows no such kind.
+    #[error("the cluster knows no {api_version} {kind}")]
+    UnknownKind {
+        /// `group/version`.
+        api_version: String,
+        /// The kind.
+        kind: String,
+    },
+    /// An object could not be read.
+    #[error("could not read {key}")]
+    Read {
+        /// The object.
+        key: ObjectKey,
+        /// The cause.
+        #[source]
+        source: kube::Error,
+    },
+    /// Objects could not be listed.
+    #[error("could not list {what}")]
+    List {
+        /// Which objects.
+        what: String,
+        /// The cause.
+        #[source]
+        source: kube::Error,
+    },
+    /// One of our own objects could not be written.
+    #[error("could not write {what}")]
+    Write {
+        /// Which object.
+        what: String,
+        /// The cause.
+        #[source]
+        source: kube::Error,
+    },
+    /// The server did not answer in time.
+    #[error("could not {operation}: no answer within {seconds} s")]
+    TimedOut {
+        /// What was being done.
+        operation: String,
+        /// The limit, in seconds.
+        seconds: u64,
+    },
+    /// A watch that observations depend on has not caught up.
+    #[error("the watch of {kind} has not caught up yet")]
+    WatchBehind {
+        /// The kind.
+        kind: String,
+    },
+}
+
+impl Error {
+    /// The class that alone decides about a retry.
+    pub fn class(&self) -> FailureClass {
+        match self {
+            Self::UnknownKind { .. } => FailureClass::UnknownKind,
+            Self::Connect(source)
+            | Self::ResolveKind { source, .. }
+            | Self::Read { source, .. }
+            | Self::List { source, .. }
+            | Self::Write { source, .. } => classify(source),
+            Self::TimedOut { .. } | Self::WatchBehind { .. } => FailureClass::Transient,
+        }
+    }
+
+    /// Whether the cluster answered that the object does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Read { source: kube::Error::Api(status), .. } | Self::Write { source: kube::Error::Api(status), .. } if status.code == 404)
+    }
+
+    /// The whole story in one line: this error and its causes, none told twice.
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
+/// An error and its causes in one line. A cause that the text before it already tells is left out: kube's errors do that.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let words = next.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = next.source();
+    }
+    text
+}
+
+/// What an error of the API server means for a retry.
+pub fn classify(error: &kube::Error) -> FailureClass {
+    let kube::Error::Api(status) = error else {
+        return FailureClass::Transient;
+    };
+    let has_cause = |reason: &str| {
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        causes.into_iter().any(|cause| cause.reason == reason)
+    };
+    match status.code {
+        403 if has_cause("NamespaceTerminating") => FailureClass::NamespaceEnding,
+        403 if is_missing_right(&status.message) => FailureClass::Forbidden,
+        401 => FailureClass::Forbidden,
+        409 if has_cause("FieldManagerConflict") => FailureClass::Conflict,
+        404 if status.message.contains("the server could not find the requested resource") => FailureClass::UnknownKind,
+        404 | 408 | 409 | 429 => FailureClass::Transient,
+        500 if status.message.contains("failed calling webhook") => FailureClass::Transient,
+        400..=499 => FailureClass::Rejected,
+        _ => FailureClass::Transient,
+    }
+}
+
+/// RBAC words a refusal as `User "…" cannot VERB resource …`; admission (quota, Pod Security) uses other words.
+fn is_missing_right(message: &str) -> bool {
+    message.contains(" cannot ") || message.contains("attempting to grant RBAC permissions")
+}
+
+/// What the API server said, fit for a status.
+pub fn message(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => chain(other),
+    }
+}

@@ -1,0 +1,274 @@
+//! The live objects of all environments, kept by watches and by our own writes.
+//!
+//! One watch for each kind that ever appeared in an environment, over the whole cluster and filtered by our label. Answers to our
+//! own writes go in as well, so that a reconcile reads what the one before it wrote. Newer resourceVersions win.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::StreamExt;
+use kube::api::DynamicObject;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client};
+use tokio::sync::{mpsc, watch};
+
+use super::kinds::Resource;
+use super::{Error, MARKS};
+use crate::api::keys;
+use crate::domain::manifest::ObjectKey;
+use crate::domain::observed::LiveObject;
+
+/// An environment to look at again: the namespace of its object and its name.
+pub type Wake = (String, String);
+
+/// The cache. Cheap to clone.
+#[derive(Clone)]
+pub struct LiveObjects {
+    client: Client,
+    shared: Arc<Mutex<Shared>>,
+    wake: mpsc::UnboundedSender<Wake>,
+}
+
+#[derive(Default)]
+struct Shared {
+    kinds: HashMap<GroupKind, KindCache>,
+}
+
+type GroupKind = (String, String);
+
+struct KindCache {
+    objects: HashMap<ObjectKey, LiveObject>,
+    /// The newest resourceVersion that the watch has shown: everything up to it has been seen.
+    seen: u64,
+    /// Written by us since the watch last began to list.
+    written: HashSet<ObjectKey>,
+    listed: BTreeSet<ObjectKey>,
+    state: watch::Sender<WatchState>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WatchState {
+    Starting,
+    Synced,
+    Forbidden,
+}
+
+/// How long an observation waits for the first listing of a kind.
+const SYNC_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
+
+impl LiveObjects {
+    /// An empty cache. Environments to look at again are sent to `wake`.
+    pub fn new(client: Client, wake: mpsc::UnboundedSender<Wake>) -> Self {
+        Self {
+            client,
+            shared: Arc::default(),
+            wake,
+        }
+    }
+
+    /// Makes sure that a kind is watched and its first listing is in.
+    ///
+    /// Returns false for kinds that are not to be watched: Secrets, because watching them needs the right to read all Secrets of
+    /// the cluster, and kinds that the controller may not list. Their objects have to be read one by one as the deployer.
+    ///
+    /// # Errors
+    /// [`Error::WatchBehind`] if the first listing does not arrive in time.
+    pub async fn watches(&self, resource: &Resource) -> Result<bool, Error> {
+        if resource.api.kind == "Secret" && resource.api.group.is_empty() {
+            return Ok(false);
+        }
+        let mut state = self.subscribe(resource);
+        let settled = state.wait_for(|state| *state != WatchState::Starting);
+        match tokio::time::timeout(SYNC_TIMEOUT, settled).await {
+            Ok(Ok(state)) => Ok(*state == WatchState::Synced),
+            _ => Err(Error::WatchBehind {
+                kind: resource.api.kind.clone(),
+            }),
+        }
+    }
+
+    /// The live object of `key`, if its kind is watched and it exists.
+    pub fn get(&self, key: &ObjectKey) -> Option<LiveObject> {
+        self.lock().kinds.get(&group_kind(key))?.objects.get(key).cloned()
+    }
+
+    /// Takes in an object that the server returned for one of our own requests.
+    pub fn record(&self, live: &LiveObject) {
+        let mut shared = self.lock();
+        let Some(kind) = shared.kinds.get_mut(&group_kind(&live.key)) else {
+            return;
+        };
+        match kind.objects.get(&live.key) {
+            Some(known) if known.version >= live.version => {}
+            // The watch has passed this version and does not show the object: it was deleted since.
+            None if live.version <= kind.seen => {}
+            _ => {
+                kind.objects.insert(live.key.clone(), live.clone());
+                kind.written.insert(live.key.clone());
+            }
+        }
+    }
+
+    /// Takes out an object that the server said does not exist.
+    pub fn forget(&self, key: &ObjectKey, uid: &str) {
+        if let Some(kind) = self.lock().kinds.get_mut(&group_kind(key))
+            && kind.objects.get(key).is_some_and(|known| known.uid == uid)
+        {
+            kind.objects.remove(key);
+        }
+    }
+
+    fn subscribe(&self, resource: &Resource) -> watch::Receiver<WatchState> {
+        let id = (resource.api.group.clone(), resource.api.kind.clone());
+        let mut shared = self.lock();
+        if let Some(kind) = shared.kinds.get(&id) {
+            return kind.state.subscribe();
+        }
+        let (state, receiver) = watch::channel(WatchState::Starting);
+        shared.kinds.insert(id.clone(), KindCache::new(state));
+        drop(shared);
+        tokio::spawn(self.clone().follow(resource.clone(), id));
+        receiver
+    }
+
+    async fn follow(self, resource: Resource, id: GroupKind) {
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource.api);
+        let config = watcher::Config::default().labels(keys::ENVIRONMENT_LABEL);
+        let mut events = watcher(api, config).default_backoff().boxed();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => self.take(&id, &resource, event),
+                Err(error) if is_forbidden(&error) => {
+                    tracing::info!(kind = %resource.api.kind, "this kind may not be listed; its objects are read one by one");
+                    self.settle(&id, WatchState::Forbidden);
+                    return;
+                }
+                Err(error) => tracing::warn!(kind = %resource.api.kind, error = %super::error::chain(&error), "watch interrupted"),
+            }
+        }
+    }
+
+    fn take(&self, id: &GroupKind, resource: &Resource, event: Event<DynamicObject>) {
+        let mut shared = self.lock();
+        let Some(kind) = shared.kinds.get_mut(id) else { return };
+        match event {
+            Event::Init => kind.begin_listing(),
+            Event::InitApply(object) => kind.list(resource, &object).into_iter().for_each(|wake| self.notify(wake)),
+            Event::InitDone => {
+                kind.end_listing();
+                kind.state.send_replace(WatchState::Synced);
+            }
+            Event::Apply(object) => kind.apply(resource, &object).into_iter().for_each(|wake| self.notify(wake)),
+            Event::Delete(object) => kind.delete(resource, &object).into_iter().for_each(|wake| self.notify(wake)),
+        }
+    }
+
+    fn notify(&self, wake: Wake) {
+        // The receiver is gone only while the process ends.
+        let _ = self.wake.send(wake);
+    }
+
+    fn settle(&self, id: &GroupKind, state: WatchState) {
+        if let Some(kind) = self.lock().kinds.get(id) {
+            kind.state.send_replace(state);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl KindCache ===
+
+impl KindCache {
+    fn new(state: watch::Sender<WatchState>) -> Self {
+        Self {
+            objects: HashMap::new(),
+            seen: 0,
+            written: HashSet::new(),
+            listed: BTreeSet::new(),
+            state,
+        }
+    }
+
+    fn begin_listing(&mut self) {
+        self.written.clear();
+        self.listed.clear();
+    }
+
+    fn list(&mut self, resource: &Resource, object: &DynamicObject) -> Option<Wake> {
+        let live = reduce(resource, object)?;
+        self.listed.insert(live.key.clone());
+        self.insert(live);
+        wake(object)
+    }
+
+    fn end_listing(&mut self) {
+        let Self {
+            objects, listed, written, ..
+        } = self;
+        objects.retain(|key, _| listed.contains(key) || written.contains(key));
+        listed.clear();
+    }
+
+    fn apply(&mut self, resource: &Resource, object: &DynamicObject) -> Option<Wake> {
+        let live = reduce(resource, object)?;
+        self.insert(live);
+        wake(object)
+    }
+
+    fn insert(&mut self, live: LiveObject) {
+        self.seen = self.seen.max(live.version);
+        let newer = self.objects.get(&live.key).is_none_or(|known| known.version < live.version);
+        if newer {
+            self.objects.insert(live.key.clone(), live);
+        }
+    }
+
+    fn delete(&mut self, resource: &Resource, object: &DynamicObject) -> Option<Wake> {
+        let live = reduce(resource, object)?;
+        self.seen = self.seen.max(live.version);
+        if self.objects.get(&live.key).is_some_and(|known| known.version <= live.version) {
+            self.objects.remove(&live.key);
+        }
+        wake(object)
+    }
+}
+
+fn group_kind(key: &ObjectKey) -> GroupKind {
+    (key.group.clone(), key.kind.clone())
+}
+
+/// Reduces an object that the server sent.
+pub(crate) fn reduce(resource: &Resource, object: &DynamicObject) -> Option<LiveObject> {
+    let key = ObjectKey {
+        group: resource.api.group.clone(),
+        version: resource.api.version.clone(),
+        kind: resource.api.kind.clone(),
+        namespace: object.metadata.namespace.clone(),
+        name: object.metadata.name.clone()?,
+    };
+    let body = serde_json::to_value(object).ok()?;
+    LiveObject::from_body(key, &body, MARKS)
+}
+
+/// Which environment an object belongs to, by its labels.
+fn wake(object: &DynamicObject) -> Option<Wake> {
+    let labels = object.metadata.labels.as_ref()?;
+    Some((
+        labels.get(keys::PROJECT_NAMESPACE_LABEL)?.clone(),
+        labels.get(keys::ENVIRONMENT_LABEL)?.clone(),
+    ))
+}
+
+fn is_forbidden(error: &watcher::Error) -> bool {
+    let source = match error {
+        watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) | watcher::Error::WatchFailed(source) => {
+            source
+        }
+        _ => return false,
+    };
+    matches!(source, kube::Error::Api(status) if status.code == 403)
+}

@@ -1,0 +1,81 @@
+//! What a deployment plan is made over: the live objects under an environment's keys.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use kube::Client;
+
+use super::connection::{Connection, Deployer, within};
+use super::kinds::Kinds;
+use super::live::{LiveObjects, reduce};
+use super::{Error, MARKS};
+use crate::domain::manifest::ObjectKey;
+use crate::domain::observed::LiveObject;
+use crate::domain::plan::Observed;
+
+/// How many requests one environment has in flight at a time.
+pub(crate) const FAN_OUT: usize = 16;
+
+/// Reads live objects.
+#[derive(Clone)]
+pub struct Observer {
+    pub(crate) connection: Connection,
+    pub(crate) kinds: Kinds,
+    pub(crate) live: LiveObjects,
+}
+
+impl Observer {
+    /// Observes `keys`: from the watches where there is one, else by a request as the deployer.
+    ///
+    /// A kind that the cluster does not know has no objects: that is left to the apply, which names the object.
+    ///
+    /// # Errors
+    /// The first read that failed: a plan is made over everything or not at all.
+    pub async fn observe(&self, deployer: &Deployer, keys: impl IntoIterator<Item = ObjectKey>) -> Result<Observed, Error> {
+        let as_deployer = self.connection.deployer(deployer)?;
+        let found: Vec<Option<LiveObject>> = stream::iter(keys)
+            .map(|key| self.observe_one(as_deployer.clone(), key))
+            .buffer_unordered(FAN_OUT)
+            .try_collect()
+            .await?;
+        Ok(found.into_iter().flatten().map(|live| (live.key.clone(), live)).collect())
+    }
+
+    async fn observe_one(&self, as_deployer: Client, key: ObjectKey) -> Result<Option<LiveObject>, Error> {
+        let resource = match self.kinds.resolve(&key).await {
+            Ok(resource) => resource,
+            Err(Error::UnknownKind { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if self.live.watches(&resource).await? {
+            return Ok(self.live.get(&key));
+        }
+        match self.read(as_deployer, &key).await {
+            // Before the namespace has its RoleBinding, the deployer may not even look; then there is nothing of ours either.
+            Err(Error::Read {
+                source: kube::Error::Api(status),
+                ..
+            }) if status.code == 403 => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Reads one object from the API server itself.
+    ///
+    /// # Errors
+    /// Any failure but "not found", which is `None`.
+    pub async fn read(&self, client: Client, key: &ObjectKey) -> Result<Option<LiveObject>, Error> {
+        let resource = self.kinds.resolve(key).await?;
+        let api = resource.api_for(client, key);
+        let object = within(
+            || format!("read {key}"),
+            api.get_opt(&key.name),
+            |source| Error::Read { key: key.clone(), source },
+        )
+        .await?;
+        Ok(object.and_then(|object| reduce(&resource, &object)))
+    }
+}
+
+/// Reduces a typed or dynamic object that was serialised.
+pub(crate) fn reduce_body(key: ObjectKey, body: &serde_json::Value) -> Option<LiveObject> {
+    LiveObject::from_body(key, body, MARKS)
+}

@@ -1,0 +1,151 @@
+//! What is there beside the inventory: in a namespace before it goes, and anywhere after it went.
+
+use futures::{StreamExt, stream};
+use kube::Client;
+use kube::api::{Api, DynamicObject, ListParams, PartialObjectMeta};
+use kube::discovery::{ApiResource, Discovery, Scope, verbs};
+
+use super::Error;
+use super::connection::{Deployer, within};
+use super::error::chain;
+use super::observe::{FAN_OUT, Observer};
+use crate::api::keys;
+use crate::domain::manifest::ObjectKey;
+use crate::domain::name::{EnvironmentName, Namespace};
+use crate::domain::residue::Found;
+
+/// Everything that a look over many kinds brought up.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
+    /// What was found.
+    pub found: Vec<Found>,
+    /// Kinds that we are not permitted to list.
+    pub unseen: Vec<String>,
+}
+
+impl Observer {
+    /// Lists what a namespace holds, over every kind that can be listed.
+    ///
+    /// # Errors
+    /// A listing failed for another reason than a missing right: an unknown rest must not be deleted.
+    pub async fn contents(&self, deployer: &Deployer, namespace: &Namespace) -> Result<Look, Error> {
+        let client = self.connection.deployer(deployer)?;
+        let resources = self.listable().await?.into_iter().filter(|(_, scope)| *scope == Scope::Namespaced);
+        self.look(resources, |resource| {
+            (
+                Api::namespaced_with(client.clone(), namespace.as_str(), resource),
+                ListParams::default(),
+            )
+        })
+        .await
+    }
+
+    /// Searches the whole cluster for objects that bear an environment's label.
+    ///
+    /// # Errors
+    /// As [`Observer::contents`].
+    pub async fn residue(&self, environment: &EnvironmentName) -> Result<Look, Error> {
+        let client: Client = self.connection.controller();
+        let params = ListParams::default().labels(&format!("{}={environment}", keys::ENVIRONMENT_LABEL));
+        let resources = self.listable().await?;
+        self.look(resources, |resource| (Api::all_with(client.clone(), resource), params.clone()))
+            .await
+    }
+
+    async fn listable(&self) -> Result<Vec<(ApiResource, Scope)>, Error> {
+        let discovery = within(
+            || "discover the kinds of the cluster".to_owned(),
+            Discovery::new(self.connection.controller()).run_aggregated(),
+            |source| Error::List {
+                what: "the kinds of the cluster".to_owned(),
+                source,
+            },
+        )
+        .await?;
+        Ok(discovery
+            .groups()
+            .flat_map(|group| group.recommended_resources())
+            .filter(|(_, capabilities)| capabilities.supports_operation(verbs::LIST))
+            .map(|(resource, capabilities)| (resource, capabilities.scope))
+            .collect())
+    }
+
+    async fn look(
+        &self,
+        resources: impl IntoIterator<Item = (ApiResource, Scope)>,
+        api: impl Fn(&ApiResource) -> (Api<DynamicObject>, ListParams),
+    ) -> Result<Look, Error> {
+        let results: Vec<_> = stream::iter(resources)
+            .map(|(resource, _)| {
+                let (api, params) = api(&resource);
+                list_metadata(resource, api, params)
+            })
+            .buffer_unordered(FAN_OUT)
+            .collect()
+            .await;
+        let mut look = Look::default();
+        for result in results {
+            match result? {
+                Listed::Found(found) => look.found.extend(found),
+                Listed::Unseen(kind) => look.unseen.push(kind),
+            }
+        }
+        look.found.sort_by(|left, right| left.key.cmp(&right.key));
+        look.unseen.sort();
+        Ok(look)
+    }
+}
+
+enum Listed {
+    Found(Vec<Found>),
+    Unseen(String),
+}
+
+async fn list_metadata(resource: ApiResource, api: Api<DynamicObject>, params: ListParams) -> Result<Listed, Error> {
+    let what = resource.plural.clone();
+    let listed = within(
+        || format!("list {what}"),
+        api.list_metadata(&params),
+        |source| Error::List {
+            what: what.clone(),
+            source,
+        },
+    );
+    match listed.await {
+        Ok(list) => Ok(Listed::Found(
+            list.items.iter().filter_map(|object| found(&resource, object)).collect(),
+        )),
+        Err(Error::List {
+            source: kube::Error::Api(status),
+            ..
+        }) if matches!(status.code, 403 | 404 | 405) => {
+            tracing::debug!(kind = %resource.kind, "kind cannot be listed: {}", chain(&kube::Error::Api(status)));
+            Ok(Listed::Unseen(if resource.group.is_empty() {
+                resource.kind
+            } else {
+                format!("{}/{}", resource.group, resource.kind)
+            }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn found(resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> Option<Found> {
+    let metadata = &object.metadata;
+    Some(Found {
+        key: ObjectKey {
+            group: resource.group.clone(),
+            version: resource.version.clone(),
+            kind: resource.kind.clone(),
+            namespace: metadata.namespace.clone(),
+            name: metadata.name.clone()?,
+        },
+        uid: metadata.uid.clone()?,
+        environment: metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(keys::ENVIRONMENT_LABEL))
+            .cloned(),
+        owners: metadata.owner_references.iter().flatten().map(|owner| owner.uid.clone()).collect(),
+    })
+}

@@ -1,0 +1,138 @@
+//! What a teardown plan is made over: consistent reads only, never a watch.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding, Subject};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+
+use super::Error;
+use super::connection::{Deployer, within};
+use super::observe::{FAN_OUT, Observer};
+use crate::domain::inventory::{Inventory, Stage};
+use crate::domain::manifest::ObjectKey;
+use crate::domain::name::Namespace;
+use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View};
+use crate::domain::residue::Reference;
+
+impl Observer {
+    /// Observes everything of `inventory` that is not confirmed gone, and, once only identities are left, the pods that may use them.
+    ///
+    /// # Errors
+    /// The first read that failed: nothing may be concluded from half a view.
+    pub async fn view(&self, deployer: &Deployer, namespace: &Namespace, inventory: &Inventory) -> Result<View, Error> {
+        let as_deployer = self.connection.deployer(deployer)?;
+        let present: Vec<(ObjectKey, Stage)> = inventory.present().map(|(key, entry)| (key.clone(), entry.stage)).collect();
+        let found: Vec<_> = stream::iter(present)
+            .map(|(key, stage)| self.read_for_teardown(as_deployer.clone(), key, stage))
+            .buffer_unordered(FAN_OUT)
+            .try_collect()
+            .await?;
+        let mut view = View {
+            observed: found.into_iter().flatten().map(|live| (live.key.clone(), live)).collect(),
+            ..View::default()
+        };
+        if only_identities(&view, inventory) {
+            view.pods = self.pods(namespace).await?;
+        }
+        Ok(view)
+    }
+
+    async fn read_for_teardown(
+        &self,
+        as_deployer: Client,
+        key: ObjectKey,
+        stage: Stage,
+    ) -> Result<Option<crate::domain::observed::LiveObject>, Error> {
+        let client = match stage {
+            Stage::Namespace | Stage::Guardrails => self.connection.controller(),
+            Stage::Deploy => as_deployer,
+        };
+        match self.read(client, &key).await {
+            // The definition of a custom resource takes every object of the kind with it.
+            Err(Error::UnknownKind { .. }) => Ok(None),
+            other => other,
+        }
+    }
+
+    async fn pods(&self, namespace: &Namespace) -> Result<Vec<PodInUse>, Error> {
+        let api: Api<Pod> = Api::namespaced(self.connection.controller(), namespace.as_str());
+        let pods = list(&api, format!("pods in {namespace}")).await?;
+        Ok(pods
+            .into_iter()
+            .map(|pod| PodInUse {
+                name: pod.name_any(),
+                service_account: pod
+                    .spec
+                    .and_then(|spec| spec.service_account_name)
+                    .unwrap_or_else(|| "default".to_owned()),
+            })
+            .collect())
+    }
+
+    /// Bindings elsewhere that name one of `accounts`: after the teardown they would hand their rights to a later account of that name.
+    ///
+    /// # Errors
+    /// A listing failed.
+    pub async fn references(&self, namespace: &Namespace, accounts: &[String]) -> Result<Vec<Reference>, Error> {
+        let controller = self.connection.controller();
+        let bindings = list(&Api::<RoleBinding>::all(controller.clone()), "role bindings".to_owned()).await?;
+        let cluster_bindings = list(&Api::<ClusterRoleBinding>::all(controller), "cluster role bindings".to_owned()).await?;
+        let elsewhere = bindings
+            .iter()
+            .filter(|binding| binding.namespace().as_deref() != Some(namespace.as_str()))
+            .map(|binding| ("RoleBinding", binding.namespace(), binding.name_any(), &binding.subjects));
+        let everywhere = cluster_bindings
+            .iter()
+            .map(|binding| ("ClusterRoleBinding", None, binding.name_any(), &binding.subjects));
+        Ok(elsewhere
+            .chain(everywhere)
+            .flat_map(|(kind, home, name, subjects)| {
+                named(subjects.as_deref(), namespace, accounts).map(move |account| Reference {
+                    binding: ObjectKey {
+                        group: "rbac.authorization.k8s.io".to_owned(),
+                        version: "v1".to_owned(),
+                        kind: kind.to_owned(),
+                        namespace: home.clone(),
+                        name: name.clone(),
+                    },
+                    service_account: account,
+                })
+            })
+            .collect())
+    }
+}
+
+fn named<'a>(subjects: Option<&'a [Subject]>, namespace: &'a Namespace, accounts: &'a [String]) -> impl Iterator<Item = String> + use<'a> {
+    subjects
+        .unwrap_or_default()
+        .iter()
+        .filter(|subject| subject.kind == "ServiceAccount" && subject.namespace.as_deref() == Some(namespace.as_str()))
+        .filter(|subject| accounts.contains(&subject.name))
+        .map(|subject| subject.name.clone())
+}
+
+/// Whether everything of the earlier tiers is gone, so that the questions about identities are worth their requests.
+fn only_identities(view: &View, inventory: &Inventory) -> bool {
+    let left = view.observed.keys().any(|key| Tier::of(key) == Tier::Identity);
+    left && view.observed.keys().all(|key| {
+        let stage = inventory.get(key).map(|entry| entry.stage);
+        stage != Some(Stage::Deploy) || Tier::of(key) >= Tier::Identity
+    })
+}
+
+async fn list<K>(api: &Api<K>, what: String) -> Result<Vec<K>, Error>
+where
+    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    let params = ListParams::default();
+    let listed = within(
+        || format!("list {what}"),
+        api.list(&params),
+        |source| Error::List {
+            what: what.clone(),
+            source,
+        },
+    );
+    Ok(listed.await?.items)
+}

@@ -1,0 +1,148 @@
+//! What is ours of the things that were found, what Kubernetes put there, and what is somebody else's.
+
+use std::collections::BTreeSet;
+
+use super::inventory::Inventory;
+use super::manifest::ObjectKey;
+
+/// An object that a look over many kinds brought up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Which object.
+    pub key: ObjectKey,
+    /// Its UID.
+    pub uid: String,
+    /// The value of the environment label.
+    pub environment: Option<String>,
+    /// The UIDs of its owners.
+    pub owners: Vec<String>,
+}
+
+/// A binding elsewhere that names one of the environment's ServiceAccounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The binding.
+    pub binding: ObjectKey,
+    /// The ServiceAccount.
+    pub service_account: String,
+}
+
+/// The objects among `found`, the contents of one namespace, that neither we nor Kubernetes put there.
+///
+/// Ours are the objects of the inventory, what they own directly or through others, and the volume claims that a StatefulSet of the
+/// inventory made from its templates (Kubernetes gives those no owner).
+pub fn foreign(inventory: &Inventory, found: &[Found]) -> Vec<ObjectKey> {
+    let mut ours: BTreeSet<&str> = inventory.iter().filter_map(|(_, entry)| entry.uid.as_deref()).collect();
+    loop {
+        let before = ours.len();
+        for object in found {
+            if object.owners.iter().any(|owner| ours.contains(owner.as_str())) {
+                ours.insert(&object.uid);
+            }
+        }
+        if ours.len() == before {
+            break;
+        }
+    }
+    let stateful_sets: Vec<&str> = inventory
+        .iter()
+        .filter(|(key, _)| key.kind == "StatefulSet")
+        .map(|(key, _)| key.name.as_str())
+        .collect();
+    found
+        .iter()
+        .filter(|object| !ours.contains(object.uid.as_str()))
+        .filter(|object| !is_put_by_kubernetes(&object.key))
+        .filter(|object| !stateful_sets.iter().any(|set| is_claim_of(&object.key, set)))
+        .map(|object| object.key.clone())
+        .collect()
+}
+
+/// What every namespace gets, and what only records what happened.
+fn is_put_by_kubernetes(key: &ObjectKey) -> bool {
+    match (key.kind.as_str(), key.name.as_str()) {
+        ("ServiceAccount", "default") | ("ConfigMap", "kube-root-ca.crt") => true,
+        ("Event" | "Endpoints" | "EndpointSlice" | "Lease" | "PodMetrics", _) => true,
+        _ => false,
+    }
+}
+
+/// `<template>-<set>-<ordinal>`.
+fn is_claim_of(key: &ObjectKey, set: &str) -> bool {
+    let Some((rest, ordinal)) = key.name.rsplit_once('-') else {
+        return false;
+    };
+    key.kind == "PersistentVolumeClaim" && ordinal.bytes().all(|byte| byte.is_ascii_digit()) && rest.ends_with(&format!("-{set}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::inventory::{Entry, Stage};
+
+    fn key(kind: &str, name: &str) -> ObjectKey {
+        ObjectKey {
+            group: String::new(),
+            version: "v1".into(),
+            kind: kind.into(),
+            namespace: Some("n".into()),
+            name: name.into(),
+        }
+    }
+
+    fn found(kind: &str, name: &str, uid: &str, owners: &[&str]) -> Found {
+        Found {
+            key: key(kind, name),
+            uid: uid.into(),
+            environment: None,
+            owners: owners.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn inventory() -> Inventory {
+        Inventory::from_entries(
+            [(key("StatefulSet", "db"), "1"), (key("Deployment", "web"), "2")].map(|(key, uid)| {
+                let entry = Entry {
+                    stage: Stage::Deploy,
+                    uid: Some(uid.into()),
+                    digest: None,
+                    ownership: None,
+                    gone: true,
+                };
+                (key, entry)
+            }),
+        )
+    }
+
+    #[test]
+    fn descendants_of_our_objects_are_ours_however_deep() {
+        let contents = [
+            found("Pod", "web-1-x", "22", &["21"]),
+            found("ReplicaSet", "web-1", "21", &["2"]),
+            found("PersistentVolumeClaim", "data-db-0", "11", &[]),
+        ];
+        assert_eq!(foreign(&inventory(), &contents), []);
+    }
+
+    #[test]
+    fn what_kubernetes_puts_everywhere_is_not_foreign() {
+        let contents = [
+            found("ServiceAccount", "default", "a", &[]),
+            found("ConfigMap", "kube-root-ca.crt", "b", &[]),
+            found("Event", "web.17", "c", &[]),
+        ];
+        assert_eq!(foreign(&inventory(), &contents), []);
+    }
+
+    #[test]
+    fn feature_x3_what_somebody_else_made_is_foreign_even_under_a_name_like_ours() {
+        let contents = [
+            found("ConfigMap", "notes", "a", &[]),
+            found("Deployment", "web", "other-uid", &[]),
+            found("PersistentVolumeClaim", "data-cache-0", "b", &[]),
+            found("Pod", "debug", "c", &["unknown-owner"]),
+        ];
+        let keys: Vec<_> = contents.iter().map(|object| object.key.clone()).collect();
+        assert_eq!(foreign(&inventory(), &contents), keys);
+    }
+}
