@@ -2,5 +2,7 @@
 //!
 //! The map of the code, its layers and its invariants are in `ARCHITECTURE.md`.
 
+pub mod controller;
 pub mod domain;
 pub mod githost;
+pub mod metrics;
