@@ -6,3 +6,4 @@ pub mod controller;
 pub mod domain;
 pub mod githost;
 pub mod metrics;
+pub mod server;
