@@ -84,11 +84,12 @@ impl Refusal {
     }
 
     /// Why, more exactly than [`Refusal::result`] says it; for the log, and free of anything the sender wrote.
-    pub(super) fn reason(&self) -> Option<&'static str> {
+    pub(super) fn reason(&self) -> Option<String> {
         match self {
-            Self::Signature(error) => Some(error.label()),
-            Self::Encoded => Some("content encoding"),
-            Self::Form => Some("form instead of JSON"),
+            Self::Signature(error) => Some(error.to_string()),
+            // Without the error's source, which may quote a field.
+            Self::Payload(error) => Some(error.to_string()),
+            Self::Encoded | Self::Form => Some(self.words().1.to_owned()),
             _ => None,
         }
     }
