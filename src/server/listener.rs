@@ -40,7 +40,7 @@ pub struct Limits {
     pub connection_age: Duration,
     /// How long a request that has begun may go on when its connection is to end, because of its age or of the shutdown.
     pub drain_timeout: Duration,
-    /// How many bytes the head of a request may have.
+    /// How many bytes the head of a request may have, roughly: it is noticed after the read that went beyond. At least 8192.
     pub header_bytes: usize,
 }
 

@@ -321,7 +321,7 @@ async fn threat_t33_the_log_has_one_line_for_each_delivery_without_a_word_of_the
     let marked = |request: Request| {
         request
             .with("x-marker", "marker-in-header")
-            .with("x-github-delivery", "id\u{1b}[31m-1")
+            .with("x-github-delivery", "id\u{e9} 1")
     };
     let good = Request::delivery("push", push_body("marker-in-body"));
     assert_eq!(marked(good.clone()).send(webhook.address).await.status, 202);
@@ -338,9 +338,9 @@ async fn threat_t33_the_log_has_one_line_for_each_delivery_without_a_word_of_the
     for (line, result) in lines.iter().zip(["accepted", "bad_signature", "unparsable"]) {
         assert!(line.contains(&format!(r#""webhook.result":"{result}""#)), "{line}");
         assert!(line.contains(r#""webhook.githost":"team/forge""#), "{line}");
-        assert!(line.contains(r#""webhook.delivery_id":"id-[31m-1""#), "{line}");
+        assert!(line.contains(r#""webhook.delivery_id":"id--1""#), "{line}");
     }
-    for secret in [SECRET, "marker-in-header", "marker-in-body", "sha256=", "\u{1b}"] {
+    for secret in [SECRET, "marker-in-header", "marker-in-body", "sha256=", "\u{e9}"] {
         assert!(!text.contains(secret), "{secret:?} is in the log:\n{text}");
     }
 }

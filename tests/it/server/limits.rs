@@ -49,7 +49,7 @@ async fn a_body_of_exactly_the_limit_is_accepted_and_one_byte_more_is_413() {
 #[tokio::test]
 async fn f70_threat_t07_a_claimed_length_over_the_limit_is_413_before_the_body_is_sent() {
     let webhook = Webhook::start(Settings::default()).await;
-    for length in ["5242881", "1073741824", "18446744073709551614"] {
+    for length in ["5242881", "1073741824", "9223372036854775807"] {
         let mut connection = Connection::open(webhook.address).await;
         let head = Request::push("main").head_with(&format!("content-length: {length}"));
         connection.write(head.as_bytes()).await;
@@ -188,7 +188,7 @@ async fn f70_a_slow_head_ends_the_connection() {
 async fn f70_a_huge_head_is_refused() {
     let webhook = Webhook::start(Settings::default()).await;
     let mut connection = Connection::open(webhook.address).await;
-    let request = Request::push("main").with("x-padding", &"x".repeat(40 * KIB));
+    let request = Request::push("main").with("x-padding", &"x".repeat(128 * KIB));
     connection.write(request.head().as_bytes()).await;
     assert_eq!(connection.read().await.unwrap().status, 431);
 }
