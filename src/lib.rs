@@ -4,5 +4,8 @@
 
 pub mod api;
 pub mod cluster;
+pub mod controller;
 pub mod domain;
 pub mod githost;
+pub mod metrics;
+pub mod server;

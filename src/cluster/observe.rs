@@ -6,7 +6,7 @@ use kube::Client;
 use super::connection::{Connection, Deployer, within};
 use super::kinds::Kinds;
 use super::live::{LiveObjects, reduce};
-use super::{Error, MARKS};
+use super::Error;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::observed::LiveObject;
 use crate::domain::plan::Observed;
@@ -73,9 +73,4 @@ impl Observer {
         .await?;
         Ok(object.and_then(|object| reduce(&resource, &object)))
     }
-}
-
-/// Reduces a typed or dynamic object that was serialised.
-pub(crate) fn reduce_body(key: ObjectKey, body: &serde_json::Value) -> Option<LiveObject> {
-    LiveObject::from_body(key, body, MARKS)
 }

@@ -1,0 +1,273 @@
+//! What the process counts and measures, as OpenMetrics text.
+//!
+//! Every series exists from the start with the value zero, because an alert on a counter that has not appeared yet never fires.
+
+mod label;
+mod series;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::domain::git::Provider;
+
+use series::{
+    DeliveryLabels, HintLabels, HostCallLabels, ListenerLabels, PhaseLabels, ReconcileLabels, Registered, RenderLabels, SweepLabels,
+    WriteLabels,
+};
+
+pub use label::{
+    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, RenderResult,
+    SweepResult, WriteResult, WriteVerb,
+};
+
+/// Every metric of the process. Clones share the same counters.
+///
+/// # Guarantees
+/// The number of series is fixed at start: labels come from the closed sets of this module only (threat T38).
+#[derive(Debug, Clone)]
+pub struct Metrics(Arc<Registered>);
+
+/// The connections of one listener: what its accept loop counts.
+#[derive(Debug, Clone)]
+pub struct ConnectionMetrics {
+    open: Gauge,
+    accepted: Counter,
+    panics: Counter,
+}
+
+/// Counts one open connection for as long as it lives.
+#[derive(Debug)]
+pub struct OpenConnection(Gauge);
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// The media type of [`Metrics::exposition`].
+    pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    /// A fresh set, all zero, every name beginning with `graftling_`.
+    pub fn new() -> Self {
+        Self(Arc::new(Registered::new()))
+    }
+
+    /// Every metric as OpenMetrics text.
+    pub fn exposition(&self) -> String {
+        let mut exposition = String::new();
+        // Writing to a String cannot fail, and the encoders of this module only write.
+        let _infallible = text::encode(&mut exposition, &self.0.registry);
+        exposition
+    }
+
+    /// A request to the webhook listener was answered; no provider when it met no endpoint.
+    pub fn delivery(&self, provider: Option<Provider>, result: DeliveryResult) {
+        let provider = provider.into();
+        self.0.deliveries.get_or_create(&DeliveryLabels { provider, result }).inc();
+    }
+
+    /// A hint was offered to the inbox.
+    pub fn hint(&self, result: HintResult) {
+        self.0.inbox_hints.get_or_create(&HintLabels { result }).inc();
+    }
+
+    /// The inbox holds `depth` hints now.
+    pub fn inbox_depth(&self, depth: usize) {
+        self.0.inbox_depth.set(saturate(depth));
+    }
+
+    /// What the accept loop of `listener` counts.
+    pub fn connections(&self, listener: Listener) -> ConnectionMetrics {
+        let labels = ListenerLabels { listener };
+        ConnectionMetrics {
+            open: self.0.connections_open.get_or_create_owned(&labels),
+            accepted: self.0.connections_accepted.get_or_create_owned(&labels),
+            panics: self.0.panics.get_or_create_owned(&labels),
+        }
+    }
+
+    /// A call to a Git host ended.
+    pub fn host_call(&self, operation: HostOperation, result: HostCallResult) {
+        self.0.host_calls.get_or_create(&HostCallLabels { operation, result }).inc();
+    }
+
+    /// A reconcile ended after `duration`.
+    pub fn reconcile(&self, outcome: ReconcileOutcome, duration: Duration) {
+        self.0.reconciles.get_or_create(&ReconcileLabels { outcome }).inc();
+        self.0.reconcile_duration.observe(duration.as_secs_f64());
+    }
+
+    /// There are `count` environments in `phase` now.
+    pub fn environments(&self, phase: Phase, count: usize) {
+        self.0.environments.get_or_create(&PhaseLabels { phase }).set(saturate(count));
+    }
+
+    /// A write to the cluster ended.
+    pub fn cluster_write(&self, verb: WriteVerb, result: WriteResult) {
+        self.0.cluster_writes.get_or_create(&WriteLabels { verb, result }).inc();
+    }
+
+    /// A sweep of one repository ended.
+    pub fn sweep(&self, result: SweepResult) {
+        self.0.sweeps.get_or_create(&SweepLabels { result }).inc();
+    }
+
+    /// An environment was retired: its branch is proven to be gone, or a policy says so.
+    pub fn retired(&self) {
+        self.0.retired.inc();
+    }
+
+    /// The brake held back the retirement of `environments` environments.
+    pub fn braked(&self, environments: usize) {
+        self.0.braked.inc_by(u64::try_from(environments).unwrap_or(u64::MAX));
+    }
+
+    /// Objects that teardowns had to leave behind, by the receipts that are kept; anything but zero wants attention.
+    pub fn residue(&self, objects: usize) {
+        self.0.residue.set(saturate(objects));
+    }
+
+    /// An environment became ready `elapsed` after its revision was first seen.
+    pub fn time_to_ready(&self, elapsed: Duration) {
+        self.0.time_to_ready.observe(elapsed.as_secs_f64());
+    }
+
+    /// An environment was gone `elapsed` after its retirement.
+    pub fn time_to_gone(&self, elapsed: Duration) {
+        self.0.time_to_gone.observe(elapsed.as_secs_f64());
+    }
+
+    /// A render ended.
+    pub fn render(&self, result: RenderResult) {
+        self.0.renders.get_or_create(&RenderLabels { result }).inc();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// === impl ConnectionMetrics ===
+
+impl ConnectionMetrics {
+    /// A connection was accepted; it counts as open until the answer is dropped.
+    pub fn opened(&self) -> OpenConnection {
+        self.accepted.inc();
+        self.open.inc();
+        OpenConnection(self.open.clone())
+    }
+
+    /// A request handler panicked.
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn saturate(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value of a series, by its whole text before the value.
+    fn value(metrics: &Metrics, series: &str) -> Option<String> {
+        let exposition = metrics.exposition();
+        let line = exposition.lines().find(|line| line.starts_with(&format!("{series} ")))?;
+        Some(line[series.len() + 1..].to_owned())
+    }
+
+    #[test]
+    fn feature_o1_every_series_is_there_before_anything_has_happened() {
+        let metrics = Metrics::new();
+        for series in [
+            r#"graftling_webhook_deliveries_total{provider="github",result="bad_signature"}"#,
+            r#"graftling_inbox_hints_total{result="refused"}"#,
+            "graftling_inbox_depth",
+            r#"graftling_http_panics_total{listener="admin"}"#,
+            r#"graftling_host_calls_total{operation="lookup",result="rate_limited"}"#,
+            r#"graftling_reconciles_total{outcome="timed_out"}"#,
+            "graftling_reconcile_duration_seconds_count",
+            r#"graftling_environments{phase="Blocked"}"#,
+            r#"graftling_cluster_writes_total{verb="delete",result="conflict"}"#,
+            r#"graftling_sweeps_total{result="complete"}"#,
+            "graftling_environments_retired_total",
+            "graftling_environments_braked_total",
+            "graftling_residue_objects",
+            "graftling_time_to_ready_seconds_count",
+            "graftling_time_to_gone_seconds_count",
+            r#"graftling_renders_total{result="crashed"}"#,
+        ] {
+            assert_eq!(value(&metrics, series).as_deref(), Some("0"), "{series}");
+        }
+    }
+
+    #[test]
+    fn threat_t38_no_use_of_a_metric_adds_a_series() {
+        let metrics = Metrics::new();
+        let before = metrics.exposition().lines().count();
+        for result in DeliveryResult::ALL {
+            for provider in [None, Some(Provider::Git), Some(Provider::Github)] {
+                metrics.delivery(provider, *result);
+            }
+        }
+        metrics.hint(HintResult::Queued);
+        metrics.connections(Listener::Webhook).panicked();
+        metrics.host_call(HostOperation::Listing, HostCallResult::Transient);
+        metrics.reconcile(ReconcileOutcome::Settled, Duration::from_millis(20));
+        metrics.environments(Phase::Ready, 10_000);
+        metrics.cluster_write(WriteVerb::Apply, WriteResult::Ok);
+        metrics.sweep(SweepResult::Transient);
+        metrics.render(RenderResult::Rejected);
+        assert_eq!(metrics.exposition().lines().count(), before);
+    }
+
+    #[test]
+    fn clones_count_into_the_same_series() {
+        let metrics = Metrics::new();
+        metrics.clone().retired();
+        metrics.braked(4);
+        metrics.clone().time_to_gone(Duration::from_secs(3));
+        metrics.time_to_ready(Duration::from_secs(8));
+        metrics.residue(2);
+        assert_eq!(value(&metrics, "graftling_environments_retired_total").as_deref(), Some("1"));
+        assert_eq!(value(&metrics, "graftling_environments_braked_total").as_deref(), Some("4"));
+        assert_eq!(value(&metrics, "graftling_time_to_gone_seconds_sum").as_deref(), Some("3.0"));
+        assert_eq!(value(&metrics, "graftling_time_to_ready_seconds_sum").as_deref(), Some("8.0"));
+        assert_eq!(value(&metrics, "graftling_residue_objects").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_connection_counts_as_open_until_it_is_dropped() {
+        let metrics = Metrics::new();
+        let open = metrics.connections(Listener::Webhook).opened();
+        let series = r#"graftling_http_connections{listener="webhook"}"#;
+        assert_eq!(value(&metrics, series).as_deref(), Some("1"));
+        drop(open);
+        assert_eq!(value(&metrics, series).as_deref(), Some("0"));
+        let accepted = r#"graftling_http_connections_accepted_total{listener="webhook"}"#;
+        assert_eq!(value(&metrics, accepted).as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn the_exposition_is_complete_open_metrics_text() {
+        let exposition = Metrics::new().exposition();
+        assert!(exposition.ends_with("# EOF\n"));
+        assert!(
+            exposition
+                .lines()
+                .all(|line| line.starts_with('#') || line.starts_with("graftling_"))
+        );
+    }
+}
