@@ -4,6 +4,7 @@
 
 pub mod endpoint;
 pub mod github;
+mod listing;
 pub mod payload;
 pub mod plain;
 pub mod signature;
