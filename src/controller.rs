@@ -1,3 +1,16 @@
 //! What turns hints and listings into environments, and environments into what they should be.
+//!
+//! `sync` decides which environments exist; `reconcile` makes each of them so. Both are lists of named steps: read, decide (in
+//! `domain`), act, publish.
 
+pub mod desired;
+pub mod hosts;
 pub mod inbox;
+pub mod memory;
+pub mod queue;
+pub mod reconcile;
+pub mod settings;
+pub mod stores;
+pub mod sync;
+
+pub use settings::Settings;

@@ -3,3 +3,4 @@
 pub mod condition;
 pub mod environment;
 pub mod project;
+pub mod receipt;

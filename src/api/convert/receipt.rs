@@ -1,0 +1,113 @@
+//! The proof of a teardown, in full for its ConfigMap and in short for the status.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use serde::Serialize;
+
+use super::environment::Identity;
+use crate::api::environment::{Environment, LeftOver, Receipt};
+use crate::domain::inventory::Inventory;
+use crate::domain::residue::Reference;
+
+/// A teardown that is over.
+#[derive(Debug)]
+pub struct Teardown<'a> {
+    /// The Environment.
+    pub environment: &'a Environment,
+    /// Who it is.
+    pub identity: &'a Identity,
+    /// Everything that was ever created, with what is confirmed gone.
+    pub inventory: &'a Inventory,
+    /// Bindings elsewhere that still name a removed ServiceAccount.
+    pub references: &'a [Reference],
+    /// Kinds that could not be listed.
+    pub unseen: &'a [String],
+    /// When the last look ended.
+    pub at: Time,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FullReceipt {
+    environment: String,
+    project: String,
+    branch: String,
+    repository_id: String,
+    revision: Option<String>,
+    requested_at: Option<Time>,
+    completed_at: Time,
+    created: usize,
+    removed: usize,
+    left: Vec<LeftOver>,
+    objects: Vec<Removed>,
+    dangling_references: Vec<String>,
+    kinds_not_visible: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Removed {
+    object: String,
+    uid: Option<String>,
+}
+
+/// The short receipt and the text of the full one.
+pub fn write(teardown: &Teardown<'_>) -> (Receipt, String) {
+    let environment = teardown.environment;
+    let left = left(teardown.inventory);
+    let created = teardown.inventory.iter().filter(|(_, entry)| entry.uid.is_some()).count();
+    let removed = teardown
+        .inventory
+        .iter()
+        .filter(|(_, entry)| entry.uid.is_some() && entry.gone)
+        .count();
+    let full = FullReceipt {
+        environment: environment.name_any(),
+        project: teardown.identity.project.to_string(),
+        branch: environment.spec.branch.clone(),
+        repository_id: environment.spec.repository_id.clone(),
+        revision: environment.status.as_ref().and_then(|status| status.revision.as_ref()?.applied.clone()),
+        requested_at: environment.metadata.deletion_timestamp.clone(),
+        completed_at: teardown.at.clone(),
+        created,
+        removed,
+        left: left.clone(),
+        objects: objects(teardown.inventory),
+        dangling_references: teardown.references.iter().map(reference).collect(),
+        kinds_not_visible: teardown.unseen.to_vec(),
+    };
+    let summary = Receipt {
+        created: u32::try_from(created).unwrap_or(u32::MAX),
+        removed: u32::try_from(removed).unwrap_or(u32::MAX),
+        left,
+        at: teardown.at.clone(),
+        config_map: format!("{}-receipt", environment.name_any()),
+    };
+    // Plain structures of text and numbers always serialise; the short receipt says the same if they ever should not.
+    let text = serde_saphyr::to_string(&full).unwrap_or_else(|_| format!("created: {created}\nremoved: {removed}\n"));
+    (summary, text)
+}
+
+fn left(inventory: &Inventory) -> Vec<LeftOver> {
+    inventory
+        .present()
+        .map(|(key, _)| LeftOver {
+            object: key.to_string(),
+            reason: "its deletion is not confirmed".to_owned(),
+        })
+        .collect()
+}
+
+fn objects(inventory: &Inventory) -> Vec<Removed> {
+    inventory
+        .iter()
+        .filter(|(_, entry)| entry.uid.is_some())
+        .map(|(key, entry)| Removed {
+            object: key.to_string(),
+            uid: entry.uid.clone(),
+        })
+        .collect()
+}
+
+fn reference(reference: &Reference) -> String {
+    format!("{} still names ServiceAccount {}", reference.binding, reference.service_account)
+}

@@ -1,0 +1,192 @@
+//! One pass over one environment: observe, decide, act, publish.
+
+mod deploy;
+mod teardown;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::controller::Action;
+use kube::{Resource, ResourceExt};
+
+use super::desired::Bundles;
+use super::memory::Memory;
+use super::settings::Settings;
+use super::stores::Stores;
+use crate::api::convert::environment::{self as convert, Identity};
+use crate::api::{Environment, EnvironmentStatus};
+use crate::cluster;
+use crate::cluster::connection::Deployer;
+use crate::cluster::observe::Observer;
+use crate::cluster::publish::{Announcement, Publisher};
+use crate::domain::inventory::Inventory;
+use crate::domain::status::{Phase, Report, summarise_refusal};
+use crate::metrics::Metrics;
+
+/// Everything that a pass needs.
+pub struct Reconciler {
+    /// Reads and writes environments' objects.
+    pub observer: Observer,
+    /// Writes statuses, Events and receipts.
+    pub publisher: Publisher,
+    /// Our custom resources.
+    pub stores: Stores,
+    /// What we wrote last.
+    pub memory: Memory,
+    /// The bundles.
+    pub bundles: Bundles,
+    /// What the platform engineer decided.
+    pub settings: Settings,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// Why a pass ended early. Nothing is lost: the next pass begins with what is true by then.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cluster did not do as asked.
+    #[error("could not reconcile the environment")]
+    Cluster(#[source] cluster::Error),
+    /// The pass took too long.
+    #[error("the pass was not over after {} s", DEADLINE.as_secs())]
+    Deadline,
+}
+
+/// A pass never waits for anything, so only a slow server can make it long.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+impl Reconciler {
+    /// Makes one pass.
+    ///
+    /// # Guarantees
+    /// - Whatever could come into being is in the stored inventory before the first request that could create it.
+    /// - A pass over an environment that is as it should be writes nothing.
+    ///
+    /// # Errors
+    /// See [`Error`]; the pass is repeated with back-off.
+    pub async fn reconcile(&self, cached: Arc<Environment>) -> Result<Action, Error> {
+        let started = Instant::now();
+        let environment = self.memory.newest(cached);
+        let pass = async {
+            if environment.metadata.deletion_timestamp.is_some() {
+                self.teardown(&environment).await
+            } else {
+                self.deploy(&environment).await
+            }
+        };
+        let result = match tokio::time::timeout(DEADLINE, pass).await {
+            Ok(result) => result.map_err(Error::Cluster),
+            Err(_) => Err(Error::Deadline),
+        };
+        self.metrics.reconcile(
+            if result.is_ok() {
+                crate::metrics::ReconcileOutcome::Succeeded
+            } else {
+                crate::metrics::ReconcileOutcome::Failed
+            },
+            started.elapsed(),
+        );
+        result
+    }
+
+    /// Reads who the environment is and what it owns; a refusal is published and ends the pass.
+    async fn read_own(&self, environment: &Environment) -> Result<Option<(Identity, Inventory)>, cluster::Error> {
+        let read = convert::identity(environment).and_then(|identity| {
+            let inventory = convert::inventory(environment.status.as_ref())?;
+            Ok((identity, inventory))
+        });
+        match read {
+            Ok(own) => Ok(Some(own)),
+            Err(problem) => {
+                tracing::error!(environment = %environment.name_any(), problem, "this Environment cannot be read");
+                let mut status = environment.status.clone().unwrap_or_default();
+                status.phase = Some(crate::api::environment::Phase::Failed);
+                status.message = Some(format!("this object cannot be read: {problem}"));
+                self.publisher.environment_status(environment, &status).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Publishes what a pass concluded, and returns the Environment as it is then.
+    async fn publish(
+        &self,
+        environment: &Environment,
+        identity: &Identity,
+        report: &Report,
+        complete: impl FnOnce(&mut EnvironmentStatus),
+    ) -> Result<Environment, cluster::Error> {
+        let mut status = convert::status(environment, identity, report, &now());
+        complete(&mut status);
+        let written = self.publisher.environment_status(environment, &status).await?;
+        self.memory.remember(&written);
+        self.announce_transition(environment, &written, report).await;
+        Ok(written)
+    }
+
+    async fn refuse(
+        &self,
+        environment: &Environment,
+        own: (&Identity, Inventory),
+        reason: &'static str,
+        message: &str,
+        again: Option<Duration>,
+    ) -> Result<Action, cluster::Error> {
+        let report = summarise_refusal(reason, message, own.1, again);
+        self.publish(environment, own.0, &report, |_| {}).await?;
+        Ok(self.action(&report))
+    }
+
+    /// An Event for each change of phase that somebody waits for.
+    async fn announce_transition(&self, before: &Environment, after: &Environment, report: &Report) {
+        let phase = |environment: &Environment| environment.status.as_ref().and_then(|status| status.phase);
+        let message = |environment: &Environment| environment.status.as_ref().and_then(|status| status.message.clone());
+        let same_story = phase(before) == phase(after) && (report.phase == Phase::Ready || message(before) == message(after));
+        let (reason, warning) = match report.phase {
+            Phase::Ready => ("Ready", false),
+            Phase::Failed => (report.reason, true),
+            Phase::Blocked => (report.reason, true),
+            Phase::Pending | Phase::Deploying | Phase::Deleting => return,
+        };
+        if same_story {
+            return;
+        }
+        tracing::info!(environment = %after.name_any(), branch = %after.spec.branch, phase = ?report.phase, message = %report.message, "environment changed phase");
+        let announcement = Announcement {
+            reason,
+            warning,
+            note: report.message.clone(),
+        };
+        self.publisher.announce(&after.object_ref(&()), &announcement).await;
+        if report.phase == Phase::Ready && phase(before).is_none_or(|phase| phase != crate::api::environment::Phase::Ready) {
+            self.observe_time_to_ready(after);
+        }
+    }
+
+    fn observe_time_to_ready(&self, environment: &Environment) {
+        let first = environment.status.as_ref().is_some_and(|status| status.history.len() == 1);
+        if let Some(created) = environment.creation_timestamp().filter(|_| first) {
+            let elapsed = Timestamp::now().duration_since(created.0);
+            self.metrics.time_to_ready(Duration::try_from(elapsed).unwrap_or_default());
+        }
+    }
+
+    fn action(&self, report: &Report) -> Action {
+        Action::requeue(report.again.unwrap_or(self.settings.resync))
+    }
+
+    /// Who writes the objects: as recorded, for a teardown must not depend on a Project that may be gone.
+    fn recorded_deployer(environment: &Environment) -> Option<Deployer> {
+        let recorded = environment.status.as_ref()?.deployer.as_ref()?;
+        Some(Deployer {
+            namespace: recorded.namespace.parse().ok()?,
+            name: recorded.name.parse().ok()?,
+        })
+    }
+}
+
+fn now() -> Time {
+    Time(Timestamp::now())
+}

@@ -1,0 +1,152 @@
+//! Towards what the environment should be.
+
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+
+use super::Reconciler;
+use crate::api::convert::environment::Identity;
+use crate::api::convert::project;
+use crate::api::environment::{DeployerStatus, Environment, EnvironmentStatus};
+use crate::api::keys;
+use crate::cluster;
+use crate::cluster::connection::Deployer;
+use crate::controller::desired::{Addresses, Refusal, Wish};
+use crate::domain::inventory::Inventory;
+use crate::domain::plan::{Plan, deploy};
+use crate::domain::policy::Project;
+use crate::domain::status::{Phase, Report, StageReport, summarise_deployment};
+
+impl Reconciler {
+    /// One pass towards what the environment should be.
+    pub(super) async fn deploy(&self, environment: &Environment) -> Result<Action, cluster::Error> {
+        let environment = &self.with_finalizer(environment).await?;
+        let Some((identity, inventory)) = self.read_own(environment).await? else {
+            return Ok(Action::await_change());
+        };
+        // Validate and render: no client.
+        let wish = match self.wish(environment, &identity) {
+            Ok(Some(wish)) => wish,
+            Ok(None) => return Ok(Action::await_change()),
+            Err(refusal) => return self.refused(environment, &identity, inventory, &refusal).await,
+        };
+        let desired = match self.bundles.desired(&wish).await {
+            Ok(desired) => desired,
+            Err(refusal) => return self.refused(environment, &identity, inventory, &refusal).await,
+        };
+        let deployer = deployer(&wish.project);
+        // Observe.
+        let keys = desired.keys().chain(inventory.iter().map(|(key, _)| key.clone()));
+        let keys: std::collections::BTreeSet<_> = keys.collect();
+        let observed = self.observer.observe(&deployer, keys).await?;
+        // Plan: pure.
+        let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
+        // Act: the inventory first.
+        let environment = &self.write_ahead(environment, &identity, &inventory, &plan, &desired.addresses, &deployer).await?;
+        let outcomes = self.observer.carry_out(&deployer, &plan.steps).await;
+        // Summarise: pure. Publish.
+        let report = summarise_deployment(&plan, &outcomes);
+        self.publish(environment, &identity, &report, |_| {}).await?;
+        Ok(self.action(&report))
+    }
+
+    async fn with_finalizer(&self, environment: &Environment) -> Result<Environment, cluster::Error> {
+        if environment.finalizers().iter().any(|finalizer| finalizer == keys::FINALIZER) {
+            return Ok(environment.clone());
+        }
+        let written = self.publisher.add_finalizer(environment).await?;
+        self.memory.remember(&written);
+        Ok(written)
+    }
+
+    /// What is asked for; `None` while the environment or its Project is suspended.
+    fn wish(&self, environment: &Environment, identity: &Identity) -> Result<Option<Wish>, Refusal> {
+        let reference = ObjectRef::new(identity.project.name.as_str()).within(identity.project.namespace.as_str());
+        let Some(stored) = self.stores.projects.get(&reference) else {
+            return Err(Refusal::new(
+                "ProjectNotFound",
+                format!("Project {} does not exist; the environment stays as it is", identity.project.name),
+            ));
+        };
+        let project = project::project(&stored).map_err(|problems| {
+            Refusal::new(
+                "InvalidProject",
+                format!("Project {}: {}", identity.project.name, problems.join("; ")),
+            )
+        })?;
+        if environment.spec.suspend || project.suspended {
+            return Ok(None);
+        }
+        Ok(Some(Wish {
+            identity: identity.clone(),
+            project,
+            pull_request: environment.spec.pull_request.clone(),
+            values: environment.spec.values.clone(),
+            deployer_role: self.settings.deployer_role.clone(),
+            url_port: self.settings.url_port,
+        }))
+    }
+
+    async fn refused(
+        &self,
+        environment: &Environment,
+        identity: &Identity,
+        inventory: Inventory,
+        refusal: &Refusal,
+    ) -> Result<Action, cluster::Error> {
+        self.refuse(
+            environment,
+            (identity, inventory),
+            refusal.reason,
+            &refusal.message,
+            Some(refusal.again),
+        )
+        .await
+    }
+
+    /// Stores old ∪ new, the URL and the deployer before anything is created. Writes nothing if that is stored already.
+    async fn write_ahead(
+        &self,
+        environment: &Environment,
+        identity: &Identity,
+        inventory: &Inventory,
+        plan: &Plan,
+        addresses: &Addresses,
+        deployer: &Deployer,
+    ) -> Result<Environment, cluster::Error> {
+        let complete = |status: &mut EnvironmentStatus| complete(status, addresses, deployer);
+        let mut stored = environment.status.clone().unwrap_or_default();
+        complete(&mut stored);
+        let known = environment.status.as_ref() == Some(&stored);
+        if known && plan.write_ahead == *inventory {
+            return Ok(environment.clone());
+        }
+        let report = Report {
+            phase: Phase::Deploying,
+            reason: "Applying",
+            message: format!("applying {} objects", plan.size()),
+            stages: Vec::<StageReport>::new(),
+            inventory: plan.write_ahead.clone(),
+            applied: false,
+            changed: 0,
+            again: None,
+        };
+        self.publish(environment, identity, &report, complete).await
+    }
+}
+
+fn complete(status: &mut EnvironmentStatus, addresses: &Addresses, deployer: &Deployer) {
+    status.url = Some(addresses.url.clone());
+    status.urls.clone_from(&addresses.urls);
+    status.deployer = Some(DeployerStatus {
+        namespace: deployer.namespace.to_string(),
+        name: deployer.name.to_string(),
+    });
+}
+
+fn deployer(project: &Project) -> Deployer {
+    Deployer {
+        namespace: project.key.namespace.clone(),
+        name: project.deployer.clone(),
+    }
+}

@@ -1,0 +1,46 @@
+//! What the platform engineer decides for all Projects.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain::name::{Namespace, ObjectName};
+
+/// Settings of the controller.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The directory with one folder for each shipped bundle.
+    pub bundles: PathBuf,
+    /// The ClusterRole that says what deployers may do inside an environment.
+    pub deployer_role: ObjectName,
+    /// How often every repository is listed.
+    pub sweep_interval: Duration,
+    /// How far apart the two sightings must be that prove a branch to be gone.
+    pub absence_confirmation: Duration,
+    /// How many environments are worked on at the same time.
+    pub concurrency: u16,
+    /// How often an environment is looked at although nothing happened.
+    pub resync: Duration,
+    /// The port in environments' URLs, for set-ups without an Ingress on the scheme's own.
+    pub url_port: Option<u16>,
+    /// Which namespaces' GitHosts, Projects and Environments are ours to serve.
+    pub scope: Scope,
+    /// The name of this process, in Events.
+    pub instance: String,
+}
+
+/// A set of namespaces.
+#[derive(Debug, Clone, Default)]
+pub struct Scope(Vec<Namespace>);
+
+impl Scope {
+    /// These namespaces, or all if none are given.
+    pub fn new(namespaces: Vec<Namespace>) -> Self {
+        Self(namespaces)
+    }
+
+    /// Whether objects of `namespace` are served.
+    pub fn contains(&self, namespace: Option<&str>) -> bool {
+        let listed = |name: &str| self.0.iter().any(|namespace| namespace.as_str() == name);
+        namespace.is_some_and(|name| self.0.is_empty() || listed(name))
+    }
+}

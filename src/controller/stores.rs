@@ -1,0 +1,124 @@
+//! Our own custom resources, kept by watches, and what happened to them.
+
+use futures::{Stream, StreamExt};
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::{WatchStreamExt, reflector::store};
+use kube::{Api, Client};
+use tokio::sync::mpsc;
+
+use super::settings::Scope;
+use crate::api::{Environment, GitHost, Project};
+use crate::cluster::error::chain;
+
+/// What the watches know.
+#[derive(Clone)]
+pub struct Stores {
+    /// All GitHosts.
+    pub githosts: Store<GitHost>,
+    /// All Projects.
+    pub projects: Store<Project>,
+    /// All Environments.
+    pub environments: Store<Environment>,
+}
+
+/// Something happened to one of our custom resources.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A GitHost is new or different.
+    GitHost(Box<GitHost>),
+    /// A GitHost is gone.
+    GitHostGone(Box<GitHost>),
+    /// A Project is new or different.
+    Project(Box<Project>),
+    /// An Environment is new or different.
+    Environment(Box<Environment>),
+    /// An Environment is gone.
+    EnvironmentGone(Box<Environment>),
+}
+
+/// Starts the watches. The tasks end when the receiver of `changes` is dropped.
+pub fn start(client: &Client, scope: &Scope, changes: &mpsc::UnboundedSender<Change>) -> Stores {
+    let (githosts, writer) = store();
+    tokio::spawn(follow(
+        watch::<GitHost>(client, writer),
+        scope.clone(),
+        changes.clone(),
+        |object| Some(Change::GitHost(object)),
+        |object| Some(Change::GitHostGone(object)),
+    ));
+    let (projects, writer) = store();
+    tokio::spawn(follow(
+        watch::<Project>(client, writer),
+        scope.clone(),
+        changes.clone(),
+        |object| Some(Change::Project(object)),
+        |_| None,
+    ));
+    let (environments, writer) = store();
+    tokio::spawn(follow(
+        watch::<Environment>(client, writer),
+        scope.clone(),
+        changes.clone(),
+        |object| Some(Change::Environment(object)),
+        |object| Some(Change::EnvironmentGone(object)),
+    ));
+    Stores {
+        githosts,
+        projects,
+        environments,
+    }
+}
+
+impl Stores {
+    /// Waits until every watch has listed once.
+    pub async fn ready(&self) {
+        // A store whose writer is gone never becomes ready; that happens only while the process ends.
+        let _ = futures::join!(
+            self.githosts.wait_until_ready(),
+            self.projects.wait_until_ready(),
+            self.environments.wait_until_ready()
+        );
+    }
+}
+
+fn watch<K>(client: &Client, writer: reflector::store::Writer<K>) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + use<K>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
+{
+    watcher(Api::<K>::all(client.clone()), watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+}
+
+async fn follow<K>(
+    events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
+    scope: Scope,
+    changes: mpsc::UnboundedSender<Change>,
+    applied: impl Fn(Box<K>) -> Option<Change>,
+    deleted: impl Fn(Box<K>) -> Option<Change>,
+) where
+    K: kube::Resource<DynamicType = ()>,
+{
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        let change = match event {
+            Ok(Event::Apply(object) | Event::InitApply(object)) if in_scope(&scope, &object) => applied(Box::new(object)),
+            Ok(Event::Delete(object)) if in_scope(&scope, &object) => deleted(Box::new(object)),
+            Ok(_) => None,
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), error = %chain(&error), "watch interrupted");
+                None
+            }
+        };
+        if let Some(change) = change
+            && changes.send(change).is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn in_scope<K: kube::Resource>(scope: &Scope, object: &K) -> bool {
+    scope.contains(object.meta().namespace.as_deref())
+}

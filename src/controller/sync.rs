@@ -1,0 +1,217 @@
+//! Which environments exist: hints and sweeps in, Environment objects out.
+//!
+//! Both entries end in the same pure rule, `domain::roster`. A hint costs one look-up and a sweep one listing, whatever they say; only
+//! what the host confirms is acted on.
+
+mod project;
+mod receipts;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use kube::{Client, ResourceExt};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use self::project::Sighting;
+use super::hosts::Hosts;
+use super::inbox::{Inbox, PendingHint};
+use super::settings::Settings;
+use super::stores::Stores;
+use crate::api::Project;
+use crate::api::convert;
+use crate::cluster::publish::Publisher;
+use crate::domain::name::ProjectKey;
+use crate::domain::policy;
+use crate::domain::roster::Absences;
+use crate::githost::Class;
+use crate::metrics::Metrics;
+
+/// Keeps the Environment objects of all Projects as their repositories say.
+pub struct Sync {
+    /// Writes Environment objects.
+    pub client: Client,
+    /// Connections to Git hosts.
+    pub hosts: Hosts,
+    /// Our custom resources.
+    pub stores: Stores,
+    /// Writes statuses and Events.
+    pub publisher: Publisher,
+    /// Hints to look at.
+    pub inbox: Inbox,
+    /// Counters.
+    pub metrics: Metrics,
+    /// What the platform engineer decided.
+    pub settings: Settings,
+    /// What has to be remembered from one look at a Project to the next.
+    pub progress: Progress,
+}
+
+/// What is remembered of each Project. It is lost with the process; that only delays.
+#[derive(Default)]
+pub struct Progress(Mutex<HashMap<ProjectKey, Arc<tokio::sync::Mutex<ProjectProgress>>>>);
+
+/// What is remembered of one Project; whoever holds the lock is the only one to decide about the Project.
+#[derive(Debug, Default)]
+struct ProjectProgress {
+    absences: Absences,
+    /// After a rate limit or a failure: not before this.
+    not_before: Option<Instant>,
+    failures: u32,
+}
+
+/// So many Projects talk to Git hosts at the same time.
+const CONCURRENT_PROJECTS: usize = 8;
+/// A host that fails is asked again after a sweep interval, doubled up to this.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
+
+impl Sync {
+    /// Serves hints and sweeps until `shutdown`.
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let hints = self.clone().serve_hints();
+        let sweeps = self.clone().sweep_for_ever();
+        let receipts = self.clone().expire_receipts_for_ever();
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = hints => {}
+            () = sweeps => {}
+            () = receipts => {}
+        }
+    }
+
+    async fn serve_hints(self: Arc<Self>) {
+        let slots = Arc::new(Semaphore::new(CONCURRENT_PROJECTS));
+        loop {
+            let hints = self.inbox.take().await;
+            if hints.is_empty() {
+                return;
+            }
+            for (key, (object, project, hints)) in self.by_project(hints) {
+                // Taken here, so that a slow host fills the inbox instead of the memory.
+                let Ok(slot) = slots.clone().acquire_owned().await else { return };
+                let sync = self.clone();
+                tokio::spawn(async move {
+                    sync.look_up(&key, &object, &project, &hints).await;
+                    drop(slot);
+                });
+            }
+        }
+    }
+
+    /// The hints of each Project that they concern.
+    fn by_project(&self, hints: Vec<PendingHint>) -> BTreeMap<ProjectKey, (Arc<Project>, policy::Project, Vec<PendingHint>)> {
+        let mut by_project = BTreeMap::new();
+        for (object, project) in self.projects() {
+            let concerned: Vec<_> = hints.iter().filter(|hint| concerns(hint, &object, &project)).cloned().collect();
+            if !concerned.is_empty() {
+                by_project.insert(project.key.clone(), (object, project, concerned));
+            }
+        }
+        by_project
+    }
+
+    /// All valid Projects in scope.
+    fn projects(&self) -> impl Iterator<Item = (Arc<Project>, policy::Project)> {
+        self.stores.projects.state().into_iter().filter_map(|object| {
+            let in_scope = self.settings.scope.contains(object.namespace().as_deref());
+            let project = convert::project::project(&object).ok().filter(|_| in_scope)?;
+            Some((object, project))
+        })
+    }
+
+    async fn sweep_for_ever(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(self.settings.sweep_interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.sweep().await;
+        }
+    }
+
+    /// Lists the repository of every Project once.
+    pub async fn sweep(&self) {
+        let all: Vec<_> = self.stores.projects.state();
+        let in_scope = all.iter().filter(|object| self.settings.scope.contains(object.namespace().as_deref()));
+        stream::iter(in_scope)
+            .for_each_concurrent(CONCURRENT_PROJECTS, |object| self.sweep_project(object))
+            .await;
+        self.count_environments();
+    }
+
+    /// Lists the repository of one Project, unless its host asked for patience.
+    pub async fn sweep_project(&self, object: &Project) {
+        let project = match convert::project::project(object) {
+            Ok(project) => project,
+            Err(problems) => return self.report_invalid(object, &problems).await,
+        };
+        let progress = self.progress.of(&project.key);
+        let mut progress = progress.lock().await;
+        if progress.not_before.is_some_and(|time| time > Instant::now()) {
+            return;
+        }
+        self.look(object, &project, Sighting::Everything, &mut progress).await;
+    }
+
+    async fn look_up(&self, key: &ProjectKey, object: &Project, project: &policy::Project, hints: &[PendingHint]) {
+        let progress = self.progress.of(key);
+        let mut progress = progress.lock().await;
+        self.look(object, project, Sighting::Branches(hints), &mut progress).await;
+    }
+
+    fn count_environments(&self) {
+        use crate::api::environment::Phase as Stored;
+        use crate::metrics::Phase;
+        let environments = self.stores.environments.state();
+        for (phase, stored) in [
+            (Phase::Pending, Stored::Pending),
+            (Phase::Deploying, Stored::Deploying),
+            (Phase::Ready, Stored::Ready),
+            (Phase::Failed, Stored::Failed),
+            (Phase::Deleting, Stored::Deleting),
+            (Phase::Blocked, Stored::Blocked),
+        ] {
+            let of = |environment: &crate::api::Environment| environment.status.as_ref().and_then(|status| status.phase);
+            let count = environments
+                .iter()
+                .filter(|environment| of(environment).unwrap_or(Stored::Pending) == stored)
+                .count();
+            self.metrics.environments(phase, count);
+        }
+    }
+}
+
+fn concerns(hint: &PendingHint, object: &Project, project: &policy::Project) -> bool {
+    let known_id = object.status.as_ref().and_then(|status| status.repository_id.as_deref());
+    let same_id = hint.repository.id.as_ref().is_some_and(|id| Some(id.as_str()) == known_id);
+    let same_name = hint.repository.name.as_str().eq_ignore_ascii_case(project.repository.as_str());
+    hint.host == project.host && (same_id || same_name)
+}
+
+// === impl Progress ===
+
+impl Progress {
+    fn of(&self, key: &ProjectKey) -> Arc<tokio::sync::Mutex<ProjectProgress>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(key.clone()).or_default().clone()
+    }
+}
+
+impl ProjectProgress {
+    fn succeeded(&mut self) {
+        self.not_before = None;
+        self.failures = 0;
+    }
+
+    fn failed(&mut self, class: Class, interval: Duration) {
+        self.failures = self.failures.saturating_add(1);
+        let doubled = interval * 2_u32.saturating_pow(self.failures.min(10) - 1);
+        let wait = match class {
+            Class::RateLimited(Some(wait)) => wait,
+            Class::Transient | Class::NeedsAttention | Class::RateLimited(None) => doubled,
+        };
+        // A little less than the interval, or every second sweep would be missed.
+        self.not_before = Some(Instant::now() + wait.min(LONGEST_BACK_OFF).mul_f64(0.9));
+    }
+}

@@ -1,0 +1,292 @@
+//! One look at one Project: facts, decision, Environment objects, status.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{Resource, ResourceExt};
+
+use super::{ProjectProgress, Sync};
+use crate::api::convert;
+use crate::api::convert::condition::{Claim, conditions};
+use crate::api::project::{Brake as StoredBrake, Project, ProjectStatus, SkippedBranch};
+use crate::api::{Environment, keys};
+use crate::cluster::environments;
+use crate::cluster::error::chain;
+use crate::cluster::publish::Announcement;
+use crate::controller::hosts::Connected;
+use crate::controller::inbox::PendingHint;
+use crate::domain::git::RepositoryId;
+use crate::domain::policy;
+use crate::domain::roster::{self, Existing, Facts, Question, Retirement, Roster, Sighted};
+use crate::githost;
+use crate::metrics::{HostCallResult, HostOperation, SweepResult};
+
+/// How far to look.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sighting<'a> {
+    /// The whole repository.
+    Everything,
+    /// The branches of these hints.
+    Branches(&'a [PendingHint]),
+}
+
+/// So many branches of one Project are looked up at the same time.
+const CONCURRENT_LOOKUPS: usize = 4;
+/// So many Environment objects of one Project are written at the same time.
+const CONCURRENT_WRITES: usize = 8;
+
+impl Sync {
+    /// One look at one Project.
+    ///
+    /// # Guarantees
+    /// Whatever fails, nothing is retired because of it; the failure is told in the Project's status.
+    pub(super) async fn look(&self, object: &Project, project: &policy::Project, sighting: Sighting<'_>, progress: &mut ProjectProgress) {
+        if project.suspended {
+            return;
+        }
+        let Some(connected) = self.hosts.get(&project.host) else {
+            let message = format!("GitHost {} does not exist or is not ready", project.host.name);
+            return self.report_problem(object, "GitHostNotReady", &message).await;
+        };
+        match self.facts(&connected, project, sighting).await {
+            Ok(facts) => {
+                progress.succeeded();
+                self.decide_and_act(object, project, &connected, &facts, progress).await;
+            }
+            Err(error) => {
+                progress.failed(error.class(), self.settings.sweep_interval);
+                if matches!(sighting, Sighting::Everything) {
+                    self.metrics.sweep(SweepResult::Failed);
+                }
+                tracing::warn!(project = %project.key, error = %chain(&error), "the repository could not be looked at; nothing is retired");
+                self.report_problem(object, "SourceUnavailable", &chain(&error)).await;
+            }
+        }
+    }
+
+    async fn facts(&self, connected: &Connected, project: &policy::Project, sighting: Sighting<'_>) -> Result<Facts, githost::Error> {
+        match sighting {
+            Sighting::Everything => {
+                let listing = connected.host.listing(&project.repository).await;
+                self.count_host_call(HostOperation::Listing, &listing);
+                Ok(Facts::Listing(listing?))
+            }
+            Sighting::Branches(hints) => {
+                let lookups: Vec<Sighted> = stream::iter(hints)
+                    .map(|hint| async move {
+                        let lookup = connected.host.lookup(&project.repository, &hint.branch).await;
+                        self.count_host_call(HostOperation::Lookup, &lookup);
+                        Ok::<_, githost::Error>(Sighted {
+                            lookup: lookup?,
+                            deletion_announced: hint.deletion_announced,
+                        })
+                    })
+                    .buffer_unordered(CONCURRENT_LOOKUPS)
+                    .try_collect()
+                    .await?;
+                Ok(Facts::Lookups(lookups))
+            }
+        }
+    }
+
+    fn count_host_call<T>(&self, operation: HostOperation, result: &Result<T, githost::Error>) {
+        let result = match result {
+            Ok(_) => HostCallResult::Answered,
+            Err(error) => HostCallResult::from(error.class()),
+        };
+        self.metrics.host_call(operation, result);
+    }
+
+    async fn decide_and_act(
+        &self,
+        object: &Project,
+        project: &policy::Project,
+        connected: &Connected,
+        facts: &Facts,
+        progress: &mut ProjectProgress,
+    ) {
+        let environments = self.environments_of(project);
+        let existing: Vec<Existing> = environments
+            .iter()
+            .filter_map(|environment| convert::environment::existing(environment).ok())
+            .collect();
+        let roster = roster::decide(&Question {
+            project,
+            host_url: &connected.url,
+            facts,
+            existing: &existing,
+            absences: &progress.absences,
+            now: uptime(),
+            confirmation: self.settings.absence_confirmation,
+            released: object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).map(String::as_str),
+        });
+        progress.absences.clone_from(&roster.absences);
+        self.act(project, &environments, &roster).await;
+        if matches!(facts, Facts::Listing(_)) {
+            self.metrics.sweep(SweepResult::Completed);
+        }
+        self.report(object, facts, environments.len() + roster.create.len(), &roster).await;
+    }
+
+    /// Environment objects of the Project, from the watch: what they say of identity never changes, and writes are fenced by UID.
+    fn environments_of(&self, project: &policy::Project) -> Vec<std::sync::Arc<Environment>> {
+        let ours = |environment: &Environment| {
+            environment.namespace().as_deref() == Some(project.key.namespace.as_str())
+                && environment.spec.project_ref.name == project.key.name.as_str()
+        };
+        let all = self.stores.environments.state();
+        all.into_iter().filter(|environment| ours(environment)).collect()
+    }
+
+    async fn act(&self, project: &policy::Project, environments: &[std::sync::Arc<Environment>], roster: &Roster) {
+        let uid = |wanted: &roster::Wanted| {
+            let named = environments.iter().find(|environment| environment.name_any() == wanted.name.as_str());
+            named.and_then(|environment| environment.uid())
+        };
+        let writes = roster.create.iter().map(|wanted| (wanted, None));
+        let writes = writes.chain(roster.refresh.iter().map(|wanted| (wanted, uid(wanted))));
+        stream::iter(writes)
+            .for_each_concurrent(CONCURRENT_WRITES, |(wanted, uid)| async move {
+                let written = environments::apply(self.client.clone(), &project.key, wanted, uid.as_deref()).await;
+                match written {
+                    Ok(_) => {
+                        tracing::info!(project = %project.key, branch = %wanted.branch, revision = wanted.revision.short(), environment = %wanted.name, new = uid.is_none(), "environment wanted");
+                    }
+                    Err(error) => {
+                        tracing::warn!(project = %project.key, branch = %wanted.branch, error = %error.chain(), "could not write the Environment; the next look tries again");
+                    }
+                }
+            })
+            .await;
+        stream::iter(&roster.retire)
+            .for_each_concurrent(CONCURRENT_WRITES, |retirement| self.retire(project, retirement))
+            .await;
+    }
+
+    /// The destructive one: repeats a consistent read first, because the watch may be behind.
+    async fn retire(&self, project: &policy::Project, retirement: &Retirement) {
+        let retired = async {
+            let fresh = environments::read(self.client.clone(), &project.key, &retirement.name).await?;
+            let Some(fresh) = fresh.filter(|fresh| fresh.metadata.deletion_timestamp.is_none() && fresh.spec.branch == retirement.branch.as_str())
+            else {
+                return Ok(());
+            };
+            environments::retire(self.client.clone(), &fresh).await?;
+            self.metrics.retired();
+            let announcement = Announcement {
+                reason: "Retired",
+                warning: false,
+                note: format!("branch {} is gone ({:?}); the environment is removed", retirement.branch, retirement.proof),
+            };
+            self.publisher.announce(&fresh.object_ref(&()), &announcement).await;
+            Ok::<_, crate::cluster::Error>(())
+        };
+        match retired.await {
+            Ok(()) => {
+                tracing::info!(project = %project.key, branch = %retirement.branch, environment = %retirement.name, proof = ?retirement.proof, "environment retired");
+            }
+            Err(error) => {
+                tracing::warn!(project = %project.key, branch = %retirement.branch, error = %error.chain(), "could not retire the Environment; the next look tries again");
+            }
+        }
+    }
+
+    async fn report(&self, object: &Project, facts: &Facts, environments: usize, roster: &Roster) {
+        let mut status = object.status.clone().unwrap_or_default();
+        status.repository_id = repository_id(facts).map(|id| id.to_string()).or(status.repository_id);
+        status.environments = u32::try_from(environments).unwrap_or(u32::MAX);
+        if matches!(facts, Facts::Listing(_)) {
+            status.skipped = skipped(roster);
+        }
+        if let Some(brake) = &roster.held {
+            let held = StoredBrake {
+                digest: brake.digest.clone(),
+                environments: brake.environments.iter().take(50).map(ToString::to_string).collect(),
+                count: u32::try_from(brake.environments.len()).unwrap_or(u32::MAX),
+            };
+            let message = format!(
+                "{} environments would be removed at once; they are held until somebody runs: kubectl annotate project {} -n {} {}={} --overwrite",
+                held.count,
+                object.name_any(),
+                object.namespace().unwrap_or_default(),
+                keys::RELEASE_BRAKE_ANNOTATION,
+                held.digest
+            );
+            if status.brake.as_ref() != Some(&held) {
+                self.metrics.braked(brake.environments.len());
+                let announcement = Announcement {
+                    reason: "Braked",
+                    warning: true,
+                    note: message.clone(),
+                };
+                self.publisher.announce(&object.object_ref(&()), &announcement).await;
+            }
+            status.brake = Some(held);
+            return self.write_status(object, status, ("Braked", &message), false).await;
+        }
+        if matches!(facts, Facts::Listing(_)) {
+            status.brake = None;
+        }
+        if status.brake.is_some() {
+            // One branch says nothing about the held ones; the next sweep does.
+            return;
+        }
+        let message = format!("the repository was looked at; {environments} environments");
+        self.write_status(object, status, ("Synced", &message), true).await;
+    }
+
+    pub(super) async fn report_invalid(&self, object: &Project, problems: &[String]) {
+        let message = format!("Project {}: {}", object.name_any(), problems.join("; "));
+        self.report_problem(object, "InvalidProject", &message).await;
+    }
+
+    async fn report_problem(&self, object: &Project, reason: &'static str, message: &str) {
+        let status = object.status.clone().unwrap_or_default();
+        self.write_status(object, status, (reason, message), false).await;
+    }
+
+    async fn write_status(&self, object: &Project, mut status: ProjectStatus, (reason, message): (&'static str, &str), ready: bool) {
+        let claim = |kind, holds| Claim {
+            kind,
+            holds: Some(holds),
+            reason,
+            message,
+        };
+        let claims = [claim("Ready", ready), claim("Stalled", !ready)];
+        status.conditions = conditions(&status.conditions, &claims, object.metadata.generation, &Time(Timestamp::now()));
+        status.observed_generation = object.metadata.generation;
+        status.message = Some(message.to_owned());
+        // The watch may be behind our own last write; writing the same again costs a request and changes nothing.
+        if let Err(error) = self.publisher.status(object, object.status.as_ref(), &status).await {
+            tracing::warn!(project = %object.name_any(), error = %error.chain(), "could not write the status of a Project");
+        }
+    }
+}
+
+fn repository_id(facts: &Facts) -> Option<&RepositoryId> {
+    match facts {
+        Facts::Listing(listing) => Some(&listing.repository.id),
+        Facts::Lookups(lookups) => lookups.first().map(|sighted| &sighted.lookup.repository.id),
+    }
+}
+
+/// A status names a few; the reason is the same for most.
+const SKIPPED_LENGTH: usize = 20;
+
+fn skipped(roster: &Roster) -> Vec<SkippedBranch> {
+    let few = roster.skipped.iter().take(SKIPPED_LENGTH);
+    few.map(|skipped| SkippedBranch {
+        branch: skipped.branch.to_string(),
+        reason: skipped.reason.text().to_owned(),
+    })
+    .collect()
+}
+
+/// Time since the process started: unlike the wall clock it never jumps.
+fn uptime() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
