@@ -3,5 +3,9 @@
 //! The map of the code, its layers and its invariants are in `ARCHITECTURE.md`.
 
 pub mod api;
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod githost;
+pub mod telemetry;
