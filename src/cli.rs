@@ -31,25 +31,27 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logging")]
 pub struct Logging {
-    /// Format of log lines on standard error [default: text on a terminal, else json]
+    /// Log lines as text or json, on standard error [default: text on a terminal, else json]
     #[arg(
         long = "log-format",
         global = true,
         value_enum,
+        hide_possible_values = true,
+        value_name = "FORMAT",
         env = "GRAFTLING_LOG_FORMAT",
         hide_env_values = true
     )]
     pub format: Option<LogFormat>,
-    /// Which log lines appear: a level, or levels by module, for example `warn,graftling=debug`
+    /// Which log lines appear: a level, or levels by module, for example `warn,graftling=debug` [default: info for serve,
+    /// else graftling=warn]
     #[arg(
         long = "log-level",
         global = true,
         value_name = "FILTER",
-        default_value = "info",
         env = "GRAFTLING_LOG_LEVEL",
         hide_env_values = true
     )]
-    pub level: String,
+    level: Option<String>,
 }
 
 /// What a log line looks like.
@@ -63,7 +65,8 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the server: receive webhooks, sweep repositories, and bring environments up and down
+    /// Run the server: receive webhooks, sweep repositories, bring environments up and down
+    #[command(after_help = serve::HELP)]
     Serve(Box<serve::Arguments>),
     /// Look at environments and remove them
     #[command(name = "env", visible_alias = "environment", subcommand)]
@@ -72,6 +75,21 @@ enum Command {
     Crds,
     /// Print a completion script for a shell
     Completions(completions::Arguments),
+}
+
+// === impl Cli ===
+
+impl Cli {
+    /// Which log lines appear, in the syntax of `RUST_LOG`.
+    ///
+    /// A command that ends by itself reports its errors itself: what the libraries below log of them would only say it twice.
+    pub fn log_filter(&self) -> &str {
+        let default = match self.command {
+            Command::Serve(_) => "info",
+            _ => "graftling=warn",
+        };
+        self.logging.level.as_deref().unwrap_or(default)
+    }
 }
 
 /// Reads the command line of this process.

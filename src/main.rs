@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
     });
-    if let Err(error) = telemetry::start(&command.logging.level, format) {
+    if let Err(error) = telemetry::start(command.log_filter(), format) {
         cli::print_error(&error.into());
         return Exit::Usage.into();
     }

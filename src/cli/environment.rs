@@ -40,24 +40,24 @@ pub enum Command {
 /// Which environments, and in which form.
 #[derive(Debug, Args)]
 pub struct List {
-    #[command(flatten)]
-    cluster: Cluster,
     /// Only environments of this Project
     #[arg(long, value_name = "NAME")]
     project: Option<ProjectName>,
-    /// Form of the output
-    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    /// Form of the output: table, wide, json, yaml or name
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     output: Format,
+    #[command(flatten)]
+    cluster: Cluster,
 }
 
 /// Which environment, and in which form.
 #[derive(Debug, Args)]
 pub struct Get {
+    /// Form of the output: table, wide, json, yaml or name
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
+    output: Format,
     #[command(flatten)]
     selection: Selection,
-    /// Form of the output
-    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
-    output: Format,
 }
 
 /// Which environment.

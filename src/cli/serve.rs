@@ -12,9 +12,13 @@ use crate::app;
 use crate::config::{Config, ConfigError, parse_body_limit, parse_duration, parse_interval};
 use crate::domain::name::{NameError, Namespace, ObjectName};
 
-/// The settings of the server. A flag wins over its environment variable. Durations need a unit: `500ms`, `60s`, `5m`, `1m30s`.
+/// What holds for every setting.
+pub const HELP: &str = "\
+A flag wins over its environment variable. A duration is a number and a unit (ms, s, m or h), for
+example 500ms, 60s or 1m30s, and at most 720h.";
+
+/// The settings of the server.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub struct Arguments {
     /// Address for webhooks
     #[arg(
@@ -53,7 +57,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAMESPACES", env = "GRAFTLING_WATCH_NAMESPACES", hide_env_values = true)]
     watch_namespaces: Vec<Namespaces>,
     /// Let replicas agree on one leader by a Lease
-    #[arg(long, value_name = "true|false", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_parser = BoolishValueParser::new(), env = "GRAFTLING_LEADER_ELECT", hide_env_values = true)]
+    #[arg(long, value_name = "true|false", hide_possible_values = true, default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_parser = BoolishValueParser::new(), env = "GRAFTLING_LEADER_ELECT", hide_env_values = true)]
     leader_elect: bool,
     /// Namespace of the Lease [default: the namespace that the server runs in]
     #[arg(long, value_name = "NAMESPACE", env = "GRAFTLING_LEASE_NAMESPACE", hide_env_values = true)]

@@ -151,7 +151,8 @@ impl Error {
         }
         match error {
             kube::Error::Api(status) => Self::from_status(operation, *status),
-            error @ (kube::Error::Service(_) | kube::Error::HyperError(_) | kube::Error::ReadEvents(_)) => Self::Reach {
+            kube::Error::Service(source) => Self::Reach { operation, source },
+            error @ (kube::Error::HyperError(_) | kube::Error::ReadEvents(_)) => Self::Reach {
                 operation,
                 source: error.into(),
             },

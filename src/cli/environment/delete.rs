@@ -21,17 +21,17 @@ use crate::config::parse_interval;
 A branch that still exists gets a fresh environment at the next look at its repository, unless the
 Project excludes it. To be rid of the environment for good, delete or merge the branch.")]
 pub struct Arguments {
-    #[command(flatten)]
-    selection: Selection,
     /// Do not ask
-    #[arg(short, long, help_heading = "Options")]
+    #[arg(short, long)]
     yes: bool,
     /// Wait until everything is gone, then print the receipt
-    #[arg(long, help_heading = "Options")]
+    #[arg(long)]
     wait: bool,
     /// How long to wait; the teardown goes on without us
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_interval, requires = "wait", help_heading = "Options")]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_interval, requires = "wait")]
     timeout: Duration,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Why the wait ended without the end of the environment.
