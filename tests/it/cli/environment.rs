@@ -1,5 +1,6 @@
 //! `graftling env` against a cluster that answers as each test decides.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use warp::http::Method;
@@ -277,4 +278,72 @@ fn an_environment_that_went_meanwhile_counts_as_deleted() {
     let run = env(&cluster, &["delete", "main", "--yes"]);
     assert_eq!(run.code, Some(0), "{}", run.errors);
     assert_eq!(run.output, "environment.graftling.dev/shop-main-cccccccccc was already gone\n");
+}
+
+/// A cluster in which a deletion takes effect at once, with the receipt that `receipt` answers.
+fn obeying(receipt: Answer) -> Cluster {
+    let gone = AtomicBool::new(false);
+    Cluster::answering(move |request| match (request.method.as_str(), request.target.as_str()) {
+        ("DELETE", _) => {
+            gone.store(true, Ordering::SeqCst);
+            (200, environment("shop", "main", "shop-main-cccccccccc").to_string())
+        }
+        (_, target) if target.contains("/configmaps/shop-main-cccccccccc-receipt") => receipt.clone(),
+        _ if gone.load(Ordering::SeqCst) => listing(request, &[]),
+        _ => listing(request, &[environment("shop", "main", "shop-main-cccccccccc")]),
+    })
+}
+
+#[test]
+fn who_waits_for_a_deletion_gets_the_receipt_alone_on_standard_output() {
+    let data = serde_json::json!({ "metadata": { "name": "x" }, "data": { "receipt.yaml": "created: 3\nremoved: 3\n" } });
+    let run = env(&obeying((200, data.to_string())), &["delete", "main", "--yes", "--wait"]);
+    assert_eq!((run.code, run.output.as_str()), (Some(0), "created: 3\nremoved: 3\n"));
+    assert_eq!(
+        run.errors,
+        "environment.graftling.dev/shop-main-cccccccccc deletion requested\nenvironment.graftling.dev/shop-main-cccccccccc is gone\n"
+    );
+}
+
+#[test]
+fn a_receipt_of_several_parts_names_each() {
+    let data = serde_json::json!({ "metadata": { "name": "x" }, "data": { "a.yaml": "a: 1", "b.txt": "\u{1b}[31mred\n" } });
+    let run = env(&obeying((200, data.to_string())), &["delete", "main", "--yes", "--wait"]);
+    assert_eq!(run.output, "# a.yaml\na: 1\n# b.txt\n\u{fffd}[31mred\n");
+}
+
+#[test]
+fn a_teardown_without_a_receipt_is_told() {
+    let cluster = obeying(refusal(404, "NotFound", "configmaps \"x\" not found"));
+    let run = env(&cluster, &["delete", "main", "--yes", "--wait"]);
+    assert_eq!((run.code, run.output.as_str()), (Some(0), ""));
+    assert!(
+        run.errors
+            .ends_with("warning: there is no receipt for environment.graftling.dev/shop-main-cccccccccc\n"),
+        "{}",
+        run.errors
+    );
+}
+
+#[test]
+fn a_teardown_that_lasts_longer_than_we_wait_ends_with_code_1_and_its_state() {
+    let cluster = Cluster::answering(|request| match request.target.as_str() {
+        _ if request.method == Method::DELETE => (200, environment("shop", "main", "shop-main-cccccccccc").to_string()),
+        target if target.contains("watch=true") => refusal(500, "InternalError", "out of order"),
+        _ => listing(request, &[environment("shop", "main", "shop-main-cccccccccc")]),
+    });
+    let run = env(&cluster, &["delete", "main", "--yes", "--wait", "--timeout", "500ms"]);
+    assert_eq!((run.code, run.output.as_str()), (Some(1), ""));
+    assert!(
+        run.errors
+            .contains("warning: could not follow the environment: the cluster answered 500: out of order; trying again\n"),
+        "{}",
+        run.errors
+    );
+    assert!(
+        run.errors
+            .contains("is not gone after 0.5 seconds: it is Ready; the teardown goes on"),
+        "{}",
+        run.errors
+    );
 }
