@@ -1,2 +1,24 @@
-//! The graftling binary.
-fn main() {}
+//! The graftling binary: what has to be set up before a command runs, and nothing else.
+
+use std::process::ExitCode;
+
+use graftling::cli::{self, Exit, LogFormat};
+use graftling::telemetry;
+
+fn main() -> ExitCode {
+    // Two crypto providers may be linked; whoever builds the first TLS client must not have to guess. It fails only when one is set already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let command = match cli::parse() {
+        Ok(command) => command,
+        Err(exit) => return exit.into(),
+    };
+    let format = command.logging.format.map(|format| match format {
+        LogFormat::Text => telemetry::Format::Text,
+        LogFormat::Json => telemetry::Format::Json,
+    });
+    if let Err(error) = telemetry::start(command.log_filter(), format) {
+        cli::print_error(&error.into());
+        return Exit::Usage.into();
+    }
+    cli::run(command).into()
+}

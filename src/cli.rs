@@ -1,0 +1,145 @@
+//! The command line: what there is to say, and which function carries it out.
+
+mod completions;
+mod crds;
+mod environment;
+mod exit;
+mod output;
+mod printable;
+mod serve;
+mod table;
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+pub use exit::{Exit, print_error};
+
+/// A preview environment for every Git branch, on Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "graftling", version, max_term_width = 100, after_help = exit::HELP)]
+pub struct Cli {
+    /// What the log looks like.
+    #[command(flatten)]
+    pub logging: Logging,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What the log looks like.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logging")]
+pub struct Logging {
+    /// Log lines as text or json, on standard error [default: text on a terminal, else json]
+    #[arg(
+        long = "log-format",
+        global = true,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "FORMAT",
+        env = "GRAFTLING_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    pub format: Option<LogFormat>,
+    /// Which log lines appear: a level, or levels by module, for example `warn,graftling=debug` [default: info for serve,
+    /// else graftling=warn]
+    #[arg(
+        long = "log-level",
+        global = true,
+        value_name = "FILTER",
+        env = "GRAFTLING_LOG_LEVEL",
+        hide_env_values = true
+    )]
+    level: Option<String>,
+}
+
+/// What a log line looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server: receive webhooks, sweep repositories, bring environments up and down
+    #[command(after_help = serve::HELP)]
+    Serve(Box<serve::Arguments>),
+    /// Look at environments and remove them
+    #[command(name = "env", visible_alias = "environment", subcommand)]
+    Environment(environment::Command),
+    /// Print the custom resource definitions, for `kubectl apply --server-side -f -`
+    Crds,
+    /// Print a completion script for a shell
+    Completions(completions::Arguments),
+}
+
+// === impl Cli ===
+
+impl Cli {
+    /// Which log lines appear, in the syntax of `RUST_LOG`.
+    ///
+    /// A command that ends by itself reports its errors itself: what the libraries below log of them would only say it twice.
+    pub fn log_filter(&self) -> &str {
+        let default = match self.command {
+            Command::Serve(_) => "info",
+            _ => "graftling=warn",
+        };
+        self.logging.level.as_deref().unwrap_or(default)
+    }
+}
+
+/// Reads the command line of this process.
+///
+/// # Errors
+/// There is nothing to run: help or the version was asked for and printed, or a mistake was explained.
+pub fn parse() -> Result<Cli, Exit> {
+    let parsed = definition().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| {
+        // Whoever closed the pipe does not want the text.
+        let _ = error.print();
+        if error.use_stderr() { Exit::Usage } else { Exit::Success }
+    })
+}
+
+/// Carries out a command, to the end.
+pub fn run(cli: Cli) -> Exit {
+    let result = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(dispatch(cli.command)),
+        Err(error) => Err(anyhow::Error::new(error).context("could not start the runtime")),
+    };
+    exit::conclude(result)
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(arguments) => serve::run(*arguments).await,
+        Command::Environment(command) => environment::run(command).await,
+        Command::Crds => crds::run(),
+        Command::Completions(arguments) => completions::run(&arguments, definition()),
+    }
+}
+
+/// The definition, under the name by which it was called: `kubectl graftling` is the same program named `kubectl-graftling`.
+fn definition() -> clap::Command {
+    let command = Cli::command();
+    let called = std::env::args_os().next();
+    let stem = called.as_deref().map(Path::new).and_then(Path::file_stem).and_then(OsStr::to_str);
+    match stem {
+        Some("kubectl-graftling") => command.bin_name("kubectl graftling"),
+        _ => command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

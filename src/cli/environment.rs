@@ -1,0 +1,179 @@
+//! `graftling env`: which environments there are, how they stand, and how to remove one.
+
+mod confirm;
+mod delete;
+mod describe;
+mod resolve;
+mod show;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+
+use self::resolve::{Wanted, resolve};
+use self::show::Format;
+use super::output::print;
+use crate::api::Environment;
+use crate::app::access::{Access, Scope, Target};
+use crate::config::parse_interval;
+use crate::domain::name::{Namespace, ProjectName};
+
+pub use confirm::ConfirmError;
+pub use resolve::ResolveError;
+
+/// What to do with environments.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List environments
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Show one environment
+    Get(Get),
+    /// Explain one environment: identity, conditions, stages, what was applied, and its past
+    Describe(Describe),
+    /// Remove one environment and everything in it
+    Delete(delete::Arguments),
+}
+
+/// Which environments, and in which form.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only environments of this Project
+    #[arg(long, value_name = "NAME")]
+    project: Option<ProjectName>,
+    /// Form of the output: table, wide, json, yaml or name
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
+    output: Format,
+    #[command(flatten)]
+    cluster: Cluster,
+}
+
+/// Which environment, and in which form.
+#[derive(Debug, Args)]
+pub struct Get {
+    /// Form of the output: table, wide, json, yaml or name
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
+    output: Format,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// Which environment.
+#[derive(Debug, Args)]
+pub struct Describe {
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// One environment.
+#[derive(Debug, Args)]
+pub struct Selection {
+    /// The branch, or the exact name of the environment, which wins where both fit
+    #[arg(value_name = "BRANCH")]
+    wanted: String,
+    /// The Project, where several have this branch
+    #[arg(long, value_name = "NAME")]
+    project: Option<ProjectName>,
+    #[command(flatten)]
+    cluster: Cluster,
+}
+
+/// Which cluster, and where in it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct Cluster {
+    /// Namespace of the Projects [default: that of the kubeconfig's context]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<Namespace>,
+    /// Look in all namespaces
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    all_namespaces: bool,
+    /// Context of the kubeconfig [default: its current one]
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// The kubeconfig [default: KUBECONFIG, else ~/.kube/config, else the pod's ServiceAccount]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Deadline of each call to the cluster
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_interval)]
+    request_timeout: Duration,
+}
+
+/// Carries out a command.
+pub async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::List(arguments) => list(arguments).await,
+        Command::Get(arguments) => get(arguments).await,
+        Command::Describe(arguments) => describe(arguments).await,
+        Command::Delete(arguments) => delete::run(arguments).await,
+    }
+}
+
+async fn list(arguments: List) -> anyhow::Result<()> {
+    let (access, scope) = arguments.cluster.connect().await?;
+    let mut environments = access.environments(&scope).await?;
+    if let Some(project) = &arguments.project {
+        environments.retain(|environment| environment.spec.project_ref.name == project.as_str());
+    }
+    if environments.is_empty() && arguments.output.is_for_people() {
+        eprintln!("No environments found{}.", resolve::place(&scope, arguments.project.as_ref()));
+        return Ok(());
+    }
+    let everywhere = scope == Scope::AllNamespaces;
+    print(&show::list(&environments, arguments.output, everywhere, Timestamp::now())?)?;
+    Ok(())
+}
+
+async fn get(arguments: Get) -> anyhow::Result<()> {
+    let (_, environment) = arguments.selection.find().await?;
+    let everywhere = arguments.selection.cluster.all_namespaces;
+    print(&show::one(&environment, arguments.output, everywhere, Timestamp::now())?)?;
+    Ok(())
+}
+
+async fn describe(arguments: Describe) -> anyhow::Result<()> {
+    let (_, environment) = arguments.selection.find().await?;
+    print(&describe::describe(&environment, Timestamp::now()))?;
+    Ok(())
+}
+
+// === impl Cluster ===
+
+impl Cluster {
+    async fn connect(&self) -> anyhow::Result<(Access, Scope)> {
+        let access = Access::connect(&Target {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            namespace: self.namespace.clone(),
+            request_timeout: self.request_timeout,
+        })
+        .await?;
+        let scope = match self.all_namespaces {
+            true => Scope::AllNamespaces,
+            false => Scope::Namespace(access.namespace().clone()),
+        };
+        Ok((access, scope))
+    }
+}
+
+// === impl Selection ===
+
+impl Selection {
+    /// The one environment that is meant. Only a text that fits none costs a full listing: it is what near names are found in.
+    async fn find(&self) -> anyhow::Result<(Access, Environment)> {
+        let (access, scope) = self.cluster.connect().await?;
+        let wanted = Wanted {
+            text: &self.wanted,
+            project: self.project.as_ref(),
+            scope: &scope,
+        };
+        let called = access.environments_called(&scope, &self.wanted).await?;
+        let environment = match resolve(&wanted, &called) {
+            Err(ResolveError::FindNone { .. }) => resolve(&wanted, &access.environments(&scope).await?)?.clone(),
+            resolved => resolved?.clone(),
+        };
+        Ok((access, environment))
+    }
+}

@@ -1,0 +1,150 @@
+//! How a command ends: the one place that turns an error into an exit code and into words.
+
+use std::error::Error as StdError;
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use super::environment::{ConfirmError, ResolveError};
+use super::output::OutputError;
+use crate::app::access;
+use crate::config::ConfigError;
+
+/// The exit codes, as `--help` explains them.
+pub const HELP: &str = "\
+Exit codes:
+  0  done
+  1  the operation failed
+  2  the command line or a setting is wrong
+  3  there is no such environment
+  4  refused: ambiguous, changed meanwhile, or not confirmed
+  5  the cluster is not configured, not reachable, or does not permit it";
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Success = 0,
+    /// The operation failed.
+    Failed = 1,
+    /// The command line or a setting is wrong.
+    Usage = 2,
+    /// What was asked for does not exist.
+    NotFound = 3,
+    /// Refused, because it is not clear that this is what is wanted.
+    Refused = 4,
+    /// The cluster is not configured, not reachable, or does not permit it.
+    Access = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Ends a command: prints what went wrong and says how the process ends.
+pub fn conclude(result: anyhow::Result<()>) -> Exit {
+    match result {
+        Ok(()) => Exit::Success,
+        Err(error) if is_closed_pipe(&error) => Exit::Success,
+        Err(error) => {
+            print_error(&error);
+            of(&error)
+        }
+    }
+}
+
+/// Prints an error and what caused it to standard error.
+pub fn print_error(error: &anyhow::Error) {
+    // Without standard error there is nobody to tell.
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), explain(error.as_ref()).as_bytes());
+}
+
+/// `error: …`, then a line `caused by: …` for each cause that says something new: libraries repeat their cause in their own text.
+fn explain(error: &(dyn StdError + 'static)) -> String {
+    let mut said = error.to_string();
+    let mut text = format!("error: {said}\n");
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        let words = current.to_string();
+        if !said.contains(&words) {
+            text.push_str(&format!("caused by: {words}\n"));
+            said = words;
+        }
+        cause = current.source();
+    }
+    text
+}
+
+/// Whoever read standard output has seen enough: that is their right, not an error.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| match cause.downcast_ref::<OutputError>() {
+        Some(OutputError::Write(source)) => source.kind() == ErrorKind::BrokenPipe,
+        _ => false,
+    })
+}
+
+fn of(error: &anyhow::Error) -> Exit {
+    error.chain().find_map(known).unwrap_or(Exit::Failed)
+}
+
+fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
+    if let Some(error) = cause.downcast_ref::<access::Error>() {
+        return Some(match error.class() {
+            access::Class::Access => Exit::Access,
+            access::Class::Conflict => Exit::Refused,
+            access::Class::Failed => Exit::Failed,
+        });
+    }
+    if let Some(error) = cause.downcast_ref::<ResolveError>() {
+        return Some(match error {
+            ResolveError::FindNone { .. } => Exit::NotFound,
+            ResolveError::FindSeveral { .. } => Exit::Refused,
+        });
+    }
+    if cause.is::<ConfirmError>() {
+        return Some(Exit::Refused);
+    }
+    cause.is::<ConfigError>().then_some(Exit::Usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("could not reach it: {0}")]
+    struct Repeating(#[source] std::io::Error);
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let error = anyhow::Error::new(Repeating(std::io::Error::other("closed"))).context("could not list environments");
+        assert_eq!(
+            explain(error.as_ref()),
+            "error: could not list environments\ncaused by: could not reach it: closed\n"
+        );
+    }
+
+    #[test]
+    fn an_error_of_no_known_kind_is_a_failed_operation() {
+        assert_eq!(of(&anyhow::anyhow!("out of luck")), Exit::Failed);
+    }
+
+    #[test]
+    fn a_known_kind_is_found_below_its_context() {
+        let error = anyhow::Error::new(ConfirmError::Declined).context("could not delete it");
+        assert_eq!(of(&error), Exit::Refused);
+    }
+
+    #[test]
+    fn a_closed_pipe_on_standard_output_is_a_good_end() {
+        let closed = OutputError::Write(std::io::Error::from(ErrorKind::BrokenPipe));
+        assert_eq!(conclude(Err(closed.into())), Exit::Success);
+    }
+
+    #[test]
+    fn a_closed_pipe_elsewhere_is_an_error() {
+        let error = anyhow::Error::new(std::io::Error::from(ErrorKind::BrokenPipe));
+        assert_eq!(conclude(Err(error)), Exit::Failed);
+    }
+}
