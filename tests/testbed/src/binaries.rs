@@ -120,7 +120,11 @@ pub enum Error {
 pub fn control_plane() -> Result<Binaries, Error> {
     let found = locate(&Module::CONTROL_PLANE, &Program::CONTROL_PLANE)?;
     let path = |program: Program| -> PathBuf {
-        found.iter().find(|candidate| candidate.program == program).map(|candidate| candidate.path.clone()).unwrap_or_default()
+        found
+            .iter()
+            .find(|candidate| candidate.program == program)
+            .map(|candidate| candidate.path.clone())
+            .unwrap_or_default()
     };
     let kwok = path(Program::Kwok);
     Ok(Binaries {
@@ -153,14 +157,21 @@ pub fn all() -> Result<Vec<Found>, Error> {
 
 fn one(module: &Module, program: Program) -> Result<PathBuf, Error> {
     let found = locate(module, &[program])?;
-    Ok(found.into_iter().next().map(|found| found.path).unwrap_or_default())
+    Ok(found
+        .into_iter()
+        .next()
+        .map(|found| found.path)
+        .unwrap_or_default())
 }
 
 fn locate(module: &Module, programs: &[Program]) -> Result<Vec<Found>, Error> {
     let searched = search::outside_cache(programs);
     let mut found = searched.found;
-    let wanted: Vec<Program> =
-        programs.iter().copied().filter(|program| !found.iter().any(|found| found.program == *program)).collect();
+    let wanted: Vec<Program> = programs
+        .iter()
+        .copied()
+        .filter(|program| !found.iter().any(|found| found.program == *program))
+        .collect();
     if !wanted.is_empty() {
         let cache = Cache::open(module)?;
         found.extend(cache.provide(&wanted, &searched.notes)?);
@@ -170,7 +181,11 @@ fn locate(module: &Module, programs: &[Program]) -> Result<Vec<Found>, Error> {
 
 impl Error {
     fn cache(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::Cache { action, path: path.to_owned(), source }
+        move |source| Error::Cache {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 

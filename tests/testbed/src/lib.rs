@@ -1,8 +1,15 @@
 //! A real Kubernetes control plane and real Git repositories, for tests, benches and the demo.
 
+pub mod audit;
 pub mod binaries;
+pub mod control_plane;
+mod crypto;
 mod process;
 mod scratch;
+pub mod wait;
+
+pub use audit::{AuditEvent, AuditLog, Position};
+pub use control_plane::ControlPlane;
 
 /// An error with all its causes on one line, for people.
 pub fn error_chain(error: &dyn std::error::Error) -> String {

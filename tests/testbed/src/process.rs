@@ -71,18 +71,26 @@ impl Launch {
     pub(crate) fn new(program: &Path, grace: Duration) -> Launch {
         let mut command = Command::new("sh");
         command.arg("-c").arg(SUPERVISOR).arg("supervisor");
-        command.arg((grace.as_millis() / 100).to_string()).arg(program);
+        command
+            .arg((grace.as_millis() / 100).to_string())
+            .arg(program);
         Launch { command }
     }
 
     /// Appends arguments of the program.
-    pub(crate) fn arguments(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Launch {
+    pub(crate) fn arguments(
+        mut self,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Launch {
         self.command.args(arguments);
         self
     }
 
     /// Adds to the program's environment, which otherwise is ours.
-    pub(crate) fn environment(mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Launch {
+    pub(crate) fn environment(
+        mut self,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Launch {
         self.command.envs(variables);
         self
     }
@@ -95,11 +103,20 @@ impl Launch {
 
     /// Starts the program; its standard output and error both go to `output`.
     pub(crate) fn spawn(mut self, output: impl Into<Stdio>) -> io::Result<Supervised> {
-        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(output).process_group(0);
+        self.command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(output)
+            .process_group(0);
         let mut supervisor = self.command.spawn()?;
         let control = supervisor.stdin.take();
         let pid = read_pid(&mut supervisor)?;
-        Ok(Supervised { supervisor, control, pid, exit: None })
+        Ok(Supervised {
+            supervisor,
+            control,
+            pid,
+            exit: None,
+        })
     }
 }
 
@@ -168,5 +185,7 @@ fn read_pid(supervisor: &mut Child) -> io::Result<u32> {
     if let Some(stdout) = supervisor.stdout.take() {
         BufReader::new(stdout).read_line(&mut line)?;
     }
-    line.trim().parse().map_err(|_| io::Error::other("the supervisor shell ended before it started the program"))
+    line.trim()
+        .parse()
+        .map_err(|_| io::Error::other("the supervisor shell ended before it started the program"))
 }

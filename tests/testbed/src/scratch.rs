@@ -32,7 +32,8 @@ impl Scratch {
     /// Creates a folder, and one in memory (`/dev/shm`) where the platform has it.
     pub(crate) fn create() -> io::Result<Scratch> {
         let folder = private_folder(&std::env::temp_dir())?;
-        let memory = private_folder(Path::new("/dev/shm")).unwrap_or_else(|_| folder.join("memory"));
+        let memory =
+            private_folder(Path::new("/dev/shm")).unwrap_or_else(|_| folder.join("memory"));
         let janitor = Command::new("sh")
             .args(["-c", JANITOR, "janitor"])
             .args([&folder, &memory])
@@ -42,7 +43,11 @@ impl Scratch {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let scratch = Scratch { folder, memory, janitor: Mutex::new(janitor) };
+        let scratch = Scratch {
+            folder,
+            memory,
+            janitor: Mutex::new(janitor),
+        };
         std::fs::create_dir_all(&scratch.memory)?;
         Ok(scratch)
     }
@@ -69,12 +74,18 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let janitor = self.janitor.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let janitor = self
+            .janitor
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         drop(janitor.stdin.take());
         let _ = janitor.wait();
     }
 }
 
 fn private_folder(parent: &Path) -> io::Result<PathBuf> {
-    Ok(tempfile::Builder::new().prefix("graftling-testbed-").tempdir_in(parent)?.keep())
+    Ok(tempfile::Builder::new()
+        .prefix("graftling-testbed-")
+        .tempdir_in(parent)?
+        .keep())
 }

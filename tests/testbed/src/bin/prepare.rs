@@ -6,7 +6,12 @@ fn main() -> ExitCode {
     match testbed::binaries::all() {
         Ok(found) => {
             for found in found {
-                println!("{:<24} {:<18} {}", found.program.name(), found.origin.to_string(), found.path.display());
+                println!(
+                    "{:<24} {:<18} {}",
+                    found.program.name(),
+                    found.origin.to_string(),
+                    found.path.display()
+                );
             }
             ExitCode::SUCCESS
         }

@@ -37,8 +37,14 @@ pub(super) struct Toolchain {
 /// Writes the module to `folder` and asks Go for its version there, as the module may select a newer toolchain.
 ///
 /// The inner error says that there is no Go.
-pub(super) fn toolchain(module: &Module, folder: &Path) -> Result<Result<Toolchain, io::Error>, Error> {
-    if let Err(error) = Command::new("go").arg("version").envs(environment()).output()
+pub(super) fn toolchain(
+    module: &Module,
+    folder: &Path,
+) -> Result<Result<Toolchain, io::Error>, Error> {
+    if let Err(error) = Command::new("go")
+        .arg("version")
+        .envs(environment())
+        .output()
         && error.kind() == io::ErrorKind::NotFound
     {
         return Ok(Err(error));
@@ -46,8 +52,15 @@ pub(super) fn toolchain(module: &Module, folder: &Path) -> Result<Result<Toolcha
     write_module(module, folder)?;
     // `go version go1.26.8 linux/amd64`
     let printed = run(folder, &["version"])?;
-    let version = printed.split_whitespace().nth(2).unwrap_or("unknown").to_owned();
-    Ok(Ok(Toolchain { module_folder: folder.to_owned(), version }))
+    let version = printed
+        .split_whitespace()
+        .nth(2)
+        .unwrap_or("unknown")
+        .to_owned();
+    Ok(Ok(Toolchain {
+        module_folder: folder.to_owned(),
+        version,
+    }))
 }
 
 impl Toolchain {
@@ -57,13 +70,27 @@ impl Toolchain {
     }
 
     /// Builds one program and puts it, complete or not at all, into `target`.
-    pub(super) fn build(&self, module: &Module, program: Program, target: &Path, progress: &mut Progress) -> Result<(), Error> {
+    pub(super) fn build(
+        &self,
+        module: &Module,
+        program: Program,
+        target: &Path,
+        progress: &mut Progress,
+    ) -> Result<(), Error> {
         let partial = target.join(format!("{program}.{}.{PARTIAL}", std::process::id()));
-        let arguments: Vec<OsString> = ["build", "-buildvcs=false", "-mod=readonly", "-trimpath", "-ldflags", module.linker_flags, "-o"]
-            .iter()
-            .map(OsString::from)
-            .chain([partial.clone().into_os_string(), program.package().into()])
-            .collect();
+        let arguments: Vec<OsString> = [
+            "build",
+            "-buildvcs=false",
+            "-mod=readonly",
+            "-trimpath",
+            "-ldflags",
+            module.linker_flags,
+            "-o",
+        ]
+        .iter()
+        .map(OsString::from)
+        .chain([partial.clone().into_os_string(), program.package().into()])
+        .collect();
         self.run_long(&arguments, &target.join(format!("{program}.log")), progress)?;
         if program == Program::Kwok {
             self.copy_stages(target)?;
@@ -72,7 +99,12 @@ impl Toolchain {
     }
 
     /// Runs go as a child that cannot outlive us, and draws the progress meanwhile.
-    fn run_long(&self, arguments: &[OsString], log: &Path, progress: &mut Progress) -> Result<(), Error> {
+    fn run_long(
+        &self,
+        arguments: &[OsString],
+        log: &Path,
+        progress: &mut Progress,
+    ) -> Result<(), Error> {
         let command = command_line(arguments);
         let output = File::create(log).map_err(Error::cache("create", log))?;
         let mut go = Launch::new(Path::new("go"), Duration::from_secs(2))
@@ -80,7 +112,10 @@ impl Toolchain {
             .environment(environment().map(|(name, value)| (name.into(), value.into())))
             .folder(&self.module_folder)
             .spawn(output)
-            .map_err(|source| Error::RunGo { command: command.clone(), source })?;
+            .map_err(|source| Error::RunGo {
+                command: command.clone(),
+                source,
+            })?;
         let status = loop {
             progress.tick();
             if let Some(status) = go.wait(TICK) {
@@ -97,7 +132,17 @@ impl Toolchain {
 
     /// Joins kwok's stages into one file, so that later starts need neither Go nor its module cache.
     fn copy_stages(&self, target: &Path) -> Result<(), Error> {
-        let module = run(&self.module_folder, &["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"])?;
+        let module = run(
+            &self.module_folder,
+            &[
+                "list",
+                "-mod=readonly",
+                "-m",
+                "-f",
+                "{{.Dir}}",
+                "sigs.k8s.io/kwok",
+            ],
+        )?;
         let folder = Path::new(module.trim()).join("kustomize/stage");
         let mut stages = Vec::new();
         for stage in STAGES {
@@ -127,12 +172,22 @@ fn write_module(module: &Module, folder: &Path) -> Result<(), Error> {
 
 fn run(folder: &Path, arguments: &[&str]) -> Result<String, Error> {
     let command = command_line(&arguments.iter().map(OsString::from).collect::<Vec<_>>());
-    let output = Command::new("go").args(arguments).envs(environment()).current_dir(folder).output();
-    let output = output.map_err(|source| Error::RunGo { command: command.clone(), source })?;
+    let output = Command::new("go")
+        .args(arguments)
+        .envs(environment())
+        .current_dir(folder)
+        .output();
+    let output = output.map_err(|source| Error::RunGo {
+        command: command.clone(),
+        source,
+    })?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        Err(Error::Go { command, output: String::from_utf8_lossy(&output.stderr).into_owned() })
+        Err(Error::Go {
+            command,
+            output: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
     }
 }
 
@@ -142,7 +197,10 @@ fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 fn command_line(arguments: &[OsString]) -> String {
-    let words: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+    let words: Vec<_> = arguments
+        .iter()
+        .map(|argument| argument.to_string_lossy())
+        .collect();
     format!("go {}", words.join(" "))
 }
 

@@ -66,7 +66,10 @@ impl Program {
 
     /// Whether it is one of the servers that must be of one Kubernetes version.
     pub(super) fn is_kubernetes_server(self) -> bool {
-        matches!(self, Program::KubeApiserver | Program::KubeControllerManager | Program::KubeScheduler)
+        matches!(
+            self,
+            Program::KubeApiserver | Program::KubeControllerManager | Program::KubeScheduler
+        )
     }
 
     /// Whether the ready-made program at `path` will do: its version, or the reason against it.
@@ -78,9 +81,14 @@ impl Program {
             .args(self.version_arguments())
             .output()
             .map_err(|error| format!("it does not run: {error}"))?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
         let version = Version::find(&text).ok_or("it does not tell its version")?;
-        if self.accepts(version) { Ok(version) } else { Err(format!("version {version} is not supported")) }
+        if self.accepts(version) {
+            Ok(version)
+        } else {
+            Err(format!("version {version} is not supported"))
+        }
     }
 
     fn version_arguments(self) -> &'static [&'static str] {
@@ -95,7 +103,11 @@ impl Program {
         match self {
             Program::Etcd => version >= Version { major: 3, minor: 5 },
             Program::KubeApiserver | Program::KubeControllerManager | Program::KubeScheduler => {
-                version >= Version { major: 1, minor: OLDEST_KUBERNETES_MINOR }
+                version
+                    >= Version {
+                        major: 1,
+                        minor: OLDEST_KUBERNETES_MINOR,
+                    }
             }
             Program::Kwok => version >= Version { major: 0, minor: 6 },
             Program::Kubectl => version.major == 1,
@@ -120,12 +132,13 @@ pub(super) struct Version {
 impl Version {
     /// The first `1.2` or `v1.2.3` in what a program printed.
     fn find(text: &str) -> Option<Version> {
-        text.split(|separator: char| separator.is_whitespace() || matches!(separator, ',' | '"')).find_map(|word| {
-            let mut parts = word.trim_start_matches('v').split('.');
-            let major = parts.next()?.parse().ok()?;
-            let minor = parts.next()?.parse().ok()?;
-            Some(Version { major, minor })
-        })
+        text.split(|separator: char| separator.is_whitespace() || matches!(separator, ',' | '"'))
+            .find_map(|word| {
+                let mut parts = word.trim_start_matches('v').split('.');
+                let major = parts.next()?.parse().ok()?;
+                let minor = parts.next()?.parse().ok()?;
+                Some(Version { major, minor })
+            })
     }
 }
 
@@ -143,20 +156,38 @@ mod tests {
     fn the_version_is_found_in_what_each_program_prints() {
         let cases = [
             ("Kubernetes v1.36.3", "1.36"),
-            ("etcd Version: 3.6.8\nGit SHA: Not provided\nGo Version: go1.26.8", "3.6"),
-            ("Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0", "1.32"),
+            (
+                "etcd Version: 3.6.8\nGit SHA: Not provided\nGo Version: go1.26.8",
+                "3.6",
+            ),
+            (
+                "Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0",
+                "1.32",
+            ),
             ("kwok version v0.8.0 go1.26.8 (linux/amd64)", "0.8"),
             ("v4.3.1+gabcdef", "4.3"),
         ];
         for (printed, expected) in cases {
-            assert_eq!(Version::find(printed).map(|version| version.to_string()).as_deref(), Some(expected), "{printed}");
+            assert_eq!(
+                Version::find(printed)
+                    .map(|version| version.to_string())
+                    .as_deref(),
+                Some(expected),
+                "{printed}"
+            );
         }
         assert_eq!(Version::find("no such command"), None);
     }
 
     #[test]
     fn an_old_api_server_is_refused() {
-        assert!(!Program::KubeApiserver.accepts(Version { major: 1, minor: 32 }));
-        assert!(Program::KubeApiserver.accepts(Version { major: 1, minor: 33 }));
+        assert!(!Program::KubeApiserver.accepts(Version {
+            major: 1,
+            minor: 32
+        }));
+        assert!(Program::KubeApiserver.accepts(Version {
+            major: 1,
+            minor: 33
+        }));
     }
 }

@@ -23,7 +23,14 @@ impl Progress {
     /// Begins a display of `total` steps; with none it stays silent.
     pub(super) fn new(total: usize) -> Progress {
         let bar = (total > 0 && std::io::stderr().is_terminal()).then(|| bar(total));
-        Progress { bar, total, step: 0, what: String::new(), started: Instant::now(), spoken: Instant::now() }
+        Progress {
+            bar,
+            total,
+            step: 0,
+            what: String::new(),
+            started: Instant::now(),
+            spoken: Instant::now(),
+        }
     }
 
     /// Begins a display that only waits for somebody else.
@@ -59,20 +66,30 @@ impl Progress {
     pub(super) fn finish(self) {
         match &self.bar {
             Some(bar) => bar.finish_and_clear(),
-            None if self.total > 0 => say(&format!("done after {} s", self.started.elapsed().as_secs())),
+            None if self.total > 0 => say(&format!(
+                "done after {} s",
+                self.started.elapsed().as_secs()
+            )),
             None => {}
         }
     }
 
     fn line(&mut self) {
         self.spoken = Instant::now();
-        say(&format!("{} ({} of {}, {} s)", self.what, self.step, self.total, self.started.elapsed().as_secs()));
+        say(&format!(
+            "{} ({} of {}, {} s)",
+            self.what,
+            self.step,
+            self.total,
+            self.started.elapsed().as_secs()
+        ));
     }
 }
 
 fn bar(total: usize) -> ProgressBar {
     let template = "testbed: {spinner} {msg} ({pos} of {len} done, {elapsed})";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
     ProgressBar::new(total as u64).with_style(style)
 }
 

@@ -31,13 +31,25 @@ pub(super) fn outside_cache(programs: &[Program]) -> Searched {
         }
     }
     drop_incomplete_servers(programs, &mut found, &mut notes);
-    Searched { found: found.into_iter().map(|(found, _)| found).collect(), notes: notes.join("; ") }
+    Searched {
+        found: found.into_iter().map(|(found, _)| found).collect(),
+        notes: notes.join("; "),
+    }
 }
 
 fn first_usable(program: Program, notes: &mut Vec<String>) -> Option<(Found, Version)> {
     for (path, origin) in candidates(program) {
         match program.check(&path) {
-            Ok(version) => return Some((Found { program, path, origin }, version)),
+            Ok(version) => {
+                return Some((
+                    Found {
+                        program,
+                        path,
+                        origin,
+                    },
+                    version,
+                ));
+            }
             Err(reason) => notes.push(format!("{} is not used: {reason}", path.display())),
         }
     }
@@ -47,16 +59,35 @@ fn first_usable(program: Program, notes: &mut Vec<String>) -> Option<(Found, Ver
 fn candidates(program: Program) -> impl Iterator<Item = (PathBuf, Origin)> {
     let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path).map(|folder| folder.join(program.name())).find(|file| is_executable(file));
-    let in_assets = assets.map(|folder| folder.join(program.name())).filter(|file| is_executable(file));
-    in_assets.map(|file| (file, Origin::Assets)).into_iter().chain(on_path.map(|file| (file, Origin::Path)))
+    let on_path = env::split_paths(&path)
+        .map(|folder| folder.join(program.name()))
+        .find(|file| is_executable(file));
+    let in_assets = assets
+        .map(|folder| folder.join(program.name()))
+        .filter(|file| is_executable(file));
+    in_assets
+        .map(|file| (file, Origin::Assets))
+        .into_iter()
+        .chain(on_path.map(|file| (file, Origin::Path)))
 }
 
-fn drop_incomplete_servers(programs: &[Program], found: &mut Vec<(Found, Version)>, notes: &mut Vec<String>) {
-    let wanted = programs.iter().filter(|program| program.is_kubernetes_server()).count();
-    let versions: Vec<Version> =
-        found.iter().filter(|(found, _)| found.program.is_kubernetes_server()).map(|(_, version)| *version).collect();
-    if versions.is_empty() || (versions.len() == wanted && versions.windows(2).all(|pair| pair[0] == pair[1])) {
+fn drop_incomplete_servers(
+    programs: &[Program],
+    found: &mut Vec<(Found, Version)>,
+    notes: &mut Vec<String>,
+) {
+    let wanted = programs
+        .iter()
+        .filter(|program| program.is_kubernetes_server())
+        .count();
+    let versions: Vec<Version> = found
+        .iter()
+        .filter(|(found, _)| found.program.is_kubernetes_server())
+        .map(|(_, version)| *version)
+        .collect();
+    if versions.is_empty()
+        || (versions.len() == wanted && versions.windows(2).all(|pair| pair[0] == pair[1]))
+    {
         return;
     }
     notes.push("the Kubernetes servers found are not a complete set of one version, so none of them is used".to_owned());
@@ -65,5 +96,6 @@ fn drop_incomplete_servers(programs: &[Program], found: &mut Vec<(Found, Version
 
 fn is_executable(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    file.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
