@@ -233,6 +233,11 @@ impl ControlPlane {
         self.scratch.folder()
     }
 
+    /// The folder of the store's data, in memory where the platform allows. It goes too.
+    pub fn data_folder(&self) -> &Path {
+        self.scratch.memory()
+    }
+
     /// Stops everything in reverse order and removes the files.
     pub async fn stop(self) -> Result<(), Error> {
         blocking(move || drop(self)).await;

@@ -20,6 +20,7 @@ async fn main() -> ExitCode {
         println!("pid {pid} {name}");
     }
     println!("folder {}", control_plane.folder().display());
+    println!("folder {}", control_plane.data_folder().display());
     println!("kubeconfig {}", control_plane.kubeconfig().display());
     let mut ignored = Vec::new();
     let mut input = tokio::io::stdin();

@@ -21,15 +21,18 @@ pub(super) struct Searched {
 pub(super) fn outside_cache(programs: &[Program]) -> Searched {
     let mut found = Vec::new();
     let mut notes = Vec::new();
-    if env::var_os("KUBEBUILDER_ASSETS").is_none() {
-        notes.push("KUBEBUILDER_ASSETS is not set".to_owned());
+    match assets() {
+        Some(folder) => notes.push(format!(
+            "not in KUBEBUILDER_ASSETS ({}) nor on PATH",
+            folder.display()
+        )),
+        None => notes.push("KUBEBUILDER_ASSETS is not set, and PATH has none".to_owned()),
     }
-    for &program in programs {
-        match first_usable(program, &mut notes) {
-            Some(candidate) => found.push(candidate),
-            None => notes.push(format!("no usable {program} in KUBEBUILDER_ASSETS or PATH")),
-        }
-    }
+    found.extend(
+        programs
+            .iter()
+            .filter_map(|&program| first_usable(program, &mut notes)),
+    );
     drop_incomplete_servers(programs, &mut found, &mut notes);
     Searched {
         found: found.into_iter().map(|(found, _)| found).collect(),
@@ -56,13 +59,18 @@ fn first_usable(program: Program, notes: &mut Vec<String>) -> Option<(Found, Ver
     None
 }
 
+fn assets() -> Option<PathBuf> {
+    env::var_os("KUBEBUILDER_ASSETS")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+}
+
 fn candidates(program: Program) -> impl Iterator<Item = (PathBuf, Origin)> {
-    let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     let path = env::var_os("PATH").unwrap_or_default();
     let on_path = env::split_paths(&path)
         .map(|folder| folder.join(program.name()))
         .find(|file| is_executable(file));
-    let in_assets = assets
+    let in_assets = assets()
         .map(|folder| folder.join(program.name()))
         .filter(|file| is_executable(file));
     in_assets
