@@ -5,6 +5,12 @@ use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+use kube::Resource;
+use kube::api::Api;
+use kube::runtime::wait::await_condition;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 /// How often a condition is looked at.
 const POLL: Duration = Duration::from_millis(25);
 
@@ -67,6 +73,58 @@ where
         Ok(value) => Ok(value),
         Err(Stopped::TimedOut(timed_out)) => Err(timed_out),
         Err(Stopped::Hopeless(never)) => match never {},
+    }
+}
+
+/// Waits, by a watch, until an object exists for which `condition` holds, and returns it.
+///
+/// `what` completes the sentence "no … after 10 s". Panics at the caller's place when `limit` has passed, with the object
+/// as it is then.
+#[track_caller]
+pub fn for_object<'a, K>(
+    api: &'a Api<K>,
+    name: &'a str,
+    what: impl fmt::Display + 'a,
+    limit: Duration,
+    condition: impl Fn(&K) -> bool + Sync + 'a,
+) -> impl Future<Output = K> + 'a
+where
+    K: Resource + Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    let caller = Location::caller();
+    async move {
+        let holds = |object: Option<&K>| object.is_some_and(&condition);
+        let watch = || async {
+            let watched = await_condition(api.clone(), name, &holds).await;
+            watched
+                .map_err(|error| crate::error_chain(&error))?
+                .ok_or_else(|| "no object".to_owned())
+        };
+        match try_until(what, limit, watch).await {
+            Ok(object) => object,
+            Err(timed_out) => panic!(
+                "{timed_out}; now {name} is {} (waited for at {caller})",
+                state(api, name).await
+            ),
+        }
+    }
+}
+
+/// An object as it is now, for people: without ownership of fields, and without data, which may be secret.
+async fn state<K>(api: &Api<K>, name: &str) -> String
+where
+    K: Resource + Clone + fmt::Debug + Serialize + DeserializeOwned,
+{
+    match api.get(name).await {
+        Ok(mut object) => {
+            object.meta_mut().managed_fields = None;
+            let mut object = serde_json::json!(object);
+            if let Some(fields) = object.as_object_mut() {
+                fields.retain(|name, _| name != "data" && name != "stringData");
+            }
+            format!("{object:#}")
+        }
+        Err(error) => crate::error_chain(&error),
     }
 }
 

@@ -3,12 +3,14 @@
 //! `KUBECONFIG=$(…)` of the printed file lets kubectl look around.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use testbed::ControlPlane;
 use tokio::io::AsyncReadExt;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let started = Instant::now();
     let control_plane = match ControlPlane::start().await {
         Ok(control_plane) => control_plane,
         Err(error) => {
@@ -16,6 +18,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    eprintln!("ready after {:.2} s", started.elapsed().as_secs_f64());
     for (name, pid) in control_plane.pids() {
         println!("pid {pid} {name}");
     }

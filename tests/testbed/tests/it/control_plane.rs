@@ -55,20 +55,42 @@ async fn a_deployment_becomes_ready_on_the_fake_node() {
         .create(&PostParams::default(), &deployment("web", 2))
         .await
         .unwrap();
-    wait::until("ready Deployment", LIMIT, || async {
-        let status = deployments
-            .get("web")
-            .await
-            .unwrap()
+    let ready = |deployment: &Deployment| {
+        deployment
             .status
-            .unwrap_or_default();
-        if status.ready_replicas == Some(2) {
-            Ok(())
-        } else {
-            Err(format!("{status:?}"))
-        }
-    })
-    .await;
+            .as_ref()
+            .and_then(|status| status.ready_replicas)
+            == Some(2)
+    };
+    wait::for_object(&deployments, "web", "ready Deployment", LIMIT, ready).await;
+}
+
+#[tokio::test]
+async fn an_object_that_does_not_come_to_the_state_in_time_is_shown_as_it_is() {
+    let control_plane = ControlPlane::shared().await;
+    let namespace = control_plane.namespace("never").await;
+    let client = control_plane.client().await;
+    let waiting = tokio::spawn(async move {
+        let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace.name());
+        wait::for_object(
+            &accounts,
+            "default",
+            "absurd state",
+            Duration::from_millis(300),
+            |_| false,
+        )
+        .await;
+    });
+    let panic = waiting.await.expect_err("it panics").into_panic();
+    let message = panic.downcast_ref::<String>().expect("a formatted message");
+    assert!(
+        message.starts_with("no absurd state after 0.3 s"),
+        "{message}"
+    );
+    assert!(
+        message.contains("\"uid\"") && message.contains("control_plane.rs"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
