@@ -79,7 +79,7 @@ pub enum Error {
         missing: String,
         /// Where they were looked for and why they were refused.
         searched: String,
-        /// The failure to start `go`.
+        /// Why `go` does not start.
         #[source]
         source: io::Error,
     },
@@ -118,20 +118,13 @@ pub enum Error {
 
 /// The programs of the control plane. Blocks; the very first call on a machine builds them, which takes minutes.
 pub fn control_plane() -> Result<Binaries, Error> {
-    let found = locate(&Module::CONTROL_PLANE, &Program::CONTROL_PLANE)?;
-    let path = |program: Program| -> PathBuf {
-        found
-            .iter()
-            .find(|candidate| candidate.program == program)
-            .map(|candidate| candidate.path.clone())
-            .unwrap_or_default()
-    };
-    let kwok = path(Program::Kwok);
+    let located = locate(&Module::CONTROL_PLANE, &Program::CONTROL_PLANE)?;
+    let kwok = path(&located, Program::Kwok);
     Ok(Binaries {
-        etcd: path(Program::Etcd),
-        kube_apiserver: path(Program::KubeApiserver),
-        kube_controller_manager: path(Program::KubeControllerManager),
-        kube_scheduler: path(Program::KubeScheduler),
+        etcd: path(&located, Program::Etcd),
+        kube_apiserver: path(&located, Program::KubeApiserver),
+        kube_controller_manager: path(&located, Program::KubeControllerManager),
+        kube_scheduler: path(&located, Program::KubeScheduler),
         kwok_stages: kwok.with_file_name(KWOK_STAGES),
         kwok,
     })
@@ -139,12 +132,18 @@ pub fn control_plane() -> Result<Binaries, Error> {
 
 /// A helm of major version 4. Blocks; the very first call builds it, which takes minutes.
 pub fn helm() -> Result<PathBuf, Error> {
-    one(&Module::HELM, Program::Helm)
+    Ok(path(
+        &locate(&Module::HELM, &[Program::Helm])?,
+        Program::Helm,
+    ))
 }
 
 /// A kubectl. Blocks; the very first call may build it.
 pub fn kubectl() -> Result<PathBuf, Error> {
-    one(&Module::CONTROL_PLANE, Program::Kubectl)
+    Ok(path(
+        &locate(&Module::CONTROL_PLANE, &[Program::Kubectl])?,
+        Program::Kubectl,
+    ))
 }
 
 /// Finds or builds everything, kubectl and helm included, and says where it all is.
@@ -155,28 +154,24 @@ pub fn all() -> Result<Vec<Found>, Error> {
     Ok(found)
 }
 
-fn one(module: &Module, program: Program) -> Result<PathBuf, Error> {
-    let found = locate(module, &[program])?;
-    Ok(found
-        .into_iter()
-        .next()
-        .map(|found| found.path)
-        .unwrap_or_default())
-}
-
+/// Every one of `programs`, or an error.
 fn locate(module: &Module, programs: &[Program]) -> Result<Vec<Found>, Error> {
     let searched = search::outside_cache(programs);
     let mut found = searched.found;
-    let wanted: Vec<Program> = programs
-        .iter()
-        .copied()
-        .filter(|program| !found.iter().any(|found| found.program == *program))
-        .collect();
-    if !wanted.is_empty() {
-        let cache = Cache::open(module)?;
-        found.extend(cache.provide(&wanted, &searched.notes)?);
+    let is_missing = |program: &Program| !found.iter().any(|found| found.program == *program);
+    let missing: Vec<Program> = programs.iter().copied().filter(is_missing).collect();
+    if !missing.is_empty() {
+        found.extend(Cache::open(module)?.provide(&missing, &searched.notes)?);
     }
     Ok(found)
+}
+
+fn path(located: &[Found], program: Program) -> PathBuf {
+    let found = located.iter().find(|found| found.program == program);
+    found
+        .expect("every program asked for is located, or there was an error")
+        .path
+        .clone()
 }
 
 impl Error {

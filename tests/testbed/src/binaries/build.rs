@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -35,20 +34,16 @@ pub(super) struct Toolchain {
 }
 
 /// Writes the module to `folder` and asks Go for its version there, as the module may select a newer toolchain.
-///
-/// The inner error says that there is no Go.
-pub(super) fn toolchain(
-    module: &Module,
-    folder: &Path,
-) -> Result<Result<Toolchain, io::Error>, Error> {
-    if let Err(error) = Command::new("go")
+pub(super) fn toolchain(module: &Module, folder: &Path) -> Result<Toolchain, Error> {
+    // Without Go nothing is written, so that a read-only cache will do.
+    let go = Command::new("go")
         .arg("version")
         .envs(environment())
-        .output()
-        && error.kind() == io::ErrorKind::NotFound
-    {
-        return Ok(Err(error));
-    }
+        .output();
+    go.map_err(|source| Error::RunGo {
+        command: "go version".to_owned(),
+        source,
+    })?;
     write_module(module, folder)?;
     // `go version go1.26.8 linux/amd64`
     let printed = run(folder, &["version"])?;
@@ -57,10 +52,10 @@ pub(super) fn toolchain(
         .nth(2)
         .unwrap_or("unknown")
         .to_owned();
-    Ok(Ok(Toolchain {
+    Ok(Toolchain {
         module_folder: folder.to_owned(),
         version,
-    }))
+    })
 }
 
 impl Toolchain {

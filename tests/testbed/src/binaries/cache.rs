@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,12 +33,12 @@ impl Cache<'_> {
 
     /// Returns the programs, after building those that are missing. `notes` say why the cache was asked at all.
     pub(super) fn provide(&self, programs: &[Program], notes: &str) -> Result<Vec<Found>, Error> {
-        let toolchain = match build::toolchain(self.module, &self.folder.join("module"))? {
+        let toolchain = match build::toolchain(self.module, &self.folder.join("module")) {
             Ok(toolchain) => toolchain,
-            Err(source) => {
+            Err(error) => {
                 return self
                     .complete_folder(programs)
-                    .ok_or_else(|| no_toolchain(programs, notes, source));
+                    .ok_or_else(|| explain(error, programs, notes));
             }
         };
         let folder = self.folder.join(toolchain.version());
@@ -83,7 +84,7 @@ impl Cache<'_> {
             .collect())
     }
 
-    /// Any folder that holds everything: without Go it does not matter which Go built it.
+    /// Any folder that holds everything: without a Go that works it does not matter which Go built it.
     fn complete_folder(&self, programs: &[Program]) -> Option<Vec<Found>> {
         let mut folders: Vec<PathBuf> = fs::read_dir(&self.folder)
             .ok()?
@@ -97,12 +98,18 @@ impl Cache<'_> {
     }
 }
 
-fn no_toolchain(programs: &[Program], notes: &str, source: std::io::Error) -> Error {
-    let names: Vec<&str> = programs.iter().map(|program| program.name()).collect();
-    Error::NoToolchain {
-        missing: names.join(", "),
-        searched: notes.to_owned(),
-        source,
+/// A missing Go is worth a word about what would do in its place; other failures speak for themselves.
+fn explain(error: Error, programs: &[Program], notes: &str) -> Error {
+    match error {
+        Error::RunGo { source, .. } if source.kind() == ErrorKind::NotFound => {
+            let names: Vec<&str> = programs.iter().map(|program| program.name()).collect();
+            Error::NoToolchain {
+                missing: names.join(", "),
+                searched: notes.to_owned(),
+                source,
+            }
+        }
+        error => error,
     }
 }
 
@@ -146,14 +153,16 @@ fn lock(path: &Path) -> Result<File, Error> {
         .append(true)
         .open(path)
         .map_err(Error::cache("open", path))?;
+    let what = format!(
+        "another process builds into {}; waiting for it",
+        path.with_file_name("").display()
+    );
     let mut progress = None;
     loop {
         match file.try_lock() {
             Ok(()) => break,
             Err(TryLockError::WouldBlock) => progress
-                .get_or_insert_with(|| {
-                    Progress::waiting("another process builds the control plane; waiting for it")
-                })
+                .get_or_insert_with(|| Progress::waiting(&what))
                 .tick(),
             Err(TryLockError::Error(source)) => return Err(Error::cache("lock", path)(source)),
         }

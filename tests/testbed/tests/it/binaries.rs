@@ -13,7 +13,10 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Notes each build, waits for the file `release` and writes a program that does nothing.
 const GO: &str = r#"#!/bin/sh
 case "$1" in
-version) echo "go version go9.9.9 test/test" ;;
+version)
+    [ -e "$WORLD/old" ] && echo "go: go.mod requires go >= 1.26.0" >&2 && exit 1
+    echo "go version go9.9.9 test/test"
+    ;;
 list) echo "$WORLD/kwok-module" ;;
 build)
     for argument; do
@@ -183,6 +186,23 @@ async fn without_go_the_error_says_what_is_missing_and_what_would_do() {
     ] {
         assert!(printed.contains(part), "{part} is missing in: {printed}");
     }
+}
+
+#[tokio::test]
+async fn a_go_that_is_too_old_does_no_harm_to_what_is_cached_and_else_says_so() {
+    let world = World::with_go();
+    fs::write(world.path("old"), "").unwrap();
+    let (content, printed) = ended(&world.prepare()).await;
+    assert!(
+        !content && printed.contains("go.mod requires go >= 1.26.0"),
+        "{printed}"
+    );
+    fs::remove_file(world.path("old")).unwrap();
+    world.release();
+    ended(&world.prepare()).await;
+    fs::write(world.path("old"), "").unwrap();
+    let (content, printed) = ended(&world.prepare()).await;
+    assert!(content && !printed.contains("built now"), "{printed}");
 }
 
 #[tokio::test]

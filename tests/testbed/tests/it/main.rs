@@ -5,6 +5,7 @@
 mod binaries;
 mod command;
 mod control_plane;
+mod failure;
 mod helm;
 mod lifetime;
 mod repository;
