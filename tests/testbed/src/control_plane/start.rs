@@ -1,6 +1,5 @@
 //! Starts the components in order and waits for each.
 
-use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
@@ -65,8 +64,7 @@ async fn etcd(programs: &Binaries, scratch: &Scratch) -> Result<(Component, Stri
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let url = format!("http://127.0.0.1:{}", free_port()?);
-        let peer_url = format!("http://127.0.0.1:{}", free_port()?);
+        let [url, peer_url] = free_ports()?.map(|port| format!("http://127.0.0.1:{port}"));
         let arguments = flags::etcd(
             &scratch.memory().join(format!("etcd-{attempts}")),
             &url,
@@ -95,7 +93,7 @@ async fn api_server(
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let port = free_port()?;
+        let [port] = free_ports()?;
         let url = format!("https://127.0.0.1:{port}");
         identities
             .write_kubeconfig(Client::Admin, &url, &kubeconfig)
@@ -268,11 +266,15 @@ async fn probe_api_server(client: kube::Client) -> Result<(), String> {
     }
 }
 
-/// A port that is free now. Somebody may take it before our component does, therefore the attempts.
-fn free_port() -> Result<u16, Error> {
-    let address =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-    address
-        .map(|address| address.port())
-        .map_err(|source: io::Error| Error::FindPort(source))
+/// Different ports that are free now. Somebody may take one before our component does, therefore the attempts.
+fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], Error> {
+    let mut ports = [0; COUNT];
+    // All are held until the last is known, or the same port could be offered twice.
+    let mut listeners = Vec::with_capacity(COUNT);
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::FindPort)?;
+        *port = listener.local_addr().map_err(Error::FindPort)?.port();
+        listeners.push(listener);
+    }
+    Ok(ports)
 }
