@@ -1,0 +1,183 @@
+//! Reads the audit log of the API server: every request, by whom, and what came of it.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+/// A place in the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(u64);
+
+/// A handle to the audit log of one control plane. Reading it does not disturb anything.
+///
+/// The API server writes the event of a request before it ends the response, so whoever has a complete response finds its
+/// event here. Watches appear when they begin; everything else when it is over.
+#[derive(Debug, Clone)]
+pub struct AuditLog {
+    path: PathBuf,
+}
+
+/// One request to the API server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// Who sent it, such as `admin` or `system:serviceaccount:team:deployer`.
+    pub user: String,
+    /// On whose behalf, if it was impersonated.
+    pub impersonated_user: Option<String>,
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, or an HTTP method.
+    pub verb: String,
+    /// API group, empty for the core group and for requests that are not about objects.
+    pub api_group: String,
+    /// Plural resource such as `deployments`, empty for requests that are not about objects.
+    pub resource: String,
+    /// Subresource such as `status`, or empty.
+    pub subresource: String,
+    /// Namespace, or empty.
+    pub namespace: String,
+    /// Name of the object, or empty for lists and for creations by POST with a generated name.
+    pub name: String,
+    /// HTTP status of the response.
+    pub code: u16,
+    /// When the request came in.
+    pub request_received: Timestamp,
+    /// Who the client says it is.
+    pub user_agent: String,
+    /// Path and query.
+    pub uri: String,
+}
+
+impl AuditLog {
+    pub(crate) fn new(path: PathBuf) -> AuditLog {
+        AuditLog { path }
+    }
+
+    /// The end of the log as it is now.
+    ///
+    /// # Panics
+    ///
+    /// When the log cannot be read.
+    pub fn position(&self) -> Position {
+        match self.path.metadata() {
+            Ok(metadata) => Position(metadata.len()),
+            Err(error) => panic!("cannot read the audit log {}: {error}", self.path.display()),
+        }
+    }
+
+    /// The events after `position`, in the order in which they were logged.
+    ///
+    /// # Panics
+    ///
+    /// When the log cannot be read, or an event in it cannot be understood.
+    pub fn since(&self, position: Position) -> Vec<AuditEvent> {
+        let text = match self.read(position) {
+            Ok(text) => text,
+            Err(error) => panic!("cannot read the audit log {}: {error}", self.path.display()),
+        };
+        complete_lines(&text).filter_map(parse).collect()
+    }
+
+    fn read(&self, position: Position) -> io::Result<String> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(position.0))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+impl AuditEvent {
+    /// Whether the request was to change something. One that was refused counts too: look at the code.
+    pub fn is_write(&self) -> bool {
+        matches!(
+            self.verb.as_str(),
+            "create" | "update" | "patch" | "delete" | "deletecollection"
+        )
+    }
+}
+
+/// An event as the API server writes it (audit.k8s.io/v1), as far as we use it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    stage: String,
+    user: User,
+    impersonated_user: Option<User>,
+    verb: String,
+    #[serde(rename = "requestURI")]
+    request_uri: String,
+    #[serde(default)]
+    user_agent: String,
+    object_ref: Option<ObjectReference>,
+    response_status: Option<ResponseStatus>,
+    request_received_timestamp: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+struct User {
+    #[serde(default)]
+    username: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ObjectReference {
+    api_group: String,
+    resource: String,
+    subresource: String,
+    namespace: String,
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct ResponseStatus {
+    #[serde(default)]
+    code: u16,
+}
+
+/// The last line may be half written.
+fn complete_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'))
+}
+
+fn parse(line: &str) -> Option<AuditEvent> {
+    let line: Line = match serde_json::from_str(line) {
+        Ok(line) => line,
+        Err(error) => panic!("cannot understand this event of the audit log: {error}\n{line}"),
+    };
+    let code = line
+        .response_status
+        .as_ref()
+        .map_or(0, |status| status.code);
+    is_the_one_event(&line, code).then(|| event(line, code))
+}
+
+/// Long requests are logged twice, when they begin and when they end. A watch counts when it begins, or when it fails to.
+fn is_the_one_event(line: &Line, code: u16) -> bool {
+    match (line.stage.as_str(), line.verb.as_str()) {
+        ("ResponseStarted", verb) => verb == "watch",
+        ("ResponseComplete", "watch") => code >= 400,
+        _ => true,
+    }
+}
+
+fn event(line: Line, code: u16) -> AuditEvent {
+    let object = line.object_ref.unwrap_or_default();
+    AuditEvent {
+        user: line.user.username,
+        impersonated_user: line.impersonated_user.map(|user| user.username),
+        verb: line.verb,
+        api_group: object.api_group,
+        resource: object.resource,
+        subresource: object.subresource,
+        namespace: object.namespace,
+        name: object.name,
+        code,
+        request_received: line.request_received_timestamp,
+        user_agent: line.user_agent,
+        uri: line.request_uri,
+    }
+}

@@ -1,0 +1,37 @@
+//! Runs a control plane until its standard input ends or Ctrl-C, and says how to reach it.
+//!
+//! `KUBECONFIG=$(…)` of the printed file lets kubectl look around.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use testbed::ControlPlane;
+use tokio::io::AsyncReadExt;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let started = Instant::now();
+    let control_plane = match ControlPlane::start().await {
+        Ok(control_plane) => control_plane,
+        Err(error) => {
+            eprintln!("error: {}", testbed::error_chain(&error));
+            return ExitCode::FAILURE;
+        }
+    };
+    eprintln!("ready after {:.2} s", started.elapsed().as_secs_f64());
+    for (name, pid) in control_plane.pids() {
+        println!("pid {pid} {name}");
+    }
+    println!("folder {}", control_plane.folder().display());
+    println!("folder {}", control_plane.data_folder().display());
+    println!("kubeconfig {}", control_plane.kubeconfig().display());
+    let mut ignored = Vec::new();
+    let mut input = tokio::io::stdin();
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = input.read_to_end(&mut ignored) => {}
+    }
+    drop(control_plane);
+    // The runtime would otherwise wait for a read of standard input that nobody ends.
+    std::process::exit(0)
+}
