@@ -4,11 +4,13 @@
 //! `domain`), act, publish.
 
 pub mod desired;
+pub mod dispatch;
 pub mod hosts;
 pub mod inbox;
 pub mod memory;
 pub mod queue;
 pub mod reconcile;
+pub mod relay;
 pub mod settings;
 pub mod stores;
 pub mod sync;

@@ -3,18 +3,13 @@
 //! The map of the code, its layers and its invariants are in `ARCHITECTURE.md`.
 
 pub mod api;
-<<<<<<< HEAD
+pub mod app;
+pub mod cli;
 pub mod cluster;
+pub mod config;
 pub mod controller;
 pub mod domain;
 pub mod githost;
 pub mod metrics;
 pub mod server;
-=======
-pub mod app;
-pub mod cli;
-pub mod config;
-pub mod domain;
-pub mod githost;
 pub mod telemetry;
->>>>>>> cli

@@ -3,10 +3,10 @@
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::Client;
 
+use super::Error;
 use super::connection::{Connection, Deployer, within};
 use super::kinds::Kinds;
 use super::live::{LiveObjects, reduce};
-use super::Error;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::observed::LiveObject;
 use crate::domain::plan::Observed;

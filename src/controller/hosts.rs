@@ -208,7 +208,11 @@ fn text(secret: &Secret, key: &str) -> Result<SecretString, Error> {
     let wrong = |what: &str| Error::Secret {
         problem: format!("Secret {} {what} key {key:?}", secret.name_any()),
     };
-    let bytes = secret.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| wrong("lacks the"))?;
+    let bytes = secret
+        .data
+        .as_ref()
+        .and_then(|data| data.get(key))
+        .ok_or_else(|| wrong("lacks the"))?;
     let text = std::str::from_utf8(&bytes.0).map_err(|_| wrong("has no text under the"))?;
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(wrong("has nothing under the")),

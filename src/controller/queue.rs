@@ -43,7 +43,10 @@ pub async fn run(reconciler: Arc<Reconciler>, triggers: mpsc::UnboundedReceiver<
 /// Failures of the cluster pass by themselves, mostly within seconds; the jitter keeps a thousand environments from returning at once.
 fn back_off(environment: Arc<Environment>, _: &Error, _: Arc<Reconciler>) -> Action {
     let uid = environment.metadata.uid.as_deref().unwrap_or_default();
-    let jitter = uid.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))) % 2000;
+    let jitter = uid
+        .bytes()
+        .fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)))
+        % 2000;
     Action::requeue(Duration::from_millis(1000 + jitter))
 }
 
@@ -51,7 +54,9 @@ fn until<T: Send + 'static>(
     receiver: mpsc::UnboundedReceiver<T>,
     shutdown: CancellationToken,
 ) -> impl Stream<Item = Result<T, std::convert::Infallible>> + Send {
-    futures::stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|item| (Ok(item), receiver)) })
-        .take_until(async move { shutdown.cancelled().await })
-        .boxed()
+    futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|item| (Ok(item), receiver))
+    })
+    .take_until(async move { shutdown.cancelled().await })
+    .boxed()
 }

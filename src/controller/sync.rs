@@ -133,7 +133,9 @@ impl Sync {
     /// Lists the repository of every Project once.
     pub async fn sweep(&self) {
         let all: Vec<_> = self.stores.projects.state();
-        let in_scope = all.iter().filter(|object| self.settings.scope.contains(object.namespace().as_deref()));
+        let in_scope = all
+            .iter()
+            .filter(|object| self.settings.scope.contains(object.namespace().as_deref()));
         stream::iter(in_scope)
             .for_each_concurrent(CONCURRENT_PROJECTS, |object| self.sweep_project(object))
             .await;

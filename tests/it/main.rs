@@ -1,4 +1,4 @@
 //! Integration tests.
 
-mod server;
 mod cli;
+mod server;

@@ -65,7 +65,10 @@ pub fn write(teardown: &Teardown<'_>) -> (Receipt, String) {
         project: teardown.identity.project.to_string(),
         branch: environment.spec.branch.clone(),
         repository_id: environment.spec.repository_id.clone(),
-        revision: environment.status.as_ref().and_then(|status| status.revision.as_ref()?.applied.clone()),
+        revision: environment
+            .status
+            .as_ref()
+            .and_then(|status| status.revision.as_ref()?.applied.clone()),
         requested_at: environment.metadata.deletion_timestamp.clone(),
         completed_at: teardown.at.clone(),
         created,

@@ -42,7 +42,9 @@ impl Reconciler {
         // Plan: pure.
         let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
         // Act: the inventory first.
-        let environment = &self.write_ahead(environment, &identity, &inventory, &plan, &desired.addresses, &deployer).await?;
+        let environment = &self
+            .write_ahead(environment, &identity, &inventory, &plan, &desired.addresses, &deployer)
+            .await?;
         let outcomes = self.observer.carry_out(&deployer, &plan.steps).await;
         // Summarise: pure. Publish.
         let report = summarise_deployment(&plan, &outcomes);

@@ -128,7 +128,9 @@ impl Reconciler {
             warning: false,
             note: note.clone(),
         };
-        self.publisher.announce(&kube::Resource::object_ref(&written, &()), &announcement).await;
+        self.publisher
+            .announce(&kube::Resource::object_ref(&written, &()), &announcement)
+            .await;
         self.publisher.remove_finalizer(&written).await?;
         tracing::info!(environment = %environment.name_any(), branch = %environment.spec.branch, "{note}");
         if let Some(deleted) = &environment.metadata.deletion_timestamp {

@@ -143,7 +143,9 @@ impl Sync {
 
     async fn act(&self, project: &policy::Project, environments: &[std::sync::Arc<Environment>], roster: &Roster) {
         let uid = |wanted: &roster::Wanted| {
-            let named = environments.iter().find(|environment| environment.name_any() == wanted.name.as_str());
+            let named = environments
+                .iter()
+                .find(|environment| environment.name_any() == wanted.name.as_str());
             named.and_then(|environment| environment.uid())
         };
         let writes = roster.create.iter().map(|wanted| (wanted, None));
@@ -170,7 +172,8 @@ impl Sync {
     async fn retire(&self, project: &policy::Project, retirement: &Retirement) {
         let retired = async {
             let fresh = environments::read(self.client.clone(), &project.key, &retirement.name).await?;
-            let Some(fresh) = fresh.filter(|fresh| fresh.metadata.deletion_timestamp.is_none() && fresh.spec.branch == retirement.branch.as_str())
+            let Some(fresh) =
+                fresh.filter(|fresh| fresh.metadata.deletion_timestamp.is_none() && fresh.spec.branch == retirement.branch.as_str())
             else {
                 return Ok(());
             };
@@ -179,7 +182,10 @@ impl Sync {
             let announcement = Announcement {
                 reason: "Retired",
                 warning: false,
-                note: format!("branch {} is gone ({:?}); the environment is removed", retirement.branch, retirement.proof),
+                note: format!(
+                    "branch {} is gone ({:?}); the environment is removed",
+                    retirement.branch, retirement.proof
+                ),
             };
             self.publisher.announce(&fresh.object_ref(&()), &announcement).await;
             Ok::<_, crate::cluster::Error>(())

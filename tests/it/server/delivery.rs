@@ -318,11 +318,7 @@ async fn threat_t33_the_log_has_one_line_for_each_delivery_without_a_word_of_the
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let webhook = Webhook::start(Settings::default()).await;
-    let marked = |request: Request| {
-        request
-            .with("x-marker", "marker-in-header")
-            .with("x-github-delivery", "id\u{e9} 1")
-    };
+    let marked = |request: Request| request.with("x-marker", "marker-in-header").with("x-github-delivery", "id\u{e9} 1");
     let good = Request::delivery("push", push_body("marker-in-body"));
     assert_eq!(marked(good.clone()).send(webhook.address).await.status, 202);
     assert_eq!(marked(good.tampered("marker-in-body")).send(webhook.address).await.status, 401);

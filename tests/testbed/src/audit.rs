@@ -91,10 +91,7 @@ impl AuditLog {
 impl AuditEvent {
     /// Whether the request was to change something. One that was refused counts too: look at the code.
     pub fn is_write(&self) -> bool {
-        matches!(
-            self.verb.as_str(),
-            "create" | "update" | "patch" | "delete" | "deletecollection"
-        )
+        matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
     }
 }
 
@@ -139,8 +136,7 @@ struct ResponseStatus {
 
 /// The last line may be half written.
 fn complete_lines(text: &str) -> impl Iterator<Item = &str> {
-    text.split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'))
+    text.split_inclusive('\n').filter(|line| line.ends_with('\n'))
 }
 
 fn parse(line: &str) -> Option<AuditEvent> {
@@ -148,10 +144,7 @@ fn parse(line: &str) -> Option<AuditEvent> {
         Ok(line) => line,
         Err(error) => panic!("cannot understand this event of the audit log: {error}\n{line}"),
     };
-    let code = line
-        .response_status
-        .as_ref()
-        .map_or(0, |status| status.code);
+    let code = line.response_status.as_ref().map_or(0, |status| status.code);
     is_the_one_event(&line, code).then(|| event(line, code))
 }
 

@@ -132,18 +132,12 @@ pub fn control_plane() -> Result<Binaries, Error> {
 
 /// A helm of major version 4. Blocks; the very first call builds it, which takes minutes.
 pub fn helm() -> Result<PathBuf, Error> {
-    Ok(path(
-        &locate(&Module::HELM, &[Program::Helm])?,
-        Program::Helm,
-    ))
+    Ok(path(&locate(&Module::HELM, &[Program::Helm])?, Program::Helm))
 }
 
 /// A kubectl. Blocks; the very first call may build it.
 pub fn kubectl() -> Result<PathBuf, Error> {
-    Ok(path(
-        &locate(&Module::CONTROL_PLANE, &[Program::Kubectl])?,
-        Program::Kubectl,
-    ))
+    Ok(path(&locate(&Module::CONTROL_PLANE, &[Program::Kubectl])?, Program::Kubectl))
 }
 
 /// Finds or builds everything, kubectl and helm included, and says where it all is.

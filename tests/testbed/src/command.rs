@@ -102,24 +102,14 @@ impl Invocation {
     }
 
     /// Appends arguments.
-    pub fn arguments(
-        mut self,
-        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
-    ) -> Invocation {
-        self.arguments.extend(
-            arguments
-                .into_iter()
-                .map(|argument| argument.as_ref().to_owned()),
-        );
+    pub fn arguments(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Invocation {
+        self.arguments
+            .extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
         self
     }
 
     /// Sets a variable in its environment.
-    pub fn environment(
-        mut self,
-        name: impl Into<OsString>,
-        value: impl Into<OsString>,
-    ) -> Invocation {
+    pub fn environment(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Invocation {
         self.environment.push((name.into(), value.into()));
         self
     }
@@ -138,16 +128,11 @@ impl Invocation {
             .unwrap_or(self.program.as_os_str())
             .to_string_lossy()
             .into_owned();
-        self.launch(&name).map_err(|source| Error::Start {
-            program: name,
-            source,
-        })
+        self.launch(&name).map_err(|source| Error::Start { program: name, source })
     }
 
     fn launch(self, name: &str) -> io::Result<Running> {
-        let temporary = tempfile::Builder::new()
-            .prefix("graftling-command-")
-            .tempdir()?;
+        let temporary = tempfile::Builder::new().prefix("graftling-command-").tempdir()?;
         let log = temporary.path().join(format!("{name}.log"));
         let file = File::create(&log)?;
         let mut launch = Launch::new(&self.program, GRACE)
@@ -192,18 +177,9 @@ impl Running {
     /// Waits for a line, printed already or yet to come, and returns the first one for which `wanted` holds.
     ///
     /// `what` names it in the error, which comes at once when the program ends.
-    pub async fn wait_for_line(
-        &self,
-        what: &str,
-        limit: Duration,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<String, Error> {
+    pub async fn wait_for_line(&self, what: &str, limit: Duration, wanted: impl Fn(&str) -> bool) -> Result<String, Error> {
         let find = || self.buffer().iter().find(|line| wanted(line)).cloned();
-        let ended = || {
-            self.exited()
-                .filter(|_| self.reader_is_done())
-                .map_or(Ok(()), Err)
-        };
+        let ended = || self.exited().filter(|_| self.reader_is_done()).map_or(Ok(()), Err);
         match wait::try_until_or(what, limit, || async { find() }, ended).await {
             Ok(line) => Ok(line),
             Err(Stopped::TimedOut(source)) => Err(self.timed_out(source)),
@@ -295,15 +271,10 @@ impl Drop for Running {
 fn collect(output: impl Read, lines: &Mutex<VecDeque<String>>, mut file: File) {
     let mut output = BufReader::new(output);
     let mut bytes = Vec::new();
-    while output
-        .read_until(b'\n', &mut bytes)
-        .is_ok_and(|count| count > 0)
-    {
+    while output.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
         // A full disk must not stop the reading, or the program would block.
         let _ = file.write_all(&bytes);
-        let line = String::from_utf8_lossy(&bytes)
-            .trim_end_matches(['\n', '\r'])
-            .to_owned();
+        let line = String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned();
         let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == KEPT_LINES {
             lines.pop_front();

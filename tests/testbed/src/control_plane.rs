@@ -122,9 +122,7 @@ impl ControlPlane {
     /// When it returns, the Node is ready and the default ServiceAccount exists in the namespace `default`.
     pub async fn start() -> Result<ControlPlane, Error> {
         crypto::install();
-        let programs = blocking(binaries::control_plane)
-            .await
-            .map_err(Error::Binaries)?;
+        let programs = blocking(binaries::control_plane).await.map_err(Error::Binaries)?;
         start::control_plane(&programs).await
     }
 
@@ -135,11 +133,7 @@ impl ControlPlane {
     /// When it does not start; then for every caller, without another attempt.
     pub async fn shared() -> &'static ControlPlane {
         static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
-        let shared = SHARED.get_or_init(|| async {
-            ControlPlane::start()
-                .await
-                .map_err(|error| crate::error_chain(&error))
-        });
+        let shared = SHARED.get_or_init(|| async { ControlPlane::start().await.map_err(|error| crate::error_chain(&error)) });
         match shared.await {
             Ok(control_plane) => control_plane,
             Err(reason) => panic!("the shared control plane did not start: {reason}"),
@@ -169,12 +163,7 @@ impl ControlPlane {
     }
 
     /// Writes to `path` a kubeconfig that holds exactly the identity of an existing ServiceAccount, for two hours.
-    pub async fn service_account_kubeconfig(
-        &self,
-        namespace: &str,
-        name: &str,
-        path: &Path,
-    ) -> Result<(), Error> {
+    pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str, path: &Path) -> Result<(), Error> {
         let token = self.service_account_token(namespace, name).await?;
         self.identities
             .write_token_kubeconfig(&token, namespace, &self.url, path)
@@ -182,13 +171,8 @@ impl ControlPlane {
     }
 
     /// A bearer token of an existing ServiceAccount, valid for two hours.
-    pub async fn service_account_token(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Result<String, Error> {
-        let accounts: Api<ServiceAccount> =
-            Api::namespaced(client(&self.kubeconfig).await?, namespace);
+    pub async fn service_account_token(&self, namespace: &str, name: &str) -> Result<String, Error> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(client(&self.kubeconfig).await?, namespace);
         let spec = TokenRequestSpec {
             expiration_seconds: Some(TOKEN_LIFETIME.as_secs() as i64),
             ..Default::default()
@@ -221,11 +205,8 @@ impl ControlPlane {
 
     /// Name and pid of every running program, in the order of starting.
     pub fn pids(&self) -> Vec<(&'static str, u32)> {
-        let all = [&self.etcd, &self.api_server]
-            .into_iter()
-            .chain(&self.clients);
-        all.filter_map(|component| Some((component.name(), component.pid()?)))
-            .collect()
+        let all = [&self.etcd, &self.api_server].into_iter().chain(&self.clients);
+        all.filter_map(|component| Some((component.name(), component.pid()?))).collect()
     }
 
     /// The private folder of this control plane, on disk: logs, certificates, the audit log. It goes with it.
@@ -280,8 +261,7 @@ pub(crate) async fn client(path: &Path) -> Result<kube::Client, Error> {
         source: Box::new(source),
     };
     let kubeconfig = Kubeconfig::read_from(path).map_err(unusable)?;
-    let config =
-        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     let mut config = config.map_err(unusable)?;
     config.proxy_url = None;
     kube::Client::try_from(config).map_err(|source| Error::Request {

@@ -41,23 +41,13 @@ impl ControlPlane {
             metadata,
             ..Default::default()
         };
-        let created = Api::all(client.clone())
-            .create(&PostParams::default(), &namespace)
-            .await;
+        let created = Api::all(client.clone()).create(&PostParams::default(), &namespace).await;
         if let Err(error) = created {
-            panic!(
-                "cannot create namespace {name}: {}",
-                crate::error_chain(&error)
-            );
+            panic!("cannot create namespace {name}: {}", crate::error_chain(&error));
         }
         let accounts: Api<ServiceAccount> = Api::namespaced(client, &name);
         let look = || async { accounts.get("default").await };
-        wait::until(
-            format!("default ServiceAccount in namespace {name}"),
-            PATIENCE,
-            look,
-        )
-        .await;
+        wait::until(format!("default ServiceAccount in namespace {name}"), PATIENCE, look).await;
         self.existing_namespace(&name)
     }
 
@@ -98,11 +88,8 @@ impl Drop for TestNamespace {
 fn dump_blocking(namespace: &TestNamespace) -> String {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            let limited =
-                async { tokio::time::timeout(Duration::from_secs(20), namespace.dump()).await };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let limited = async { tokio::time::timeout(Duration::from_secs(20), namespace.dump()).await };
             runtime.block_on(limited).map_err(std::io::Error::other)
         });
         match thread.join() {

@@ -71,26 +71,18 @@ impl Launch {
     pub(crate) fn new(program: &Path, grace: Duration) -> Launch {
         let mut command = Command::new("sh");
         command.arg("-c").arg(SUPERVISOR).arg("supervisor");
-        command
-            .arg((grace.as_millis() / 100).to_string())
-            .arg(program);
+        command.arg((grace.as_millis() / 100).to_string()).arg(program);
         Launch { command }
     }
 
     /// Appends arguments of the program.
-    pub(crate) fn arguments(
-        mut self,
-        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
-    ) -> Launch {
+    pub(crate) fn arguments(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Launch {
         self.command.args(arguments);
         self
     }
 
     /// Adds to the program's environment, which otherwise is ours.
-    pub(crate) fn environment(
-        mut self,
-        variables: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Launch {
+    pub(crate) fn environment(mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Launch {
         self.command.envs(variables);
         self
     }

@@ -53,35 +53,19 @@ impl Repository {
     /// Creates a repository with one commit on [`DEFAULT_BRANCH`].
     pub fn create() -> Result<Repository, Error> {
         let temporary = std::env::temp_dir();
-        let folder = tempfile::Builder::new()
-            .prefix("graftling-repository-")
-            .tempdir();
+        let folder = tempfile::Builder::new().prefix("graftling-repository-").tempdir();
         let repository = Repository {
-            folder: folder.map_err(|source| Error::Write {
-                path: temporary,
-                source,
-            })?,
+            folder: folder.map_err(|source| Error::Write { path: temporary, source })?,
         };
         let (bare, clone) = (repository.path(), repository.clone_path());
         let branch = format!("--initial-branch={DEFAULT_BRANCH}");
         repository.run(
             Path::new("/"),
-            [
-                OsStr::new("init"),
-                "--bare".as_ref(),
-                branch.as_ref(),
-                bare.as_ref(),
-            ],
+            [OsStr::new("init"), "--bare".as_ref(), branch.as_ref(), bare.as_ref()],
         )?;
-        repository.run(
-            Path::new("/"),
-            [OsStr::new("init"), branch.as_ref(), clone.as_ref()],
-        )?;
+        repository.run(Path::new("/"), [OsStr::new("init"), branch.as_ref(), clone.as_ref()])?;
         repository.git(["remote", "add", "origin", &bare.to_string_lossy()])?;
-        repository.commit(
-            DEFAULT_BRANCH,
-            &[("README.md", "A repository of a test.\n")],
-        )?;
+        repository.commit(DEFAULT_BRANCH, &[("README.md", "A repository of a test.\n")])?;
         Ok(repository)
     }
 
@@ -124,20 +108,13 @@ impl Repository {
 
     /// Deletes branches in one push.
     pub fn delete_branches(&self, branches: &[&str]) -> Result<(), Error> {
-        self.push(
-            branches
-                .iter()
-                .map(|branch| format!(":refs/heads/{branch}")),
-        )
+        self.push(branches.iter().map(|branch| format!(":refs/heads/{branch}")))
     }
 
     /// Creates a branch under a new name and deletes the old one, in one push, as hosts do when a branch is renamed.
     pub fn rename_branch(&self, from: &str, to: &str) -> Result<(), Error> {
         self.fetch()?;
-        self.push([
-            format!("refs/remotes/origin/{from}:refs/heads/{to}"),
-            format!(":refs/heads/{from}"),
-        ])
+        self.push([format!("refs/remotes/origin/{from}:refs/heads/{to}"), format!(":refs/heads/{from}")])
     }
 
     /// Creates a lightweight tag at a revision.
@@ -153,17 +130,8 @@ impl Repository {
     /// The full revision of a branch in the bare repository, if it exists.
     pub fn head(&self, branch: &str) -> Result<Option<String>, Error> {
         let reference = format!("refs/heads/{branch}");
-        let listed = self.run(
-            &self.path(),
-            [
-                "for-each-ref",
-                "--format=%(objectname) %(refname)",
-                &reference,
-            ],
-        )?;
-        let line = listed
-            .lines()
-            .find_map(|line| line.strip_suffix(&format!(" {reference}")));
+        let listed = self.run(&self.path(), ["for-each-ref", "--format=%(objectname) %(refname)", &reference])?;
+        let line = listed.lines().find_map(|line| line.strip_suffix(&format!(" {reference}")));
         Ok(line.map(str::to_owned))
     }
 
@@ -182,8 +150,7 @@ impl Repository {
         } else {
             format!("#!/bin/sh\n{script}\n")
         };
-        let written = fs::write(&path, script)
-            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)));
+        let written = fs::write(&path, script).and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)));
         written.map_err(|source| Error::Write { path, source })
     }
 
@@ -199,20 +166,9 @@ impl Repository {
             self.write(path, content)?;
         }
         self.git(["add", "--all"])?;
-        let subject = files
-            .iter()
-            .map(|(path, _)| *path)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let subject = files.iter().map(|(path, _)| *path).collect::<Vec<_>>().join(", ");
         // The branch makes equal changes to two branches within a second different commits.
-        let message = format!(
-            "Change {} on {branch}",
-            if subject.is_empty() {
-                "nothing"
-            } else {
-                &subject
-            }
-        );
+        let message = format!("Change {} on {branch}", if subject.is_empty() { "nothing" } else { &subject });
         self.git(["commit", "--quiet", "--allow-empty", "--message", &message])?;
         Ok(self.git(["rev-parse", "HEAD"])?.trim().to_owned())
     }
@@ -243,15 +199,12 @@ impl Repository {
     }
 
     fn fetch(&self) -> Result<(), Error> {
-        self.git(["fetch", "--quiet", "--prune", "origin"])
-            .map(drop)
+        self.git(["fetch", "--quiet", "--prune", "origin"]).map(drop)
     }
 
     fn push(&self, updates: impl IntoIterator<Item = String>) -> Result<(), Error> {
         let updates: Vec<String> = updates.into_iter().collect();
-        let arguments = ["push", "--quiet", "origin"]
-            .into_iter()
-            .chain(updates.iter().map(String::as_str));
+        let arguments = ["push", "--quiet", "origin"].into_iter().chain(updates.iter().map(String::as_str));
         self.git(arguments).map(drop)
     }
 
@@ -259,17 +212,9 @@ impl Repository {
         self.folder.path().join("clone")
     }
 
-    fn run(
-        &self,
-        folder: &Path,
-        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
-    ) -> Result<String, Error> {
+    fn run(&self, folder: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<String, Error> {
         let mut command = Command::new("git");
-        command
-            .args(arguments)
-            .current_dir(folder)
-            .env_clear()
-            .envs(self.environment());
+        command.args(arguments).current_dir(folder).env_clear().envs(self.environment());
         let output = command.output().map_err(Error::RunGit)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() {

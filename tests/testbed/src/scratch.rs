@@ -32,8 +32,7 @@ impl Scratch {
     /// Creates a folder, and one in memory (`/dev/shm`) where the platform has it.
     pub(crate) fn create() -> io::Result<Scratch> {
         let folder = private_folder(&std::env::temp_dir())?;
-        let memory =
-            private_folder(Path::new("/dev/shm")).unwrap_or_else(|_| folder.join("memory"));
+        let memory = private_folder(Path::new("/dev/shm")).unwrap_or_else(|_| folder.join("memory"));
         let janitor = Command::new("sh")
             .args(["-c", JANITOR, "janitor"])
             .args([&folder, &memory])
@@ -74,18 +73,12 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let janitor = self
-            .janitor
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let janitor = self.janitor.get_mut().unwrap_or_else(PoisonError::into_inner);
         drop(janitor.stdin.take());
         let _ = janitor.wait();
     }
 }
 
 fn private_folder(parent: &Path) -> io::Result<PathBuf> {
-    Ok(tempfile::Builder::new()
-        .prefix("graftling-testbed-")
-        .tempdir_in(parent)?
-        .keep())
+    Ok(tempfile::Builder::new().prefix("graftling-testbed-").tempdir_in(parent)?.keep())
 }

@@ -40,11 +40,7 @@ pub struct TimedOut {
 ///
 /// `what` completes the sentence "no … after 10 s", for example `until("ready Deployment web", …)`.
 #[track_caller]
-pub fn until<C, F>(
-    what: impl fmt::Display,
-    limit: Duration,
-    condition: C,
-) -> impl Future<Output = <F::Output as Look>::Value>
+pub fn until<C, F>(what: impl fmt::Display, limit: Duration, condition: C) -> impl Future<Output = <F::Output as Look>::Value>
 where
     C: FnMut() -> F,
     F: Future<Output: Look>,
@@ -60,11 +56,7 @@ where
 }
 
 /// As [`until`], with an error in place of the panic. A look that itself hangs is cut off at the limit too.
-pub async fn try_until<C, F>(
-    what: impl fmt::Display,
-    limit: Duration,
-    condition: C,
-) -> Result<<F::Output as Look>::Value, TimedOut>
+pub async fn try_until<C, F>(what: impl fmt::Display, limit: Duration, condition: C) -> Result<<F::Output as Look>::Value, TimedOut>
 where
     C: FnMut() -> F,
     F: Future<Output: Look>,
@@ -102,10 +94,7 @@ where
         };
         match try_until(what, limit, watch).await {
             Ok(object) => object,
-            Err(timed_out) => panic!(
-                "{timed_out}; now {name} is {} (waited for at {caller})",
-                state(api, name).await
-            ),
+            Err(timed_out) => panic!("{timed_out}; now {name} is {} (waited for at {caller})", state(api, name).await),
         }
     }
 }
@@ -156,10 +145,7 @@ where
     let mut last = "nothing yet".to_owned();
     loop {
         let remaining = limit.saturating_sub(started.elapsed());
-        match tokio::time::timeout(remaining, condition())
-            .await
-            .map(Look::outcome)
-        {
+        match tokio::time::timeout(remaining, condition()).await.map(Look::outcome) {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(state)) => last = state,
             Err(_) => return timed_out(format!("{last}; the last look hung")),
@@ -182,11 +168,7 @@ impl<T> Look for Option<T> {
 impl Look for bool {
     type Value = ();
     fn outcome(self) -> Result<(), String> {
-        if self {
-            Ok(())
-        } else {
-            Err("not yet".to_owned())
-        }
+        if self { Ok(()) } else { Err("not yet".to_owned()) }
     }
 }
 
@@ -216,27 +198,17 @@ mod tests {
     #[tokio::test]
     async fn the_error_tells_what_was_seen_last() {
         let limit = Duration::from_millis(60);
-        let error = try_until("ready pod", limit, || async {
-            Err::<(), _>("phase Pending")
-        })
-        .await
-        .expect_err("never holds");
-        assert!(
-            error.to_string().starts_with("no ready pod after 0."),
-            "{error}"
-        );
-        assert!(
-            error.to_string().ends_with("last seen: phase Pending"),
-            "{error}"
-        );
+        let error = try_until("ready pod", limit, || async { Err::<(), _>("phase Pending") })
+            .await
+            .expect_err("never holds");
+        assert!(error.to_string().starts_with("no ready pod after 0."), "{error}");
+        assert!(error.to_string().ends_with("last seen: phase Pending"), "{error}");
     }
 
     #[tokio::test]
     async fn a_look_that_hangs_is_cut_off() {
         let limit = Duration::from_millis(50);
-        let error = try_until("answer", limit, std::future::pending::<bool>)
-            .await
-            .expect_err("hangs");
+        let error = try_until("answer", limit, std::future::pending::<bool>).await.expect_err("hangs");
         assert_eq!(error.last, "nothing yet; the last look hung");
     }
 }

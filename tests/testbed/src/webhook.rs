@@ -67,17 +67,11 @@ impl Sender {
 
     /// Delivers `payload` as `event`, such as `push`, under a delivery id never used before.
     pub async fn send(&self, event: &str, payload: &serde_json::Value) -> Result<Response, Error> {
-        self.send_as(event, &delivery_id(), payload.to_string().as_bytes())
-            .await
+        self.send_as(event, &delivery_id(), payload.to_string().as_bytes()).await
     }
 
     /// Delivers any bytes under any delivery id, for instance once more as GitHub does on redelivery.
-    pub async fn send_as(
-        &self,
-        event: &str,
-        delivery: &str,
-        body: &[u8],
-    ) -> Result<Response, Error> {
+    pub async fn send_as(&self, event: &str, delivery: &str, body: &[u8]) -> Result<Response, Error> {
         let signature = signature(&self.secret, body);
         let headers = [
             ("user-agent", "GitHub-Hookshot/testbed"),
@@ -92,43 +86,26 @@ impl Sender {
 
 impl std::fmt::Debug for Sender {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Sender")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Sender").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
 /// Posts exactly these headers and bytes, for deliveries that no host would send.
-pub async fn post(
-    url: &str,
-    headers: &[(&str, &str)],
-    body: impl Into<Vec<u8>>,
-) -> Result<Response, Error> {
+pub async fn post(url: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Result<Response, Error> {
     deliver(&client()?, url, headers, body.into()).await
 }
 
 /// The value of `X-Hub-Signature-256`: `sha256=` and the HMAC of the body in hexadecimal digits.
 pub fn signature(secret: &[u8], body: &[u8]) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), body);
-    let digits: String = tag
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digits: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256={digits}")
 }
 
 /// A new delivery id, shaped like a UUID.
 pub fn delivery_id() -> String {
     let digits = random::hex::<16>();
-    let parts = [
-        &digits[..8],
-        &digits[8..12],
-        &digits[12..16],
-        &digits[16..20],
-        &digits[20..],
-    ];
+    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
     parts.join("-")
 }
 
@@ -141,12 +118,7 @@ fn client() -> Result<reqwest::Client, Error> {
         .map_err(Error::MakeClient)
 }
 
-async fn deliver(
-    client: &reqwest::Client,
-    url: &str,
-    headers: &[(&str, &str)],
-    body: Vec<u8>,
-) -> Result<Response, Error> {
+async fn deliver(client: &reqwest::Client, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Result<Response, Error> {
     let failed = |source| Error::Deliver {
         url: url.to_owned(),
         source,
@@ -183,10 +155,7 @@ mod tests {
     #[test]
     fn the_signature_agrees_with_the_vector_that_github_publishes() {
         let signature = signature(b"It's a Secret to Everybody", b"Hello, World!");
-        assert_eq!(
-            signature,
-            "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
-        );
+        assert_eq!(signature, "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
     }
 
     #[test]

@@ -36,10 +36,7 @@ pub(super) struct Toolchain {
 /// Writes the module to `folder` and asks Go for its version there, as the module may select a newer toolchain.
 pub(super) fn toolchain(module: &Module, folder: &Path) -> Result<Toolchain, Error> {
     // Without Go nothing is written, so that a read-only cache will do.
-    let go = Command::new("go")
-        .arg("version")
-        .envs(environment())
-        .output();
+    let go = Command::new("go").arg("version").envs(environment()).output();
     go.map_err(|source| Error::RunGo {
         command: "go version".to_owned(),
         source,
@@ -47,11 +44,7 @@ pub(super) fn toolchain(module: &Module, folder: &Path) -> Result<Toolchain, Err
     write_module(module, folder)?;
     // `go version go1.26.8 linux/amd64`
     let printed = run(folder, &["version"])?;
-    let version = printed
-        .split_whitespace()
-        .nth(2)
-        .unwrap_or("unknown")
-        .to_owned();
+    let version = printed.split_whitespace().nth(2).unwrap_or("unknown").to_owned();
     Ok(Toolchain {
         module_folder: folder.to_owned(),
         version,
@@ -65,13 +58,7 @@ impl Toolchain {
     }
 
     /// Builds one program and puts it, complete or not at all, into `target`.
-    pub(super) fn build(
-        &self,
-        module: &Module,
-        program: Program,
-        target: &Path,
-        progress: &mut Progress,
-    ) -> Result<(), Error> {
+    pub(super) fn build(&self, module: &Module, program: Program, target: &Path, progress: &mut Progress) -> Result<(), Error> {
         let partial = target.join(format!("{program}.{}.{PARTIAL}", std::process::id()));
         let arguments: Vec<OsString> = [
             "build",
@@ -94,12 +81,7 @@ impl Toolchain {
     }
 
     /// Runs go as a child that cannot outlive us, and draws the progress meanwhile.
-    fn run_long(
-        &self,
-        arguments: &[OsString],
-        log: &Path,
-        progress: &mut Progress,
-    ) -> Result<(), Error> {
+    fn run_long(&self, arguments: &[OsString], log: &Path, progress: &mut Progress) -> Result<(), Error> {
         let command = command_line(arguments);
         let output = File::create(log).map_err(Error::cache("create", log))?;
         let mut go = Launch::new(Path::new("go"), Duration::from_secs(2))
@@ -129,14 +111,7 @@ impl Toolchain {
     fn copy_stages(&self, target: &Path) -> Result<(), Error> {
         let module = run(
             &self.module_folder,
-            &[
-                "list",
-                "-mod=readonly",
-                "-m",
-                "-f",
-                "{{.Dir}}",
-                "sigs.k8s.io/kwok",
-            ],
+            &["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"],
         )?;
         let folder = Path::new(module.trim()).join("kustomize/stage");
         let mut stages = Vec::new();
@@ -167,11 +142,7 @@ fn write_module(module: &Module, folder: &Path) -> Result<(), Error> {
 
 fn run(folder: &Path, arguments: &[&str]) -> Result<String, Error> {
     let command = command_line(&arguments.iter().map(OsString::from).collect::<Vec<_>>());
-    let output = Command::new("go")
-        .args(arguments)
-        .envs(environment())
-        .current_dir(folder)
-        .output();
+    let output = Command::new("go").args(arguments).envs(environment()).current_dir(folder).output();
     let output = output.map_err(|source| Error::RunGo {
         command: command.clone(),
         source,
@@ -192,10 +163,7 @@ fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 fn command_line(arguments: &[OsString]) -> String {
-    let words: Vec<_> = arguments
-        .iter()
-        .map(|argument| argument.to_string_lossy())
-        .collect();
+    let words: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
     format!("go {}", words.join(" "))
 }
 

@@ -36,9 +36,7 @@ impl Cache<'_> {
         let toolchain = match build::toolchain(self.module, &self.folder.join("module")) {
             Ok(toolchain) => toolchain,
             Err(error) => {
-                return self
-                    .complete_folder(programs)
-                    .ok_or_else(|| explain(error, programs, notes));
+                return self.complete_folder(programs).ok_or_else(|| explain(error, programs, notes));
             }
         };
         let folder = self.folder.join(toolchain.version());
@@ -50,38 +48,19 @@ impl Cache<'_> {
         self.build_missing(&toolchain, &folder, programs)
     }
 
-    fn build_missing(
-        &self,
-        toolchain: &Toolchain,
-        folder: &Path,
-        programs: &[Program],
-    ) -> Result<Vec<Found>, Error> {
+    fn build_missing(&self, toolchain: &Toolchain, folder: &Path, programs: &[Program]) -> Result<Vec<Found>, Error> {
         remove_partial(folder)?;
-        let missing: Vec<Program> = programs
-            .iter()
-            .copied()
-            .filter(|program| !holds(folder, *program))
-            .collect();
+        let missing: Vec<Program> = programs.iter().copied().filter(|program| !holds(folder, *program)).collect();
         let mut progress = Progress::new(missing.len());
         for &program in &missing {
-            progress.begin(&format!(
-                "building {program} from source into {}",
-                folder.display()
-            ));
+            progress.begin(&format!("building {program} from source into {}", folder.display()));
             toolchain.build(self.module, program, folder, &mut progress)?;
         }
         progress.finish();
         let origin = |program| {
-            if missing.contains(&program) {
-                Origin::Built
-            } else {
-                Origin::Cache
-            }
+            if missing.contains(&program) { Origin::Built } else { Origin::Cache }
         };
-        Ok(programs
-            .iter()
-            .map(|&program| entry(folder, program, origin(program)))
-            .collect())
+        Ok(programs.iter().map(|&program| entry(folder, program, origin(program))).collect())
     }
 
     /// Any folder that holds everything: without a Go that works it does not matter which Go built it.
@@ -91,10 +70,7 @@ impl Cache<'_> {
             .filter_map(|entry| Some(entry.ok()?.path()))
             .collect();
         folders.sort();
-        folders
-            .iter()
-            .rev()
-            .find_map(|folder| cached(folder, programs))
+        folders.iter().rev().find_map(|folder| cached(folder, programs))
     }
 }
 
@@ -115,11 +91,7 @@ fn explain(error: Error, programs: &[Program], notes: &str) -> Error {
 
 /// The folder of all caches: the first of the variables that is set and not empty.
 fn root() -> Option<PathBuf> {
-    let variable = |name: &str| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     variable("GRAFTLING_TESTBED_CACHE")
         .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("graftling/testbed")))
         .or_else(|| Some(variable("HOME")?.join(".cache/graftling/testbed")))
@@ -134,8 +106,7 @@ fn cached(folder: &Path, programs: &[Program]) -> Option<Vec<Found>> {
 
 /// Files appear in the cache by rename only, so one that exists is complete.
 fn holds(folder: &Path, program: Program) -> bool {
-    folder.join(program.name()).is_file()
-        && (program != Program::Kwok || folder.join(KWOK_STAGES).is_file())
+    folder.join(program.name()).is_file() && (program != Program::Kwok || folder.join(KWOK_STAGES).is_file())
 }
 
 fn entry(folder: &Path, program: Program, origin: Origin) -> Found {
@@ -153,17 +124,12 @@ fn lock(path: &Path) -> Result<File, Error> {
         .append(true)
         .open(path)
         .map_err(Error::cache("open", path))?;
-    let what = format!(
-        "another process builds into {}; waiting for it",
-        path.with_file_name("").display()
-    );
+    let what = format!("another process builds into {}; waiting for it", path.with_file_name("").display());
     let mut progress = None;
     loop {
         match file.try_lock() {
             Ok(()) => break,
-            Err(TryLockError::WouldBlock) => progress
-                .get_or_insert_with(|| Progress::waiting(&what))
-                .tick(),
+            Err(TryLockError::WouldBlock) => progress.get_or_insert_with(|| Progress::waiting(&what)).tick(),
             Err(TryLockError::Error(source)) => return Err(Error::cache("lock", path)(source)),
         }
         std::thread::sleep(LOCK_POLL);
@@ -178,10 +144,7 @@ fn lock(path: &Path) -> Result<File, Error> {
 fn remove_partial(folder: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(folder).map_err(Error::cache("read", folder))? {
         let path = entry.map_err(Error::cache("read", folder))?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == build::PARTIAL)
-        {
+        if path.extension().is_some_and(|extension| extension == build::PARTIAL) {
             fs::remove_file(&path).map_err(Error::cache("remove", &path))?;
         }
     }

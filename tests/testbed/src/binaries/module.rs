@@ -32,10 +32,7 @@ impl Module {
         files: &[
             ("go.mod", include_str!("../../../controlplane/helm/go.mod")),
             ("go.sum", include_str!("../../../controlplane/helm/go.sum")),
-            (
-                "tools.go",
-                include_str!("../../../controlplane/helm/tools.go"),
-            ),
+            ("tools.go", include_str!("../../../controlplane/helm/tools.go")),
         ],
         linker_flags: "-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1",
     };
@@ -48,13 +45,7 @@ impl Module {
             context.update(content.as_bytes());
         }
         context.update(self.linker_flags.as_bytes());
-        let digest: String = context
-            .finish()
-            .as_ref()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest: String = context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         format!("{}-{digest}-{OS}-{ARCH}", self.name)
     }
 }
@@ -75,10 +66,7 @@ mod tests {
         for module in [Module::CONTROL_PLANE, Module::HELM] {
             let version = module.linker_flags.rsplit('=').next().expect("a version");
             let pins = module.files[0].1;
-            assert!(
-                pins.lines().any(|line| line.ends_with(version)),
-                "go.mod does not pin {version}"
-            );
+            assert!(pins.lines().any(|line| line.ends_with(version)), "go.mod does not pin {version}");
         }
     }
 }

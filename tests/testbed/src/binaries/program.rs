@@ -81,8 +81,7 @@ impl Program {
             .args(self.version_arguments())
             .output()
             .map_err(|error| format!("it does not run: {error}"))?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned()
-            + &String::from_utf8_lossy(&output.stderr);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         let version = Version::find(&text).ok_or("it does not tell its version")?;
         if self.accepts(version) {
             Ok(version)
@@ -156,22 +155,14 @@ mod tests {
     fn the_version_is_found_in_what_each_program_prints() {
         let cases = [
             ("Kubernetes v1.36.3", "1.36"),
-            (
-                "etcd Version: 3.6.8\nGit SHA: Not provided\nGo Version: go1.26.8",
-                "3.6",
-            ),
-            (
-                "Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0",
-                "1.32",
-            ),
+            ("etcd Version: 3.6.8\nGit SHA: Not provided\nGo Version: go1.26.8", "3.6"),
+            ("Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0", "1.32"),
             ("kwok version v0.8.0 go1.26.8 (linux/amd64)", "0.8"),
             ("v4.3.1+gabcdef", "4.3"),
         ];
         for (printed, expected) in cases {
             assert_eq!(
-                Version::find(printed)
-                    .map(|version| version.to_string())
-                    .as_deref(),
+                Version::find(printed).map(|version| version.to_string()).as_deref(),
                 Some(expected),
                 "{printed}"
             );
@@ -181,13 +172,7 @@ mod tests {
 
     #[test]
     fn an_old_api_server_is_refused() {
-        assert!(!Program::KubeApiserver.accepts(Version {
-            major: 1,
-            minor: 32
-        }));
-        assert!(Program::KubeApiserver.accepts(Version {
-            major: 1,
-            minor: 33
-        }));
+        assert!(!Program::KubeApiserver.accepts(Version { major: 1, minor: 32 }));
+        assert!(Program::KubeApiserver.accepts(Version { major: 1, minor: 33 }));
     }
 }

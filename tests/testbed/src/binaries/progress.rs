@@ -66,10 +66,7 @@ impl Progress {
     pub(super) fn finish(self) {
         match &self.bar {
             Some(bar) => bar.finish_and_clear(),
-            None if self.total > 0 => say(&format!(
-                "done after {} s",
-                self.started.elapsed().as_secs()
-            )),
+            None if self.total > 0 => say(&format!("done after {} s", self.started.elapsed().as_secs())),
             None => {}
         }
     }
@@ -88,8 +85,7 @@ impl Progress {
 
 fn bar(total: usize) -> ProgressBar {
     let template = "testbed: {spinner} {msg} ({pos} of {len} done, {elapsed})";
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
     ProgressBar::new(total as u64).with_style(style)
 }
 

@@ -22,17 +22,10 @@ pub(super) fn outside_cache(programs: &[Program]) -> Searched {
     let mut found = Vec::new();
     let mut notes = Vec::new();
     match assets() {
-        Some(folder) => notes.push(format!(
-            "not in KUBEBUILDER_ASSETS ({}) nor on PATH",
-            folder.display()
-        )),
+        Some(folder) => notes.push(format!("not in KUBEBUILDER_ASSETS ({}) nor on PATH", folder.display())),
         None => notes.push("KUBEBUILDER_ASSETS is not set, and PATH has none".to_owned()),
     }
-    found.extend(
-        programs
-            .iter()
-            .filter_map(|&program| first_usable(program, &mut notes)),
-    );
+    found.extend(programs.iter().filter_map(|&program| first_usable(program, &mut notes)));
     drop_incomplete_servers(programs, &mut found, &mut notes);
     Searched {
         found: found.into_iter().map(|(found, _)| found).collect(),
@@ -44,14 +37,7 @@ fn first_usable(program: Program, notes: &mut Vec<String>) -> Option<(Found, Ver
     for (path, origin) in candidates(program) {
         match program.check(&path) {
             Ok(version) => {
-                return Some((
-                    Found {
-                        program,
-                        path,
-                        origin,
-                    },
-                    version,
-                ));
+                return Some((Found { program, path, origin }, version));
             }
             Err(reason) => notes.push(format!("{} is not used: {reason}", path.display())),
         }
@@ -79,23 +65,14 @@ fn candidates(program: Program) -> impl Iterator<Item = (PathBuf, Origin)> {
         .chain(on_path.map(|file| (file, Origin::Path)))
 }
 
-fn drop_incomplete_servers(
-    programs: &[Program],
-    found: &mut Vec<(Found, Version)>,
-    notes: &mut Vec<String>,
-) {
-    let wanted = programs
-        .iter()
-        .filter(|program| program.is_kubernetes_server())
-        .count();
+fn drop_incomplete_servers(programs: &[Program], found: &mut Vec<(Found, Version)>, notes: &mut Vec<String>) {
+    let wanted = programs.iter().filter(|program| program.is_kubernetes_server()).count();
     let versions: Vec<Version> = found
         .iter()
         .filter(|(found, _)| found.program.is_kubernetes_server())
         .map(|(_, version)| *version)
         .collect();
-    if versions.is_empty()
-        || (versions.len() == wanted && versions.windows(2).all(|pair| pair[0] == pair[1]))
-    {
+    if versions.is_empty() || (versions.len() == wanted && versions.windows(2).all(|pair| pair[0] == pair[1])) {
         return;
     }
     notes.push("the Kubernetes servers found are not a complete set of one version, so none of them is used".to_owned());

@@ -28,12 +28,7 @@ pub(super) struct Component {
 
 impl Component {
     /// Describes a component that logs to `<name>.log` in `folder`; starts nothing.
-    pub(super) fn new(
-        name: &'static str,
-        program: &Path,
-        arguments: Vec<String>,
-        folder: &Path,
-    ) -> Component {
+    pub(super) fn new(name: &'static str, program: &Path, arguments: Vec<String>, folder: &Path) -> Component {
         let log = folder.join(format!("{name}.log"));
         Component {
             name,
@@ -50,11 +45,7 @@ impl Component {
             component: self.name,
             source,
         };
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(&self.log)
-            .map_err(failed)?;
+        let log = File::options().create(true).append(true).open(&self.log).map_err(failed)?;
         let process = Launch::new(&self.program, GRACE)
             .arguments(&self.arguments)
             .folder(scratch.folder())
@@ -79,8 +70,7 @@ impl Component {
 
     /// Whether it ended because its port was taken by somebody else meanwhile.
     pub(super) fn lost_its_port(&self) -> bool {
-        self.check().is_err()
-            && fs::read_to_string(&self.log).is_ok_and(|log| log.contains("address already in use"))
+        self.check().is_err() && fs::read_to_string(&self.log).is_ok_and(|log| log.contains("address already in use"))
     }
 
     /// Removes its log, so that the next attempt is judged by its own.

@@ -38,13 +38,7 @@ pub(super) fn etcd(data: &Path, client_url: &str, peer_url: &str) -> Vec<String>
 }
 
 /// The API server, with RBAC, without anonymous users, and with an audit log that is complete when a response arrives.
-pub(super) fn kube_apiserver(
-    etcd_url: &str,
-    port: u16,
-    identities: &Identities,
-    audit_policy: &Path,
-    audit_log: &Path,
-) -> Vec<String> {
+pub(super) fn kube_apiserver(etcd_url: &str, port: u16, identities: &Identities, audit_policy: &Path, audit_log: &Path) -> Vec<String> {
     let file = |name: &str| identities.file(name).display().to_string();
     vec![
         format!("--etcd-servers={etcd_url}"),
@@ -77,10 +71,7 @@ pub(super) fn kube_controller_manager(kubeconfig: &Path, identities: &Identities
         format!("--kubeconfig={}", kubeconfig.display()),
         "--leader-elect=false".to_owned(),
         "--secure-port=0".to_owned(),
-        format!(
-            "--service-account-private-key-file={}",
-            identities.file("sa.key").display()
-        ),
+        format!("--service-account-private-key-file={}", identities.file("sa.key").display()),
         format!("--root-ca-file={}", identities.file("ca.crt").display()),
         "--use-service-account-credentials=false".to_owned(),
         format!("--controllers={CONTROLLERS}"),

@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
 use serde_json::json;
 
@@ -65,12 +65,7 @@ impl Identities {
             authority: authority()?,
         };
         write_private(&identities.file("ca.crt"), &identities.authority.pem())?;
-        let (certificate, key) = identities.sign(
-            "kube-apiserver",
-            None,
-            ExtendedKeyUsagePurpose::ServerAuth,
-            &SERVER_NAMES,
-        )?;
+        let (certificate, key) = identities.sign("kube-apiserver", None, ExtendedKeyUsagePurpose::ServerAuth, &SERVER_NAMES)?;
         write_private(&identities.file("apiserver.crt"), &certificate)?;
         write_private(&identities.file("apiserver.key"), &key)?;
         let accounts = new_key("service accounts")?;
@@ -85,18 +80,8 @@ impl Identities {
     }
 
     /// Writes a kubeconfig that authenticates as `client` at `url`.
-    pub(super) fn write_kubeconfig(
-        &self,
-        client: Client,
-        url: &str,
-        path: &Path,
-    ) -> Result<(), Error> {
-        let (certificate, key) = self.sign(
-            client.name(),
-            Some(MASTERS),
-            ExtendedKeyUsagePurpose::ClientAuth,
-            &[],
-        )?;
+    pub(super) fn write_kubeconfig(&self, client: Client, url: &str, path: &Path) -> Result<(), Error> {
+        let (certificate, key) = self.sign(client.name(), Some(MASTERS), ExtendedKeyUsagePurpose::ClientAuth, &[])?;
         let user = json!({
             "client-certificate-data": base64(certificate.as_bytes()),
             "client-key-data": base64(key.as_bytes()),
@@ -105,20 +90,8 @@ impl Identities {
     }
 
     /// Writes a kubeconfig that holds a bearer token and `namespace` as its default.
-    pub(super) fn write_token_kubeconfig(
-        &self,
-        token: &str,
-        namespace: &str,
-        url: &str,
-        path: &Path,
-    ) -> Result<(), Error> {
-        write_kubeconfig(
-            path,
-            url,
-            &self.authority.pem(),
-            &json!({ "token": token }),
-            namespace,
-        )
+    pub(super) fn write_token_kubeconfig(&self, token: &str, namespace: &str, url: &str, path: &Path) -> Result<(), Error> {
+        write_kubeconfig(path, url, &self.authority.pem(), &json!({ "token": token }), namespace)
     }
 
     fn sign(
@@ -135,9 +108,7 @@ impl Identities {
         parameters.extended_key_usages = vec![usage];
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let key = new_key(subject)?;
-        let certificate = parameters
-            .signed_by(&key, &self.authority)
-            .map_err(failed)?;
+        let certificate = parameters.signed_by(&key, &self.authority).map_err(failed)?;
         Ok((certificate.pem(), key.serialize_pem()))
     }
 }
@@ -161,17 +132,12 @@ fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, Error> {
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name = distinguished_name(subject, None);
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    parameters.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
-    CertifiedIssuer::self_signed(parameters, new_key(subject)?)
-        .map_err(|source| Error::Certificate { subject, source })
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    CertifiedIssuer::self_signed(parameters, new_key(subject)?).map_err(|source| Error::Certificate { subject, source })
 }
 
 fn new_key(subject: &'static str) -> Result<KeyPair, Error> {
-    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
-        .map_err(|source| Error::Certificate { subject, source })
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|source| Error::Certificate { subject, source })
 }
 
 fn distinguished_name(subject: &str, organization: Option<&str>) -> DistinguishedName {
@@ -184,13 +150,7 @@ fn distinguished_name(subject: &str, organization: Option<&str>) -> Distinguishe
 }
 
 /// Every YAML reader reads JSON, so no YAML writer is needed.
-fn write_kubeconfig(
-    path: &Path,
-    url: &str,
-    authority: &str,
-    user: &serde_json::Value,
-    namespace: &str,
-) -> Result<(), Error> {
+fn write_kubeconfig(path: &Path, url: &str, authority: &str, user: &serde_json::Value, namespace: &str) -> Result<(), Error> {
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -205,12 +165,7 @@ fn write_kubeconfig(
 /// Writes a file that only this user may read.
 pub(super) fn write_private(path: &Path, content: &str) -> Result<(), Error> {
     let mut options = fs::File::options();
-    let file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path);
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(content.as_bytes()))
         .map_err(|source| Error::Write {
             path: path.to_owned(),
@@ -230,11 +185,7 @@ fn base64(bytes: &[u8]) -> String {
             .fold(0u32, |group, byte| group << 8 | u32::from(*byte));
         for position in 0..4 {
             let symbol = ALPHABET[(group >> (18 - 6 * position)) as usize & 63];
-            text.push(if position <= chunk.len() {
-                symbol as char
-            } else {
-                '='
-            });
+            text.push(if position <= chunk.len() { symbol as char } else { '=' });
         }
     }
     text

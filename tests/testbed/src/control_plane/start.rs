@@ -52,10 +52,7 @@ pub(super) async fn control_plane(programs: &Binaries) -> Result<ControlPlane, E
 }
 
 /// Waits until the API server says that it is ready.
-pub(super) async fn await_api_server(
-    api_server: &Component,
-    kubeconfig: &Path,
-) -> Result<(), Error> {
+pub(super) async fn await_api_server(api_server: &Component, kubeconfig: &Path) -> Result<(), Error> {
     let client = client(kubeconfig).await?;
     await_ready(api_server, || probe_api_server(client.clone())).await
 }
@@ -65,11 +62,7 @@ async fn etcd(programs: &Binaries, scratch: &Scratch) -> Result<(Component, Stri
     loop {
         attempts += 1;
         let [url, peer_url] = free_ports()?.map(|port| format!("http://127.0.0.1:{port}"));
-        let arguments = flags::etcd(
-            &scratch.memory().join(format!("etcd-{attempts}")),
-            &url,
-            &peer_url,
-        );
+        let arguments = flags::etcd(&scratch.memory().join(format!("etcd-{attempts}")), &url, &peer_url);
         let etcd = Component::new("etcd", &programs.etcd, arguments, scratch.folder());
         etcd.start(scratch)?;
         match await_ready(&etcd, || probe_etcd(format!("{url}/readyz"))).await {
@@ -80,12 +73,7 @@ async fn etcd(programs: &Binaries, scratch: &Scratch) -> Result<(Component, Stri
     }
 }
 
-async fn api_server(
-    programs: &Binaries,
-    scratch: &Scratch,
-    identities: &Identities,
-    etcd_url: &str,
-) -> Result<(Component, String), Error> {
+async fn api_server(programs: &Binaries, scratch: &Scratch, identities: &Identities, etcd_url: &str) -> Result<(Component, String), Error> {
     let folder = scratch.folder();
     let (policy, audit) = (folder.join("audit-policy.json"), folder.join("audit.log"));
     let kubeconfig = folder.join("kubeconfig");
@@ -99,56 +87,29 @@ async fn api_server(
             .write_kubeconfig(Client::Admin, &url, &kubeconfig)
             .map_err(Error::CreateIdentities)?;
         let arguments = flags::kube_apiserver(etcd_url, port, identities, &policy, &audit);
-        let api_server = Component::new(
-            "kube-apiserver",
-            &programs.kube_apiserver,
-            arguments,
-            folder,
-        );
+        let api_server = Component::new("kube-apiserver", &programs.kube_apiserver, arguments, folder);
         api_server.start(scratch)?;
         match await_api_server(&api_server, &kubeconfig).await {
             Ok(()) => return Ok((api_server, url)),
-            Err(_) if attempts < PORT_ATTEMPTS && api_server.lost_its_port() => {
-                api_server.forget_log()
-            }
+            Err(_) if attempts < PORT_ATTEMPTS && api_server.lost_its_port() => api_server.forget_log(),
             Err(error) => return Err(error),
         }
     }
 }
 
 /// The components that only connect to the API server, each with a kubeconfig of its own; none is started yet.
-fn clients(
-    programs: &Binaries,
-    identities: &Identities,
-    url: &str,
-    folder: &Path,
-) -> Result<Vec<Component>, Error> {
+fn clients(programs: &Binaries, identities: &Identities, url: &str, folder: &Path) -> Result<Vec<Component>, Error> {
     let kubeconfig = |client, name: &str| {
         let path = folder.join(format!("{name}.kubeconfig"));
-        identities
-            .write_kubeconfig(client, url, &path)
-            .map_err(Error::CreateIdentities)?;
+        identities.write_kubeconfig(client, url, &path).map_err(Error::CreateIdentities)?;
         Ok(path)
     };
-    let manager = flags::kube_controller_manager(
-        &kubeconfig(Client::ControllerManager, "controller-manager")?,
-        identities,
-    );
+    let manager = flags::kube_controller_manager(&kubeconfig(Client::ControllerManager, "controller-manager")?, identities);
     let scheduler = flags::kube_scheduler(&kubeconfig(Client::Scheduler, "scheduler")?);
     let kwok = flags::kwok(&kubeconfig(Client::Kwok, "kwok")?, &programs.kwok_stages);
     Ok(vec![
-        Component::new(
-            "kube-controller-manager",
-            &programs.kube_controller_manager,
-            manager,
-            folder,
-        ),
-        Component::new(
-            "kube-scheduler",
-            &programs.kube_scheduler,
-            scheduler,
-            folder,
-        ),
+        Component::new("kube-controller-manager", &programs.kube_controller_manager, manager, folder),
+        Component::new("kube-scheduler", &programs.kube_scheduler, scheduler, folder),
         Component::new("kwok", &programs.kwok, kwok, folder),
     ])
 }
@@ -162,31 +123,17 @@ async fn await_fake_node(control_plane: &ControlPlane) -> Result<(), Error> {
         action: format!("create Node {NODE}"),
         source: Box::new(source),
     };
-    nodes
-        .create(&PostParams::default(), &fake_node())
-        .await
-        .map_err(failed)?;
+    nodes.create(&PostParams::default(), &fake_node()).await.map_err(failed)?;
     for component in &control_plane.clients {
         await_ready(component, || async { schedulable(nodes.get(NODE).await) }).await?;
     }
-    let look = || async {
-        accounts
-            .get("default")
-            .await
-            .map(drop)
-            .map_err(|error| error.to_string())
-    };
+    let look = || async { accounts.get("default").await.map(drop).map_err(|error| error.to_string()) };
     await_ready(&control_plane.clients[0], look).await
 }
 
 fn fake_node() -> Node {
-    let labels = [
-        ("kubernetes.io/hostname", NODE),
-        ("kubernetes.io/os", "linux"),
-    ];
-    let labels = labels
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
+    let labels = [("kubernetes.io/hostname", NODE), ("kubernetes.io/os", "linux")];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let metadata = ObjectMeta {
         name: Some(NODE.to_owned()),
         labels: Some(labels),
@@ -200,10 +147,7 @@ fn fake_node() -> Node {
 
 fn schedulable(node: kube::Result<Node>) -> Result<(), String> {
     let node = node.map_err(|error| error.to_string())?;
-    let conditions = node
-        .status
-        .and_then(|status| status.conditions)
-        .unwrap_or_default();
+    let conditions = node.status.and_then(|status| status.conditions).unwrap_or_default();
     let ready = conditions
         .iter()
         .any(|condition| condition.type_ == "Ready" && condition.status == "True");
@@ -243,11 +187,7 @@ async fn probe_etcd(url: String) -> Result<(), String> {
         .timeout(PROBE)
         .build()
         .map_err(|error| error.to_string())?;
-    let answer = client
-        .get(url)
-        .send()
-        .await
-        .map_err(|error| crate::error_chain(&error))?;
+    let answer = client.get(url).send().await.map_err(|error| crate::error_chain(&error))?;
     if answer.status().is_success() {
         Ok(())
     } else {
@@ -256,9 +196,7 @@ async fn probe_etcd(url: String) -> Result<(), String> {
 }
 
 async fn probe_api_server(client: kube::Client) -> Result<(), String> {
-    let request = http::Request::get("/readyz")
-        .body(Vec::new())
-        .map_err(|error| error.to_string())?;
+    let request = http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
     // The client retries some answers by itself with growing pauses, so each look has its own end.
     match tokio::time::timeout(PROBE, client.request_text(request)).await {
         Ok(answer) => answer.map(drop).map_err(|error| crate::error_chain(&error)),

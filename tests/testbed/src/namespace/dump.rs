@@ -24,10 +24,7 @@ pub(super) async fn namespace(client: kube::Client, name: &str) -> String {
     }
     match Discovery::new(client.clone()).run_aggregated().await {
         Ok(discovery) => kinds(&mut text, client, &discovery, name).await,
-        Err(error) => line(
-            &mut text,
-            &format!("cannot discover the kinds: {}", crate::error_chain(&error)),
-        ),
+        Err(error) => line(&mut text, &format!("cannot discover the kinds: {}", crate::error_chain(&error))),
     }
     text + &format!("=== end of namespace {name}")
 }
@@ -36,47 +33,27 @@ async fn kinds(text: &mut String, client: kube::Client, discovery: &Discovery, n
     let resources: Vec<ApiResource> = discovery
         .groups()
         .flat_map(|group| group.recommended_resources())
-        .filter(|(_, capabilities)| {
-            capabilities.scope == Scope::Namespaced && capabilities.supports_operation(verbs::LIST)
-        })
+        .filter(|(_, capabilities)| capabilities.scope == Scope::Namespaced && capabilities.supports_operation(verbs::LIST))
         .map(|(resource, _)| resource)
         .collect();
-    let lists = join_all(
-        resources
-            .into_iter()
-            .map(|resource| list(client.clone(), resource, name)),
-    )
-    .await;
-    let (events, objects): (Vec<_>, Vec<_>) = lists
-        .into_iter()
-        .partition(|(resource, _)| resource.kind == "Event");
+    let lists = join_all(resources.into_iter().map(|resource| list(client.clone(), resource, name))).await;
+    let (events, objects): (Vec<_>, Vec<_>) = lists.into_iter().partition(|(resource, _)| resource.kind == "Event");
     for (resource, listed) in objects {
         match listed {
             Ok(objects) => {
-                let objects: Vec<Value> = objects
-                    .into_iter()
-                    .map(|object| shown(&resource, object))
-                    .collect();
+                let objects: Vec<Value> = objects.into_iter().map(|object| shown(&resource, object)).collect();
                 section(text, &resource.kind, &objects);
             }
             Err(error) => line(text, &format!("{}: {error}", resource.kind)),
         }
     }
     // The core group and events.k8s.io show the same events; one is enough.
-    if let Some(Ok(events)) = events
-        .into_iter()
-        .map(|(_, listed)| listed)
-        .find(|listed| listed.is_ok())
-    {
+    if let Some(Ok(events)) = events.into_iter().map(|(_, listed)| listed).find(|listed| listed.is_ok()) {
         event_lines(text, events);
     }
 }
 
-async fn list(
-    client: kube::Client,
-    resource: ApiResource,
-    namespace: &str,
-) -> (ApiResource, kube::Result<Vec<Value>>) {
+async fn list(client: kube::Client, resource: ApiResource, namespace: &str) -> (ApiResource, kube::Result<Vec<Value>>) {
     let api: Api<DynamicObject> = Api::namespaced_with(client, namespace, &resource);
     let listed = api.list(&ListParams::default()).await;
     (
@@ -108,14 +85,7 @@ fn full(mut object: Value) -> Value {
 
 /// What tells objects apart and what holds them: name, owner, labels, finalizers, deletion.
 fn metadata(object: &Value) -> Value {
-    const SHOWN: [&str; 6] = [
-        "name",
-        "uid",
-        "labels",
-        "ownerReferences",
-        "finalizers",
-        "deletionTimestamp",
-    ];
+    const SHOWN: [&str; 6] = ["name", "uid", "labels", "ownerReferences", "finalizers", "deletionTimestamp"];
     pick(&object["metadata"], |field| SHOWN.contains(&field))
 }
 
@@ -145,17 +115,11 @@ fn pick(value: &Value, wanted: impl Fn(&str) -> bool) -> Value {
 
 fn masked(data: &Value) -> Value {
     let names = data.as_object().into_iter().flat_map(Map::keys);
-    names
-        .map(|name| (name.clone(), Value::from(MASK)))
-        .collect()
+    names.map(|name| (name.clone(), Value::from(MASK))).collect()
 }
 
 fn keys(data: &Value) -> Value {
-    data.as_object()
-        .into_iter()
-        .flat_map(Map::keys)
-        .cloned()
-        .collect()
+    data.as_object().into_iter().flat_map(Map::keys).cloned().collect()
 }
 
 fn section(text: &mut String, kind: &str, objects: &[Value]) {
@@ -172,21 +136,11 @@ fn event_lines(text: &mut String, mut events: Vec<Value>) {
         let about = event.get("regarding").unwrap_or(&event["involvedObject"]);
         let note = event.get("note").unwrap_or(&event["message"]);
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (time, kind, reason) = (
-            &event["metadata"]["creationTimestamp"],
-            &event["type"],
-            &event["reason"],
-        );
+        let (time, kind, reason) = (&event["metadata"]["creationTimestamp"], &event["type"], &event["reason"]);
         let object = format!("{}/{}", word(&about["kind"]), word(&about["name"]));
         line(
             text,
-            &format!(
-                "event {} {} {object} {}: {}",
-                word(time),
-                word(kind),
-                word(reason),
-                word(note)
-            ),
+            &format!("event {} {} {object} {}: {}", word(time), word(kind), word(reason), word(note)),
         );
     }
 }
@@ -195,10 +149,7 @@ fn event_lines(text: &mut String, mut events: Vec<Value>) {
 fn yaml(text: &mut String, value: &Value, depth: usize) {
     let indent = "  ".repeat(depth);
     let entries: Vec<(String, &Value)> = match value {
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, field)| (format!("{name}:"), field))
-            .collect(),
+        Value::Object(fields) => fields.iter().map(|(name, field)| (format!("{name}:"), field)).collect(),
         Value::Array(items) => items.iter().map(|item| ("-".to_owned(), item)).collect(),
         scalar => return line(text, &format!("{indent}{scalar}")),
     };
@@ -241,8 +192,7 @@ mod tests {
     #[test]
     fn a_secret_kept_in_an_annotation_is_not_shown() {
         let resource = ApiResource::erase::<k8s_openapi::api::core::v1::Secret>(&());
-        let annotations =
-            json!({ "kubectl.kubernetes.io/last-applied-configuration": "aHVudGVyMg==" });
+        let annotations = json!({ "kubectl.kubernetes.io/last-applied-configuration": "aHVudGVyMg==" });
         let secret = json!({ "metadata": { "name": "token", "annotations": annotations } });
         assert!(!shown(&resource, secret).to_string().contains("aHVudGVyMg"));
     }

@@ -115,17 +115,9 @@ impl GithubRepository {
         } else {
             "open"
         };
-        let labels: Vec<Value> = pull_request
-            .labels
-            .iter()
-            .map(|label| json!({ "name": label }))
-            .collect();
+        let labels: Vec<Value> = pull_request.labels.iter().map(|label| json!({ "name": label })).collect();
         let head = pull_request.fork.unwrap_or(self);
-        let url = format!(
-            "https://github.com/{}/pull/{}",
-            self.full_name(),
-            pull_request.number
-        );
+        let url = format!("https://github.com/{}/pull/{}", self.full_name(), pull_request.number);
         json!({
             "action": action,
             "number": pull_request.number,
@@ -264,8 +256,7 @@ mod tests {
 
     #[test]
     fn a_deletion_is_told_by_flag_revision_and_missing_commit() {
-        let event = GithubRepository::new(7, "shop", "web")
-            .push_delete("feature/a", "1111111111111111111111111111111111111111");
+        let event = GithubRepository::new(7, "shop", "web").push_delete("feature/a", "1111111111111111111111111111111111111111");
         assert_eq!(event["ref"], "refs/heads/feature/a");
         assert_eq!(event["deleted"], true);
         assert_eq!(event["after"], NO_REVISION);

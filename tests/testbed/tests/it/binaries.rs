@@ -45,10 +45,7 @@ impl World {
         fs::create_dir_all(world.path("bin")).unwrap();
         for tool in ["sh", "sleep"] {
             let folders = ["/bin", "/usr/bin"].map(Path::new);
-            let file = folders
-                .iter()
-                .map(|folder| folder.join(tool))
-                .find(|file| file.exists());
+            let file = folders.iter().map(|folder| folder.join(tool)).find(|file| file.exists());
             symlink(file.expect("a POSIX system"), world.path("bin").join(tool)).unwrap();
         }
         world
@@ -108,9 +105,7 @@ fn executable(path: &Path, script: &str) {
 async fn ended(running: &Running) -> (bool, String) {
     let status = running.wait(LIMIT).await.unwrap();
     // Everything that was printed has arrived once a line that never comes can no longer come.
-    let _ = running
-        .wait_for_line("end of the output", LIMIT, |_| false)
-        .await;
+    let _ = running.wait_for_line("end of the output", LIMIT, |_| false).await;
     (status.success(), running.lines().join("\n"))
 }
 
@@ -119,32 +114,21 @@ async fn of_two_processes_that_miss_the_programs_one_builds_and_the_other_waits(
     let world = World::with_go();
     let first = world.prepare();
     first
-        .wait_for_line("begin of the build", LIMIT, |line| {
-            line.contains("building etcd")
-        })
+        .wait_for_line("begin of the build", LIMIT, |line| line.contains("building etcd"))
         .await
         .unwrap();
     let second = world.prepare();
     second
-        .wait_for_line("word about waiting", LIMIT, |line| {
-            line.contains("waiting for it")
-        })
+        .wait_for_line("word about waiting", LIMIT, |line| line.contains("waiting for it"))
         .await
         .unwrap();
     assert_eq!(world.builds(), 1, "the first build holds up everything");
     world.release();
-    let ((first_content, first), (second_content, second)) =
-        (ended(&first).await, ended(&second).await);
+    let ((first_content, first), (second_content, second)) = (ended(&first).await, ended(&second).await);
     assert!(first_content && second_content, "{first}\n{second}");
-    assert_eq!(
-        world.builds(),
-        7,
-        "five programs of the control plane, kubectl and helm, each once"
-    );
+    assert_eq!(world.builds(), 7, "five programs of the control plane, kubectl and helm, each once");
     assert!(
-        second
-            .lines()
-            .any(|line| line.starts_with("etcd") && line.contains("cache")),
+        second.lines().any(|line| line.starts_with("etcd") && line.contains("cache")),
         "{second}"
     );
 }
@@ -159,19 +143,9 @@ async fn what_is_in_the_cache_needs_no_go() {
     let (content, printed) = ended(&world.prepare()).await;
     assert!(content && !printed.contains("built now"), "{printed}");
     assert_eq!(world.builds(), 7);
-    let kwok = printed
-        .lines()
-        .find(|line| line.starts_with("kwok"))
-        .unwrap();
-    let stages =
-        Path::new(kwok.split_whitespace().last().unwrap()).with_file_name("kwok-stages.yaml");
-    assert_eq!(
-        fs::read_to_string(stages)
-            .unwrap()
-            .matches("\n---\n")
-            .count(),
-        4
-    );
+    let kwok = printed.lines().find(|line| line.starts_with("kwok")).unwrap();
+    let stages = Path::new(kwok.split_whitespace().last().unwrap()).with_file_name("kwok-stages.yaml");
+    assert_eq!(fs::read_to_string(stages).unwrap().matches("\n---\n").count(), 4);
 }
 
 #[tokio::test]
@@ -179,11 +153,7 @@ async fn without_go_the_error_says_what_is_missing_and_what_would_do() {
     let world = World::without_go();
     let (content, printed) = ended(&world.prepare()).await;
     assert!(!content);
-    for part in [
-        "cannot find etcd, kube-apiserver",
-        "install Go 1.26 or newer",
-        "KUBEBUILDER_ASSETS",
-    ] {
+    for part in ["cannot find etcd, kube-apiserver", "install Go 1.26 or newer", "KUBEBUILDER_ASSETS"] {
         assert!(printed.contains(part), "{part} is missing in: {printed}");
     }
 }
@@ -193,10 +163,7 @@ async fn a_go_that_is_too_old_does_no_harm_to_what_is_cached_and_else_says_so() 
     let world = World::with_go();
     fs::write(world.path("old"), "").unwrap();
     let (content, printed) = ended(&world.prepare()).await;
-    assert!(
-        !content && printed.contains("go.mod requires go >= 1.26.0"),
-        "{printed}"
-    );
+    assert!(!content && printed.contains("go.mod requires go >= 1.26.0"), "{printed}");
     fs::remove_file(world.path("old")).unwrap();
     world.release();
     ended(&world.prepare()).await;
@@ -216,10 +183,7 @@ async fn a_failed_build_shows_what_go_said_and_leaves_no_program() {
     world.release();
     let (content, printed) = ended(&world.prepare()).await;
     assert!(
-        content
-            && printed
-                .lines()
-                .any(|line| line.starts_with("etcd") && line.contains("built now")),
+        content && printed.lines().any(|line| line.starts_with("etcd") && line.contains("built now")),
         "{printed}"
     );
 }
@@ -237,19 +201,13 @@ async fn programs_in_kubebuilder_assets_come_first() {
         ("kubectl", "Client Version: v1.34.1"),
         ("helm", "v4.3.1"),
     ] {
-        executable(
-            &assets.join(name),
-            &format!("#!/bin/sh\necho '{version}'\n"),
-        );
+        executable(&assets.join(name), &format!("#!/bin/sh\necho '{version}'\n"));
     }
     fs::write(assets.join("kwok-stages.yaml"), "").unwrap();
     let (content, printed) = ended(&world.prepare_with_assets(&assets)).await;
     assert!(content, "{printed}");
     assert_eq!(
-        printed
-            .lines()
-            .filter(|line| line.contains(" KUBEBUILDER_ASSETS "))
-            .count(),
+        printed.lines().filter(|line| line.contains(" KUBEBUILDER_ASSETS ")).count(),
         7,
         "{printed}"
     );
@@ -259,19 +217,10 @@ async fn programs_in_kubebuilder_assets_come_first() {
 async fn servers_that_are_too_old_or_incomplete_are_not_used_and_the_error_says_why() {
     let world = World::without_go();
     let assets = world.path("assets");
-    executable(
-        &assets.join("kube-apiserver"),
-        "#!/bin/sh\necho 'Kubernetes v1.36.0'\n",
-    );
-    executable(
-        &assets.join("kube-scheduler"),
-        "#!/bin/sh\necho 'Kubernetes v1.32.0'\n",
-    );
+    executable(&assets.join("kube-apiserver"), "#!/bin/sh\necho 'Kubernetes v1.36.0'\n");
+    executable(&assets.join("kube-scheduler"), "#!/bin/sh\necho 'Kubernetes v1.32.0'\n");
     let (content, printed) = ended(&world.prepare_with_assets(&assets)).await;
     assert!(!content);
-    assert!(
-        printed.contains("version 1.32 is not supported"),
-        "{printed}"
-    );
+    assert!(printed.contains("version 1.32 is not supported"), "{printed}");
     assert!(printed.contains("not a complete set"), "{printed}");
 }

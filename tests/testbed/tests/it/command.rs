@@ -11,27 +11,16 @@ const LIMIT: Duration = Duration::from_secs(20);
 const STUBBORN: &str = "trap 'echo ignored' TERM; echo \"pid $$\"; while :; do sleep 0.05; done";
 
 fn shell(script: &str) -> Running {
-    Invocation::new("sh")
-        .arguments(["-c", script])
-        .start()
-        .unwrap()
+    Invocation::new("sh").arguments(["-c", script]).start().unwrap()
 }
 
 #[tokio::test]
 async fn lines_of_both_streams_arrive_and_the_pid_is_that_of_the_program() {
-    let running =
-        shell("echo out; echo err >&2; echo \"port 1234 pid $$ of $NOTHING\"; exec sleep 60");
-    let line = running
-        .wait_for_line("port", LIMIT, |line| line.starts_with("port"))
-        .await
-        .unwrap();
+    let running = shell("echo out; echo err >&2; echo \"port 1234 pid $$ of $NOTHING\"; exec sleep 60");
+    let line = running.wait_for_line("port", LIMIT, |line| line.starts_with("port")).await.unwrap();
     assert_eq!(line, format!("port 1234 pid {} of ", running.pid()));
     assert_eq!(running.lines()[..2], ["out", "err"]);
-    assert!(
-        std::fs::read_to_string(running.log_file())
-            .unwrap()
-            .starts_with("out\nerr\n")
-    );
+    assert!(std::fs::read_to_string(running.log_file()).unwrap().starts_with("out\nerr\n"));
 }
 
 #[tokio::test]
@@ -51,28 +40,16 @@ async fn an_early_end_is_noticed_at_once_and_told_with_the_output() {
 #[tokio::test]
 async fn a_polite_program_ends_by_sigterm() {
     let running = shell("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done");
-    running
-        .wait_for_line("ready", LIMIT, |line| line == "ready")
-        .await
-        .unwrap();
+    running.wait_for_line("ready", LIMIT, |line| line == "ready").await.unwrap();
     assert_eq!(running.terminate(LIMIT).await.unwrap().code(), Some(0));
-    running
-        .wait_for_line("bye", LIMIT, |line| line == "bye")
-        .await
-        .unwrap();
+    running.wait_for_line("bye", LIMIT, |line| line == "bye").await.unwrap();
 }
 
 #[tokio::test]
 async fn a_stubborn_program_outlives_sigterm_but_not_sigkill() {
     let running = shell(STUBBORN);
-    running
-        .wait_for_line("pid", LIMIT, |line| line.starts_with("pid"))
-        .await
-        .unwrap();
-    let error = running
-        .terminate(Duration::from_millis(200))
-        .await
-        .expect_err("it ignores SIGTERM");
+    running.wait_for_line("pid", LIMIT, |line| line.starts_with("pid")).await.unwrap();
+    let error = running.terminate(Duration::from_millis(200)).await.expect_err("it ignores SIGTERM");
     assert!(matches!(error, Error::TimedOut { .. }));
     running
         .wait_for_line("word about the signal", LIMIT, |line| line == "ignored")
@@ -84,10 +61,7 @@ async fn a_stubborn_program_outlives_sigterm_but_not_sigkill() {
 #[tokio::test]
 async fn a_dropped_program_is_gone_even_if_it_is_stubborn() {
     let running = shell(STUBBORN);
-    running
-        .wait_for_line("pid", LIMIT, |line| line.starts_with("pid"))
-        .await
-        .unwrap();
+    running.wait_for_line("pid", LIMIT, |line| line.starts_with("pid")).await.unwrap();
     let pid = running.pid().to_string();
     drop(running);
     let alive = std::process::Command::new("sh")

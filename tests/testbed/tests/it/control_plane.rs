@@ -22,25 +22,14 @@ async fn a_namespace_gets_its_default_service_account_and_the_root_certificate()
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace.name());
     assert!(accounts.get_opt("default").await.unwrap().is_some());
     let config_maps: Api<ConfigMap> = Api::namespaced(client, namespace.name());
-    wait::until("root certificate", LIMIT, || async {
-        config_maps.get("kube-root-ca.crt").await
-    })
-    .await;
+    wait::until("root certificate", LIMIT, || async { config_maps.get("kube-root-ca.crt").await }).await;
 }
 
 #[tokio::test]
 async fn the_api_server_tells_a_version_that_can_be_parsed() {
-    let version = ControlPlane::shared()
-        .await
-        .client()
-        .await
-        .apiserver_version()
-        .await
-        .unwrap();
+    let version = ControlPlane::shared().await.client().await.apiserver_version().await.unwrap();
     assert!(
-        version
-            .git_version
-            .starts_with(&format!("v{}.{}.", version.major, version.minor)),
+        version.git_version.starts_with(&format!("v{}.{}.", version.major, version.minor)),
         "{version:?}"
     );
 }
@@ -49,19 +38,9 @@ async fn the_api_server_tells_a_version_that_can_be_parsed() {
 async fn a_deployment_becomes_ready_on_the_fake_node() {
     let control_plane = ControlPlane::shared().await;
     let namespace = control_plane.namespace("deployment").await;
-    let deployments: Api<Deployment> =
-        Api::namespaced(control_plane.client().await, namespace.name());
-    deployments
-        .create(&PostParams::default(), &deployment("web", 2))
-        .await
-        .unwrap();
-    let ready = |deployment: &Deployment| {
-        deployment
-            .status
-            .as_ref()
-            .and_then(|status| status.ready_replicas)
-            == Some(2)
-    };
+    let deployments: Api<Deployment> = Api::namespaced(control_plane.client().await, namespace.name());
+    deployments.create(&PostParams::default(), &deployment("web", 2)).await.unwrap();
+    let ready = |deployment: &Deployment| deployment.status.as_ref().and_then(|status| status.ready_replicas) == Some(2);
     wait::for_object(&deployments, "web", "ready Deployment", LIMIT, ready).await;
 }
 
@@ -72,25 +51,12 @@ async fn an_object_that_does_not_come_to_the_state_in_time_is_shown_as_it_is() {
     let client = control_plane.client().await;
     let waiting = tokio::spawn(async move {
         let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace.name());
-        wait::for_object(
-            &accounts,
-            "default",
-            "absurd state",
-            Duration::from_millis(300),
-            |_| false,
-        )
-        .await;
+        wait::for_object(&accounts, "default", "absurd state", Duration::from_millis(300), |_| false).await;
     });
     let panic = waiting.await.expect_err("it panics").into_panic();
     let message = panic.downcast_ref::<String>().expect("a formatted message");
-    assert!(
-        message.starts_with("no absurd state after 0.3 s"),
-        "{message}"
-    );
-    assert!(
-        message.contains("\"uid\"") && message.contains("control_plane.rs"),
-        "{message}"
-    );
+    assert!(message.starts_with("no absurd state after 0.3 s"), "{message}");
+    assert!(message.contains("\"uid\"") && message.contains("control_plane.rs"), "{message}");
 }
 
 #[tokio::test]
@@ -100,33 +66,17 @@ async fn every_write_is_in_the_audit_log_exactly_once_as_soon_as_it_is_answered(
     let api: Api<ConfigMap> = Api::namespaced(control_plane.client().await, namespace.name());
     let start = control_plane.audit().position();
     for number in 0..20 {
-        api.create(
-            &PostParams::default(),
-            &config_map(&format!("map-{number}")),
-        )
-        .await
-        .unwrap();
+        api.create(&PostParams::default(), &config_map(&format!("map-{number}")))
+            .await
+            .unwrap();
     }
     let change = Patch::Merge(json!({ "data": { "key": "value" } }));
-    api.patch("map-1", &PatchParams::default(), &change)
-        .await
-        .unwrap();
-    api.create(&PostParams::default(), &config_map("map-1"))
-        .await
-        .unwrap_err();
+    api.patch("map-1", &PatchParams::default(), &change).await.unwrap();
+    api.create(&PostParams::default(), &config_map("map-1")).await.unwrap_err();
     api.delete("map-2", &DeleteParams::default()).await.unwrap();
     api.list(&ListParams::default()).await.unwrap();
-    let events = events_of(
-        "admin",
-        namespace.name(),
-        &control_plane.audit().since(start),
-    );
-    let count = |verb: &str, code: u16| {
-        events
-            .iter()
-            .filter(|event| event.verb == verb && event.code == code)
-            .count()
-    };
+    let events = events_of("admin", namespace.name(), &control_plane.audit().since(start));
+    let count = |verb: &str, code: u16| events.iter().filter(|event| event.verb == verb && event.code == code).count();
     assert_eq!(
         (
             count("create", 201),
@@ -137,18 +87,10 @@ async fn every_write_is_in_the_audit_log_exactly_once_as_soon_as_it_is_answered(
         (20, 1, 1, 1)
     );
     assert_eq!(events.iter().filter(|event| event.is_write()).count(), 23);
-    assert_eq!(
-        events.iter().filter(|event| !event.is_write()).count(),
-        1,
-        "the list"
-    );
+    assert_eq!(events.iter().filter(|event| !event.is_write()).count(), 1, "the list");
     let patch = events.iter().find(|event| event.verb == "patch").unwrap();
     assert_eq!(
-        (
-            patch.resource.as_str(),
-            patch.name.as_str(),
-            patch.api_group.as_str()
-        ),
+        (patch.resource.as_str(), patch.name.as_str(), patch.api_group.as_str()),
         ("configmaps", "map-1", "")
     );
 }
@@ -166,34 +108,16 @@ async fn a_service_account_kubeconfig_holds_exactly_that_identity() {
     let client = client_of(&path).await;
     let user = format!("system:serviceaccount:{}:default", namespace.name());
     let reviews: Api<SelfSubjectReview> = Api::all(client.clone());
-    let review = reviews
-        .create(&PostParams::default(), &SelfSubjectReview::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        review
-            .status
-            .unwrap()
-            .user_info
-            .unwrap()
-            .username
-            .as_deref(),
-        Some(user.as_str())
-    );
+    let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await.unwrap();
+    assert_eq!(review.status.unwrap().user_info.unwrap().username.as_deref(), Some(user.as_str()));
 
     let start = control_plane.audit().position();
     let namespaces: Api<Namespace> = Api::all(client);
-    namespaces
-        .get(namespace.name())
-        .await
-        .expect_err("RBAC holds for it");
+    namespaces.get(namespace.name()).await.expect_err("RBAC holds for it");
     let events = control_plane.audit().since(start);
     let refused: Vec<_> = events.iter().filter(|event| event.user == user).collect();
     assert_eq!(
-        refused
-            .iter()
-            .map(|event| (event.verb.as_str(), event.code))
-            .collect::<Vec<_>>(),
+        refused.iter().map(|event| (event.verb.as_str(), event.code)).collect::<Vec<_>>(),
         [("get", 403)]
     );
 }
@@ -204,28 +128,15 @@ async fn impersonation_and_watches_show_in_the_audit_log() {
     let namespace = control_plane.namespace("impersonation").await;
     let mut config = config_of(control_plane.kubeconfig()).await;
     config.auth_info.impersonate = Some("somebody".to_owned());
-    let api: Api<ConfigMap> =
-        Api::namespaced(kube::Client::try_from(config).unwrap(), namespace.name());
+    let api: Api<ConfigMap> = Api::namespaced(kube::Client::try_from(config).unwrap(), namespace.name());
     let start = control_plane.audit().position();
-    api.get("nothing")
-        .await
-        .expect_err("somebody may do nothing");
+    api.get("nothing").await.expect_err("somebody may do nothing");
     let admin: Api<ConfigMap> = Api::namespaced(control_plane.client().await, namespace.name());
     let _watch = admin.watch(&Default::default(), "0").await.unwrap();
-    let events = events_of(
-        "admin",
-        namespace.name(),
-        &control_plane.audit().since(start),
-    );
+    let events = events_of("admin", namespace.name(), &control_plane.audit().since(start));
     let seen: Vec<_> = events
         .iter()
-        .map(|event| {
-            (
-                event.verb.as_str(),
-                event.impersonated_user.as_deref(),
-                event.code,
-            )
-        })
+        .map(|event| (event.verb.as_str(), event.impersonated_user.as_deref(), event.code))
         .collect();
     assert_eq!(seen, [("get", Some("somebody"), 403), ("watch", None, 200)]);
 }
@@ -236,10 +147,7 @@ async fn a_dump_shows_the_state_of_objects_and_masks_secrets() {
     let namespace = control_plane.namespace("dump").await;
     let client = control_plane.client().await;
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace.name());
-    deployments
-        .create(&PostParams::default(), &deployment("web", 1))
-        .await
-        .unwrap();
+    deployments.create(&PostParams::default(), &deployment("web", 1)).await.unwrap();
     let data = BTreeMap::from([("password".to_owned(), "hunter2".to_owned())]);
     let secret = Secret {
         metadata: named("credentials"),
@@ -260,14 +168,8 @@ async fn a_dump_shows_the_state_of_objects_and_masks_secrets() {
     })
     .await;
     let dump = namespace.dump().await;
-    assert!(
-        dump.contains("--- Secret credentials") && dump.contains("password"),
-        "{dump}"
-    );
-    assert!(
-        !dump.contains("aHVudGVyMg==") && !dump.contains("hunter2"),
-        "{dump}"
-    );
+    assert!(dump.contains("--- Secret credentials") && dump.contains("password"), "{dump}");
+    assert!(!dump.contains("aHVudGVyMg==") && !dump.contains("hunter2"), "{dump}");
 }
 
 #[tokio::test]
@@ -278,10 +180,7 @@ async fn a_failing_test_dumps_its_namespace_without_a_second_panic() {
         panic!("this failure is part of the test");
     });
     let panic = failing.join().expect_err("it panics");
-    assert_eq!(
-        panic.downcast_ref::<&str>(),
-        Some(&"this failure is part of the test")
-    );
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"this failure is part of the test"));
 }
 
 #[tokio::test]
@@ -290,10 +189,7 @@ async fn an_outage_of_the_api_server_begins_and_ends_and_loses_nothing() {
     let namespace = control_plane.namespace("outage").await;
     let namespaces: Api<Namespace> = Api::all(control_plane.client().await);
     control_plane.stop_api_server();
-    namespaces
-        .get(namespace.name())
-        .await
-        .expect_err("nobody listens");
+    namespaces.get(namespace.name()).await.expect_err("nobody listens");
     control_plane.start_api_server().await.unwrap();
     namespaces.get(namespace.name()).await.unwrap();
     control_plane.stop().await.unwrap();

@@ -11,11 +11,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Programs that tell a version; asked for anything else they run `script`.
 fn assets(folder: &Path, script: &str) {
-    let servers = [
-        "kube-apiserver",
-        "kube-controller-manager",
-        "kube-scheduler",
-    ];
+    let servers = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
     for (name, version) in servers
         .map(|name| (name, "1.36.3"))
         .into_iter()

@@ -9,11 +9,7 @@ fn a_chart_renders_with_the_values_given() {
     let chart = tempfile::tempdir().unwrap();
     let template = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Values.name }}\n";
     fs::create_dir(chart.path().join("templates")).unwrap();
-    fs::write(
-        chart.path().join("Chart.yaml"),
-        "apiVersion: v2\nname: small\nversion: 1.0.0\n",
-    )
-    .unwrap();
+    fs::write(chart.path().join("Chart.yaml"), "apiVersion: v2\nname: small\nversion: 1.0.0\n").unwrap();
     fs::write(chart.path().join("templates/map.yaml"), template).unwrap();
     let chart = chart.path().to_string_lossy().into_owned();
     let rendered = helm(["template", "release", &chart, "--set", "name=from-a-test"]).unwrap();

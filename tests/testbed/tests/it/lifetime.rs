@@ -26,10 +26,7 @@ impl Owner {
             .spawn()
             .unwrap();
         let (mut pids, mut folders) = (Vec::new(), Vec::new());
-        for line in BufReader::new(process.stdout.take().unwrap())
-            .lines()
-            .map_while(Result::ok)
-        {
+        for line in BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok) {
             match line.split(' ').collect::<Vec<_>>()[..] {
                 ["pid", pid, _] => pids.push(pid.parse().unwrap()),
                 ["folder", folder] => folders.push(PathBuf::from(folder)),
@@ -42,11 +39,7 @@ impl Owner {
             (5, 2),
             "five programs, a folder on disk and one in memory"
         );
-        let owner = Owner {
-            process,
-            pids,
-            folders,
-        };
+        let owner = Owner { process, pids, folders };
         assert_eq!(owner.leftovers().len(), 5 + 2 + owner.supervisors().len());
         assert!(!owner.supervisors().is_empty());
         owner
@@ -54,11 +47,7 @@ impl Owner {
 
     /// Programs, folders, supervisors and janitor that are still there.
     fn leftovers(&self) -> Vec<String> {
-        let programs = self
-            .pids
-            .iter()
-            .filter(|pid| is_alive(**pid))
-            .map(|pid| format!("pid {pid}"));
+        let programs = self.pids.iter().filter(|pid| is_alive(**pid)).map(|pid| format!("pid {pid}"));
         let folders = self
             .folders
             .iter()
@@ -68,16 +57,9 @@ impl Owner {
     }
 
     fn supervisors(&self) -> Vec<String> {
-        let listed = Command::new("ps")
-            .args(["-eo", "stat=,args="])
-            .output()
-            .unwrap();
+        let listed = Command::new("ps").args(["-eo", "stat=,args="]).output().unwrap();
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let concerns_us = |line: &&str| {
-            self.folders
-                .iter()
-                .any(|folder| line.contains(&*folder.to_string_lossy()))
-        };
+        let concerns_us = |line: &&str| self.folders.iter().any(|folder| line.contains(&*folder.to_string_lossy()));
         let shells = |line: &&str| line.split_whitespace().nth(1) == Some("sh");
         listed
             .lines()
@@ -91,11 +73,7 @@ impl Owner {
     async fn await_nothing_left(&self) {
         let look = || async {
             let leftovers = self.leftovers();
-            if leftovers.is_empty() {
-                Ok(())
-            } else {
-                Err(leftovers.join("\n"))
-            }
+            if leftovers.is_empty() { Ok(()) } else { Err(leftovers.join("\n")) }
         };
         wait::until("clean machine", LIMIT, look).await;
     }
@@ -103,10 +81,7 @@ impl Owner {
 
 /// A zombie that nobody waits for is not alive: in a container it may stay as long as the container.
 fn is_alive(pid: u32) -> bool {
-    let listed = Command::new("ps")
-        .args(["-o", "stat=", "-p", &pid.to_string()])
-        .output()
-        .unwrap();
+    let listed = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().unwrap();
     let state = String::from_utf8_lossy(&listed.stdout).trim().to_owned();
     !state.is_empty() && !state.starts_with('Z')
 }

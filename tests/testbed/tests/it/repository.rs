@@ -7,56 +7,21 @@ use testbed::Repository;
 #[test]
 fn commits_arrive_in_the_bare_repository() {
     let repository = Repository::create().unwrap();
-    let main = repository
-        .head("main")
-        .unwrap()
-        .expect("there from the beginning");
-    let revision = repository
-        .commit("feature/a", &[("src/app.txt", "one"), ("b.txt", "two")])
-        .unwrap();
-    assert_eq!(
-        repository.head("feature/a").unwrap(),
-        Some(revision.clone())
-    );
-    assert_eq!(
-        repository.head("main").unwrap(),
-        Some(main.clone()),
-        "main did not move"
-    );
-    assert_eq!(
-        repository
-            .git(["show", &format!("{revision}:src/app.txt")])
-            .unwrap(),
-        "one"
-    );
-    assert_eq!(
-        repository
-            .git(["rev-parse", &format!("{revision}^")])
-            .unwrap()
-            .trim(),
-        main
-    );
-    let second = repository
-        .commit("feature/a", &[("src/app.txt", "three")])
-        .unwrap();
-    assert_eq!(
-        repository
-            .git(["rev-parse", &format!("{second}^")])
-            .unwrap()
-            .trim(),
-        revision
-    );
+    let main = repository.head("main").unwrap().expect("there from the beginning");
+    let revision = repository.commit("feature/a", &[("src/app.txt", "one"), ("b.txt", "two")]).unwrap();
+    assert_eq!(repository.head("feature/a").unwrap(), Some(revision.clone()));
+    assert_eq!(repository.head("main").unwrap(), Some(main.clone()), "main did not move");
+    assert_eq!(repository.git(["show", &format!("{revision}:src/app.txt")]).unwrap(), "one");
+    assert_eq!(repository.git(["rev-parse", &format!("{revision}^")]).unwrap().trim(), main);
+    let second = repository.commit("feature/a", &[("src/app.txt", "three")]).unwrap();
+    assert_eq!(repository.git(["rev-parse", &format!("{second}^")]).unwrap().trim(), revision);
 }
 
 #[test]
 fn a_missing_branch_has_no_head() {
     let repository = Repository::create().unwrap();
     repository.commit("feature/a", &[]).unwrap();
-    assert_eq!(
-        repository.head("feature").unwrap(),
-        None,
-        "a prefix of a name is another name"
-    );
+    assert_eq!(repository.head("feature").unwrap(), None, "a prefix of a name is another name");
 }
 
 #[test]
@@ -72,12 +37,8 @@ fn a_forced_push_moves_a_branch_back() {
 fn many_branches_come_and_go_in_one_push_and_the_hook_really_runs() {
     let repository = Repository::create().unwrap();
     let log = repository.path().join("received");
-    repository
-        .install_post_receive("{ echo push; cat; } >>received")
-        .unwrap();
-    let revisions = repository
-        .push_many(&[("a", &[("f", "1")]), ("b", &[("f", "1")])])
-        .unwrap();
+    repository.install_post_receive("{ echo push; cat; } >>received").unwrap();
+    let revisions = repository.push_many(&[("a", &[("f", "1")]), ("b", &[("f", "1")])]).unwrap();
     assert_ne!(revisions[0], revisions[1]);
     repository.delete_branches(&["a", "b"]).unwrap();
     assert_eq!(repository.head("a").unwrap(), None);
@@ -107,26 +68,15 @@ fn a_tag_may_have_the_name_of_a_branch() {
     repository.tag("same", &main).unwrap();
     assert_eq!(repository.head("same").unwrap(), Some(branch.clone()));
     let later = repository.commit("same", &[("a", "2")]).unwrap();
-    assert_eq!(
-        repository
-            .git(["rev-parse", &format!("{later}^")])
-            .unwrap()
-            .trim(),
-        branch
-    );
+    assert_eq!(repository.git(["rev-parse", &format!("{later}^")]).unwrap().trim(), branch);
     repository.delete_tag("same").unwrap();
-    assert_eq!(
-        repository.git(["ls-remote", "--tags", "origin"]).unwrap(),
-        ""
-    );
+    assert_eq!(repository.git(["ls-remote", "--tags", "origin"]).unwrap(), "");
 }
 
 #[test]
 fn a_failure_tells_the_command_and_what_git_said() {
     let repository = Repository::create().unwrap();
-    let error = repository
-        .force_push("feature", "no-such-revision")
-        .expect_err("git refuses");
+    let error = repository.force_push("feature", "no-such-revision").expect_err("git refuses");
     let text = error.to_string();
     assert!(
         text.starts_with("`git push --quiet origin +no-such-revision:refs/heads/feature` failed"),

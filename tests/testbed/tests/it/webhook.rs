@@ -26,9 +26,7 @@ async fn receiver() -> (String, JoinHandle<(String, Vec<u8>)>) {
 }
 
 fn complete(received: &[u8]) -> Option<(String, Vec<u8>)> {
-    let end = received
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")?;
+    let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&received[..end]).to_ascii_lowercase();
     let length: usize = header(&head, "content-length")?.parse().ok()?;
     let body = received[end + 4..].to_vec();
@@ -36,32 +34,21 @@ fn complete(received: &[u8]) -> Option<(String, Vec<u8>)> {
 }
 
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
 #[tokio::test]
 async fn a_delivery_is_signed_over_the_exact_bytes_that_arrive() {
     let (url, task) = receiver().await;
     let sender = Sender::github(url, "a secret").unwrap();
-    let event = GithubRepository::new(7, "shop", "web")
-        .push_create("feature/a", "1111111111111111111111111111111111111111");
+    let event = GithubRepository::new(7, "shop", "web").push_create("feature/a", "1111111111111111111111111111111111111111");
     let response = sender.send("push", &event).await.unwrap();
-    assert_eq!(
-        (response.status.as_u16(), response.body.as_str()),
-        (202, "queued")
-    );
+    assert_eq!((response.status.as_u16(), response.body.as_str()), (202, "queued"));
     let (head, body) = task.await.unwrap();
-    assert_eq!(
-        header(&head, "x-hub-signature-256"),
-        Some(signature(b"a secret", &body).as_str())
-    );
+    assert_eq!(header(&head, "x-hub-signature-256"), Some(signature(b"a secret", &body).as_str()));
     assert_eq!(header(&head, "x-github-event"), Some("push"));
     assert_eq!(header(&head, "x-github-delivery").map(str::len), Some(36));
-    assert_eq!(
-        serde_json::from_slice::<serde_json::Value>(&body).unwrap(),
-        event
-    );
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap(), event);
 }
 
 #[tokio::test]
@@ -69,18 +56,12 @@ async fn a_delivery_that_no_host_would_send_goes_out_as_it_is() {
     let (url, task) = receiver().await;
     post(
         &url,
-        &[
-            ("x-github-event", "push"),
-            ("x-hub-signature-256", "sha256=nonsense"),
-        ],
+        &[("x-github-event", "push"), ("x-hub-signature-256", "sha256=nonsense")],
         "{not json",
     )
     .await
     .unwrap();
     let (head, body) = task.await.unwrap();
-    assert_eq!(
-        header(&head, "x-hub-signature-256"),
-        Some("sha256=nonsense")
-    );
+    assert_eq!(header(&head, "x-hub-signature-256"), Some("sha256=nonsense"));
     assert_eq!(body, b"{not json");
 }

@@ -1,0 +1,291 @@
+//! `graftling serve`: starts everything, stops everything.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::lead::{self, Leadership};
+use crate::api::{Environment, Project, keys};
+use crate::cluster::kinds::Kinds;
+use crate::cluster::live::LiveObjects;
+use crate::cluster::observe::Observer;
+use crate::cluster::publish::Publisher;
+use crate::cluster::{self, Connection};
+use crate::config::Config;
+use crate::controller::desired::Bundles;
+use crate::controller::hosts::Hosts;
+use crate::controller::inbox::Inbox;
+use crate::controller::memory::Memory;
+use crate::controller::reconcile::Reconciler;
+use crate::controller::relay::Relay;
+use crate::controller::settings::{Scope, Settings};
+use crate::controller::stores::{self, Change, Stores};
+use crate::controller::sync::{Progress, Sync};
+use crate::controller::{dispatch, queue};
+use crate::githost::endpoint::Endpoints;
+use crate::metrics::{Listener, Metrics};
+use crate::server::listener::{self, Limits};
+use crate::server::readiness::Readiness;
+use crate::server::webhook::BodyLimits;
+use crate::server::{admin, webhook};
+
+/// Why the server ended with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// There is no way to a cluster.
+    #[error("could not find out how to reach the cluster")]
+    FindCluster(#[source] kube::config::InferConfigError),
+    /// The cluster cannot be reached.
+    #[error("could not connect to the cluster")]
+    Connect(#[source] cluster::Error),
+    /// An address cannot be listened on.
+    #[error("could not listen on {address} ({flag})")]
+    Listen {
+        /// The flag that gave the address.
+        flag: &'static str,
+        /// The address.
+        address: std::net::SocketAddr,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No leader could be agreed on.
+    #[error("could not take part in the leader election")]
+    Elect(#[source] lead::Error),
+    /// Another replica leads now; this one must not write any more.
+    #[error("the lead was lost; ending, so that nothing is written by two")]
+    LostLead,
+}
+
+/// So many branches may wait to be looked at.
+const INBOX_CAPACITY: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+
+/// Runs the server until a signal ends it.
+///
+/// # Guarantees
+/// Every replica serves webhooks; only the leader sweeps, reconciles and writes statuses. A replica that loses the lead ends.
+///
+/// # Errors
+/// The server could not start, or could not go on.
+pub async fn serve(config: Config) -> Result<(), ServeError> {
+    let kube_config = kube::Config::infer().await.map_err(ServeError::FindCluster)?;
+    let connection = Connection::new(kube_config).map_err(ServeError::Connect)?;
+    let shutdown = CancellationToken::new();
+    let parts = Parts::new(&config, connection);
+    let listeners = Listeners::bind(&config).await?;
+    let servers = listeners.start(&config, &parts, &shutdown);
+    let (changes, receiver) = mpsc::unbounded_channel();
+    let stores = stores::start(&parts.connection.controller(), &parts.settings.scope, &changes);
+    let leadership = if config.leader_elect {
+        let elected = Leadership::elect(parts.connection.controller(), &config, &parts.settings.instance).await;
+        elected.map_err(ServeError::Elect)?
+    } else {
+        Leadership::alone()
+    };
+    let work = tokio::spawn(work(parts, stores, receiver, leadership.clone(), shutdown.clone()));
+    let result = tokio::select! {
+        () = stop_signal() => Ok(()),
+        () = lost_lead(leadership) => Err(ServeError::LostLead),
+    };
+    tracing::info!("stopping");
+    shutdown.cancel();
+    let stopped = async {
+        let _ = futures::join!(servers, work);
+    };
+    if tokio::time::timeout(config.shutdown_grace, stopped).await.is_err() {
+        tracing::warn!("not everything ended in time; what is unfinished is taken up at the next start");
+    }
+    result
+}
+
+/// What everything shares.
+struct Parts {
+    connection: Connection,
+    settings: Settings,
+    metrics: Metrics,
+    endpoints: Endpoints,
+    inbox: Inbox,
+    readiness: Readiness,
+}
+
+impl Parts {
+    fn new(config: &Config, connection: Connection) -> Self {
+        let metrics = Metrics::new();
+        let instance = std::env::var("HOSTNAME").unwrap_or_else(|_| "graftling".to_owned());
+        Self {
+            connection,
+            settings: Settings {
+                bundles: config.bundles.clone(),
+                deployer_role: config.deployer_cluster_role.clone(),
+                sweep_interval: config.sweep_interval,
+                absence_confirmation: config.absence_confirmation,
+                concurrency: u16::try_from(config.concurrency).unwrap_or(u16::MAX),
+                resync: config.resync,
+                url_port: config.url_port,
+                scope: Scope::new(config.watch_namespaces.clone()),
+                instance: format!("{instance}-{}", std::process::id()),
+            },
+            endpoints: Endpoints::default(),
+            inbox: Inbox::new(INBOX_CAPACITY, metrics.clone()),
+            readiness: Readiness::new(),
+            metrics,
+        }
+    }
+}
+
+struct Listeners {
+    webhook: TcpListener,
+    admin: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Self, ServeError> {
+        Ok(Self {
+            webhook: bind("--listen", config.listen).await?,
+            admin: bind("--admin-listen", config.admin_listen).await?,
+        })
+    }
+
+    /// Starts both servers; the future ends when both have stopped.
+    fn start(self, config: &Config, parts: &Parts, shutdown: &CancellationToken) -> tokio::task::JoinHandle<()> {
+        let address = |listener: &TcpListener| listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+        tracing::info!(webhook = %address(&self.webhook), admin = %address(&self.admin), "listening");
+        let limits = Limits::default();
+        let body_limits = BodyLimits {
+            bytes: config.webhook_body_limit,
+            ..BodyLimits::default()
+        };
+        let routes = webhook::routes(parts.endpoints.clone(), parts.inbox.clone(), body_limits, parts.metrics.clone());
+        let webhook = listener::serve(
+            self.webhook,
+            routes,
+            limits,
+            parts.metrics.connections(Listener::Webhook),
+            shutdown.clone(),
+        );
+        let routes = admin::routes(parts.readiness.clone(), parts.metrics.clone());
+        let admin = listener::serve(
+            self.admin,
+            routes,
+            limits,
+            parts.metrics.connections(Listener::Admin),
+            shutdown.clone(),
+        );
+        tokio::spawn(async move {
+            futures::join!(webhook, admin);
+        })
+    }
+}
+
+async fn bind(flag: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Listen { flag, address, source })
+}
+
+/// Everything that talks to the cluster and to Git hosts.
+async fn work(
+    parts: Parts,
+    stores: Stores,
+    changes: mpsc::UnboundedReceiver<Change>,
+    mut leadership: Leadership,
+    shutdown: CancellationToken,
+) {
+    let synced = parts.readiness.require("custom resources listed");
+    let client = parts.connection.controller();
+    let hosts = Hosts::new(client.clone(), parts.endpoints.clone());
+    tokio::select! {
+        () = stores.ready() => synced.set(true),
+        () = shutdown.cancelled() => return,
+    }
+    let publisher = Publisher::new(client.clone(), parts.settings.instance.clone());
+    let followed = Relay {
+        client: client.clone(),
+        hosts: hosts.clone(),
+        stores: stores.clone(),
+        inbox: parts.inbox.clone(),
+        scope: parts.settings.scope.clone(),
+    };
+    let mut changes = changes;
+    tokio::select! {
+        () = followed.run(&mut changes) => return,
+        () = leadership.gained() => {}
+        () = shutdown.cancelled() => return,
+    }
+    tracing::info!("leading");
+    lead(parts, stores, hosts, publisher, changes, shutdown).await;
+}
+
+async fn lead(
+    parts: Parts,
+    stores: Stores,
+    hosts: Hosts,
+    publisher: Publisher,
+    changes: mpsc::UnboundedReceiver<Change>,
+    shutdown: CancellationToken,
+) {
+    let client = parts.connection.controller();
+    let (wakes, woken) = mpsc::unbounded_channel();
+    let kinds = Kinds::new(client.clone());
+    let reconciler = Arc::new(Reconciler {
+        observer: Observer {
+            connection: parts.connection.clone(),
+            live: LiveObjects::new(client.clone(), wakes),
+            kinds,
+        },
+        publisher: publisher.clone(),
+        stores: stores.clone(),
+        memory: Memory::default(),
+        bundles: Bundles::new(parts.settings.bundles.clone(), parts.metrics.clone()),
+        settings: parts.settings.clone(),
+        metrics: parts.metrics.clone(),
+    });
+    let sync = Arc::new(Sync {
+        client,
+        hosts: hosts.clone(),
+        stores: stores.clone(),
+        publisher: publisher.clone(),
+        inbox: parts.inbox.clone(),
+        metrics: parts.metrics.clone(),
+        settings: parts.settings.clone(),
+        progress: Progress::default(),
+    });
+    let (triggers, queued) = mpsc::unbounded_channel();
+    let dispatcher = dispatch::Dispatcher {
+        stores,
+        hosts,
+        publisher,
+        sync: sync.clone(),
+        memory: reconciler.memory.clone(),
+        triggers,
+    };
+    let passes = queue::run(reconciler, queued, shutdown.clone());
+    tokio::select! {
+        () = async { futures::join!(passes, sync.run(shutdown.clone())); } => {}
+        () = dispatcher.run(changes, woken) => {}
+    }
+}
+
+async fn lost_lead(mut leadership: Leadership) {
+    leadership.gained().await;
+    leadership.lost().await;
+}
+
+/// SIGTERM from Kubernetes, Ctrl-C from a person.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        tracing::error!("SIGTERM cannot be received");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

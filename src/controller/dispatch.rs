@@ -1,0 +1,192 @@
+//! Who has to look at what: changes of our custom resources and of live objects become triggers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::mpsc;
+
+use super::hosts::Hosts;
+use super::inbox::Offer;
+use super::memory::Memory;
+use super::relay;
+use super::stores::{Change, Stores};
+use super::sync::Sync;
+use crate::api::convert;
+use crate::api::{Environment, GitHost, Project, keys};
+use crate::cluster::live::Wake;
+use crate::cluster::publish::Publisher;
+use crate::domain::event::{DeliveryId, Happening, Hint, RepositoryHint};
+
+/// Sends the leader's work to those who do it.
+pub struct Dispatcher {
+    /// Our custom resources.
+    pub stores: Stores,
+    /// Connections to Git hosts.
+    pub hosts: Hosts,
+    /// Writes the status of GitHosts.
+    pub publisher: Publisher,
+    /// Sweeps.
+    pub sync: Arc<Sync>,
+    /// What we wrote last.
+    pub memory: Memory,
+    /// Environments to work on.
+    pub triggers: mpsc::UnboundedSender<ObjectRef<Environment>>,
+}
+
+/// What was last seen of an object, to tell a change that matters from our own status writes.
+#[derive(Default)]
+struct Seen {
+    githosts: HashMap<String, Option<i64>>,
+    projects: HashMap<String, ProjectVersion>,
+    environments: HashMap<String, Option<i64>>,
+}
+
+#[derive(PartialEq, Clone)]
+struct ProjectVersion {
+    generation: Option<i64>,
+    release: Option<String>,
+    hint: Option<String>,
+}
+
+/// How often the Secrets of GitHosts are read anew, so that a rotated secret is taken up.
+const SECRETS: Duration = Duration::from_secs(60);
+
+impl Dispatcher {
+    /// Dispatches until the senders are gone.
+    pub async fn run(self, mut changes: mpsc::UnboundedReceiver<Change>, mut woken: mpsc::UnboundedReceiver<Wake>) {
+        let mut seen = Seen::default();
+        let mut secrets = tokio::time::interval(SECRETS);
+        self.catch_up(&mut seen);
+        loop {
+            tokio::select! {
+                change = changes.recv() => match change {
+                    Some(change) => self.change(change, &mut seen),
+                    None => return,
+                },
+                wake = woken.recv() => match wake {
+                    Some((namespace, name)) => self.trigger(&name, &namespace),
+                    None => return,
+                },
+                _ = secrets.tick() => self.refresh_hosts(),
+            }
+        }
+    }
+
+    /// Changes may have been taken while this replica followed: begin with everything.
+    fn catch_up(&self, seen: &mut Seen) {
+        let scope = &self.sync.settings.scope;
+        let environments = self.stores.environments.state();
+        for environment in environments.iter().filter(|object| scope.contains(object.namespace().as_deref())) {
+            self.change(Change::Environment(Box::new((**environment).clone())), seen);
+        }
+    }
+
+    fn change(&self, change: Change, seen: &mut Seen) {
+        match change {
+            Change::GitHost(object) => self.githost(*object, seen),
+            Change::GitHostGone(object) => self.hosts.remove(&object),
+            Change::Project(object) => self.project(*object, seen),
+            Change::Environment(object) => self.environment(&object, seen),
+            Change::EnvironmentGone(object) => self.environment_gone(&object, seen),
+        }
+    }
+
+    fn githost(&self, object: GitHost, seen: &mut Seen) {
+        let uid = object.uid().unwrap_or_default();
+        if seen.githosts.insert(uid, object.metadata.generation) == Some(object.metadata.generation) {
+            return;
+        }
+        let (hosts, publisher, sync, stores) = (self.hosts.clone(), self.publisher.clone(), self.sync.clone(), self.stores.clone());
+        tokio::spawn(async move {
+            hosts.refresh(&object, Some(&publisher)).await;
+            let of_host =
+                |project: &&Arc<Project>| project.namespace() == object.namespace() && project.spec.git_host_ref.name == object.name_any();
+            for project in stores.projects.state().iter().filter(of_host) {
+                sync.sweep_project(project).await;
+            }
+        });
+    }
+
+    fn refresh_hosts(&self) {
+        for object in self.stores.githosts.state() {
+            if self.sync.settings.scope.contains(object.namespace().as_deref()) {
+                let (hosts, publisher) = (self.hosts.clone(), self.publisher.clone());
+                tokio::spawn(async move { hosts.refresh(&object, Some(&publisher)).await });
+            }
+        }
+    }
+
+    /// A changed Project is looked at at once, and so are all its environments; a relayed hint is taken in.
+    fn project(&self, object: Project, seen: &mut Seen) {
+        let version = ProjectVersion {
+            generation: object.metadata.generation,
+            release: object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).cloned(),
+            hint: object.annotations().get(keys::HINT_ANNOTATION).cloned(),
+        };
+        let uid = object.uid().unwrap_or_default();
+        let before = seen.projects.insert(uid, version.clone());
+        if let (Some(before), Some(text)) = (&before, &version.hint)
+            && before.hint != version.hint
+            && let Some(hint) = relay::read(text)
+        {
+            self.offer(hint);
+        }
+        let same = before.is_some_and(|before| before.generation == version.generation && before.release == version.release);
+        if same {
+            return;
+        }
+        for environment in self.stores.environments.state() {
+            if environment.namespace() == object.namespace() && environment.spec.project_ref.name == object.name_any() {
+                self.trigger(&environment.name_any(), &environment.namespace().unwrap_or_default());
+            }
+        }
+        let sync = self.sync.clone();
+        tokio::spawn(async move { sync.sweep_project(&object).await });
+    }
+
+    fn environment(&self, object: &Environment, seen: &mut Seen) {
+        let uid = object.uid().unwrap_or_default();
+        if seen.environments.insert(uid, object.metadata.generation) != Some(object.metadata.generation) {
+            self.trigger(&object.name_any(), &object.namespace().unwrap_or_default());
+        }
+    }
+
+    /// The branch may have come back while its environment was being torn down.
+    fn environment_gone(&self, object: &Environment, seen: &mut Seen) {
+        let uid = object.uid().unwrap_or_default();
+        seen.environments.remove(&uid);
+        self.memory.release(&uid);
+        let reference = ObjectRef::new(&object.spec.project_ref.name).within(&object.namespace().unwrap_or_default());
+        let project = self.stores.projects.get(&reference);
+        let Some(Ok(project)) = project.map(|project| convert::project::project(&project)) else {
+            return;
+        };
+        let Ok(identity) = convert::environment::identity(object) else {
+            return;
+        };
+        self.offer(Hint {
+            host: project.host,
+            repository: RepositoryHint {
+                id: Some(identity.repository),
+                name: project.repository,
+            },
+            branch: identity.branch,
+            happening: Happening::BranchPushed,
+            delivery: DeliveryId::default(),
+        });
+    }
+
+    fn offer(&self, hint: Hint) {
+        if self.sync.inbox.offer(hint) == Offer::Full {
+            tracing::warn!("the inbox is full; the next sweep finds what this hint was about");
+        }
+    }
+
+    fn trigger(&self, name: &str, namespace: &str) {
+        // The receiver is gone only while the process ends.
+        let _ = self.triggers.send(ObjectRef::new(name).within(namespace));
+    }
+}

@@ -1,0 +1,135 @@
+//! What a replica without the lead does with its hints: it leaves them on the Project, where the leader sees them.
+//!
+//! Losing one costs at most one sweep, so the annotation holds only the last.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::hosts::Hosts;
+use super::inbox::{Inbox, PendingHint};
+use super::settings::Scope;
+use super::stores::{Change, Stores};
+use crate::api::{Project, keys};
+use crate::cluster::error::chain;
+use crate::domain::event::{DeliveryId, Happening, Hint, RepositoryHint};
+use crate::domain::name::GitHostKey;
+
+/// A replica that follows.
+pub struct Relay {
+    /// Writes the annotation.
+    pub client: Client,
+    /// Connections to Git hosts: followed so that endpoints are open.
+    pub hosts: Hosts,
+    /// Our custom resources.
+    pub stores: Stores,
+    /// Hints to pass on.
+    pub inbox: Inbox,
+    /// Which namespaces are served.
+    pub scope: Scope,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Relayed {
+    host_namespace: String,
+    host: String,
+    repository: String,
+    repository_id: Option<String>,
+    branch: String,
+    deleted: bool,
+    at: String,
+}
+
+/// A rotated webhook secret is taken up by followers as well.
+const SECRETS: Duration = Duration::from_secs(60);
+
+impl Relay {
+    /// Keeps endpoints open and passes hints on, until dropped: this replica leads then.
+    pub async fn run(&self, changes: &mut mpsc::UnboundedReceiver<Change>) {
+        let mut secrets = tokio::time::interval(SECRETS);
+        loop {
+            tokio::select! {
+                change = changes.recv() => match change {
+                    Some(Change::GitHost(object)) => self.hosts.refresh(&object, None).await,
+                    Some(Change::GitHostGone(object)) => self.hosts.remove(&object),
+                    Some(_) => {}
+                    None => return,
+                },
+                hints = self.inbox.take() => {
+                    for hint in hints {
+                        self.pass_on(&hint).await;
+                    }
+                }
+                _ = secrets.tick() => self.refresh_hosts().await,
+            }
+        }
+    }
+
+    async fn refresh_hosts(&self) {
+        for object in self.stores.githosts.state() {
+            if self.scope.contains(object.namespace().as_deref()) {
+                self.hosts.refresh(&object, None).await;
+            }
+        }
+    }
+
+    async fn pass_on(&self, hint: &PendingHint) {
+        let projects = self.stores.projects.state();
+        let concerned = projects.iter().filter(|project| {
+            project.namespace().as_deref() == Some(hint.host.namespace.as_str())
+                && project.spec.git_host_ref.name == hint.host.name.as_str()
+                && project.spec.repository.eq_ignore_ascii_case(hint.repository.name.as_str())
+        });
+        for project in concerned {
+            if let Err(error) = self.annotate(project, hint).await {
+                tracing::warn!(project = %project.name_any(), error = %chain(&error), "could not pass a hint on; the next sweep finds what it was about");
+            }
+        }
+    }
+
+    async fn annotate(&self, project: &Project, hint: &PendingHint) -> Result<(), kube::Error> {
+        let relayed = Relayed {
+            host_namespace: hint.host.namespace.to_string(),
+            host: hint.host.name.to_string(),
+            repository: hint.repository.name.to_string(),
+            repository_id: hint.repository.id.as_ref().map(ToString::to_string),
+            branch: hint.branch.to_string(),
+            deleted: hint.deletion_announced,
+            at: Timestamp::now().to_string(),
+        };
+        let text = serde_json::to_string(&relayed).map_err(kube::Error::SerdeError)?;
+        let api: Api<Project> = Api::namespaced(self.client.clone(), &project.namespace().unwrap_or_default());
+        let patch = json!({ "metadata": { "annotations": { (keys::HINT_ANNOTATION): text } } });
+        let name = project.name_any();
+        api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        Ok(())
+    }
+}
+
+/// Reads a relayed hint; `None` for anything else that somebody wrote there.
+pub(super) fn read(text: &str) -> Option<Hint> {
+    let relayed: Relayed = serde_json::from_str(text).ok()?;
+    Some(Hint {
+        host: GitHostKey {
+            namespace: relayed.host_namespace.parse().ok()?,
+            name: relayed.host.parse().ok()?,
+        },
+        repository: RepositoryHint {
+            id: relayed.repository_id.and_then(|id| id.parse().ok()),
+            name: relayed.repository.parse().ok()?,
+        },
+        branch: relayed.branch.parse().ok()?,
+        happening: if relayed.deleted {
+            Happening::BranchDeleted
+        } else {
+            Happening::BranchPushed
+        },
+        delivery: DeliveryId::from_untrusted("relayed"),
+    })
+}
