@@ -31,7 +31,7 @@ use crate::metrics::{ConnectionMetrics, OpenConnection};
 /// The bounds of one listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many connections are open at one time.
+    /// How many connections are open at one time; at least 1.
     pub connections: usize,
     /// How long the head of a request may take, counted from the moment in which the connection could carry one. It therefore also
     /// ends a connection that is idle between two requests or never sends a byte.
@@ -57,7 +57,7 @@ pub struct Limits {
 /// HTTP/1.1 only: an HTTP/2 connection would multiply every bound by its streams, and a proxy in front speaks HTTP/1.1 to us anyway.
 /// TLS ends at that proxy.
 pub async fn serve(socket: TcpListener, routes: Routes, limits: Limits, metrics: ConnectionMetrics, shutdown: CancellationToken) {
-    let slots = Arc::new(Semaphore::new(limits.connections));
+    let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

@@ -1,14 +1,12 @@
 //! What is answered to which delivery.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use graftling::domain::event::Happening;
 use graftling::domain::git::Provider;
 use graftling::githost::signature::sign;
 
 use super::client::{Connection, Request, push_body};
 use super::{SECRET, Settings, Webhook, open};
+use crate::log;
 
 #[tokio::test]
 async fn feature_t8_a_signed_push_is_accepted_and_its_hint_waits_in_the_inbox() {
@@ -307,28 +305,16 @@ async fn a_closed_inbox_is_503() {
 
 #[tokio::test]
 async fn threat_t33_the_log_has_one_line_for_each_delivery_without_a_word_of_the_sender() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer({
-            let log = log.clone();
-            move || log.clone()
-        })
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    log::catch();
     let webhook = Webhook::start(Settings::default()).await;
     let marked = |request: Request| request.with("x-marker", "marker-in-header").with("x-github-delivery", "id\u{e9} 1");
     let good = Request::delivery("push", push_body("marker-in-body"));
     assert_eq!(marked(good.clone()).send(webhook.address).await.status, 202);
     assert_eq!(marked(good.tampered("marker-in-body")).send(webhook.address).await.status, 401);
-    let bad = Request::delivery(
-        "push",
-        r#"{"ref":"refs/heads/marker-in-body..","repository":{"id":7,"full_name":"shop/web"}}"#,
-    );
+    let bad = Request::delivery("push", push_body("main").replace("shop/web", "marker-in-body with/spaces"));
     assert_eq!(marked(bad).send(webhook.address).await.status, 400);
 
-    let text = log.text();
+    let text = log::caught();
     let lines: Vec<_> = text.lines().filter(|line| line.contains("webhook delivery")).collect();
     assert_eq!(lines.len(), 3, "{text}");
     for (line, result) in lines.iter().zip(["accepted", "bad_signature", "unparsable"]) {
@@ -338,26 +324,5 @@ async fn threat_t33_the_log_has_one_line_for_each_delivery_without_a_word_of_the
     }
     for secret in [SECRET, "marker-in-header", "marker-in-body", "sha256=", "\u{e9}"] {
         assert!(!text.contains(secret), "{secret:?} is in the log:\n{text}");
-    }
-}
-
-/// A log kept in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
