@@ -37,20 +37,8 @@ impl Observer {
 
     async fn carry_out_step(&self, deployer: &Deployer, step: &Step) -> Vec<Outcome> {
         match step {
-            Step::Apply(applies) => {
-                stream::iter(applies)
-                    .map(|apply| self.apply(deployer, apply))
-                    .buffer_unordered(FAN_OUT)
-                    .collect()
-                    .await
-            }
-            Step::Delete(deletes) => {
-                stream::iter(deletes)
-                    .map(|delete| self.delete(deployer, delete))
-                    .buffer_unordered(FAN_OUT)
-                    .collect()
-                    .await
-            }
+            Step::Apply(applies) => concurrently(applies.iter().map(|apply| self.apply(deployer, apply)).collect()).await,
+            Step::Delete(deletes) => concurrently(deletes.iter().map(|delete| self.delete(deployer, delete)).collect()).await,
         }
     }
 
@@ -172,6 +160,10 @@ impl Observer {
             Err(error) => Err(error),
         }
     }
+}
+
+async fn concurrently<F: Future<Output = Outcome>>(writes: Vec<F>) -> Vec<Outcome> {
+    stream::iter(writes).buffer_unordered(FAN_OUT).collect().await
 }
 
 /// Workloads go after their pods, so that seeing the workload gone means that nothing of it runs.

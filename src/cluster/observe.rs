@@ -31,11 +31,8 @@ impl Observer {
     /// The first read that failed: a plan is made over everything or not at all.
     pub async fn observe(&self, deployer: &Deployer, keys: impl IntoIterator<Item = ObjectKey>) -> Result<Observed, Error> {
         let as_deployer = self.connection.deployer(deployer)?;
-        let found: Vec<Option<LiveObject>> = stream::iter(keys)
-            .map(|key| self.observe_one(as_deployer.clone(), key))
-            .buffer_unordered(FAN_OUT)
-            .try_collect()
-            .await?;
+        let looks: Vec<_> = keys.into_iter().map(|key| self.observe_one(as_deployer.clone(), key)).collect();
+        let found: Vec<Option<LiveObject>> = stream::iter(looks).buffer_unordered(FAN_OUT).try_collect().await?;
         Ok(found.into_iter().flatten().map(|live| (live.key.clone(), live)).collect())
     }
 

@@ -75,14 +75,12 @@ impl Observer {
         resources: impl IntoIterator<Item = (ApiResource, Scope)>,
         api: impl Fn(&ApiResource) -> (Api<DynamicObject>, ListParams),
     ) -> Result<Look, Error> {
-        let results: Vec<_> = stream::iter(resources)
-            .map(|(resource, _)| {
-                let (api, params) = api(&resource);
-                list_metadata(resource, api, params)
-            })
-            .buffer_unordered(FAN_OUT)
-            .collect()
-            .await;
+        let list = |(resource, _)| {
+            let (api, params) = api(&resource);
+            list_metadata(resource, api, params)
+        };
+        let listings: Vec<_> = resources.into_iter().map(list).collect();
+        let results: Vec<_> = stream::iter(listings).buffer_unordered(FAN_OUT).collect().await;
         let mut look = Look::default();
         for result in results {
             match result? {

@@ -9,7 +9,7 @@ use kube::{Api, Client, ResourceExt};
 use super::Error;
 use super::connection::{Deployer, within};
 use super::observe::{FAN_OUT, Observer};
-use crate::domain::inventory::{Inventory, Stage};
+use crate::domain::inventory::{Entry, Inventory, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::Namespace;
 use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View};
@@ -22,12 +22,9 @@ impl Observer {
     /// The first read that failed: nothing may be concluded from half a view.
     pub async fn view(&self, deployer: &Deployer, namespace: &Namespace, inventory: &Inventory) -> Result<View, Error> {
         let as_deployer = self.connection.deployer(deployer)?;
-        let present: Vec<(ObjectKey, Stage)> = inventory.present().map(|(key, entry)| (key.clone(), entry.stage)).collect();
-        let found: Vec<_> = stream::iter(present)
-            .map(|(key, stage)| self.read_for_teardown(as_deployer.clone(), key, stage))
-            .buffer_unordered(FAN_OUT)
-            .try_collect()
-            .await?;
+        let read = |(key, entry): (&ObjectKey, &Entry)| self.read_for_teardown(as_deployer.clone(), key.clone(), entry.stage);
+        let reads: Vec<_> = inventory.present().map(read).collect();
+        let found: Vec<_> = stream::iter(reads).buffer_unordered(FAN_OUT).try_collect().await?;
         let mut view = View {
             observed: found.into_iter().flatten().map(|live| (live.key.clone(), live)).collect(),
             ..View::default()

@@ -22,8 +22,9 @@ use crate::cluster::connection::Deployer;
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::{Announcement, Publisher};
 use crate::domain::inventory::Inventory;
+use crate::domain::outcome::FailureClass;
 use crate::domain::status::{Phase, Report, summarise_refusal};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ReconcileOutcome};
 
 /// Everything that a pass needs.
 pub struct Reconciler {
@@ -41,6 +42,12 @@ pub struct Reconciler {
     pub settings: Settings,
     /// Counters.
     pub metrics: Metrics,
+}
+
+/// How a pass ended, and when the next one is due.
+struct Pass {
+    action: Action,
+    outcome: ReconcileOutcome,
 }
 
 /// Why a pass ended early. Nothing is lost: the next pass begins with what is true by then.
@@ -80,15 +87,14 @@ impl Reconciler {
             Ok(result) => result.map_err(Error::Cluster),
             Err(_) => Err(Error::Deadline),
         };
-        self.metrics.reconcile(
-            if result.is_ok() {
-                crate::metrics::ReconcileOutcome::Succeeded
-            } else {
-                crate::metrics::ReconcileOutcome::Failed
-            },
-            started.elapsed(),
-        );
-        result
+        let outcome = match &result {
+            Ok(pass) => pass.outcome,
+            Err(Error::Cluster(error)) if passes_by_itself(error.class()) => ReconcileOutcome::Transient,
+            Err(Error::Cluster(_)) => ReconcileOutcome::NeedsAttention,
+            Err(Error::Deadline) => ReconcileOutcome::TimedOut,
+        };
+        self.metrics.reconcile(outcome, started.elapsed());
+        result.map(|pass| pass.action)
     }
 
     /// Reads who the environment is and what it owns; a refusal is published and ends the pass.
@@ -133,10 +139,10 @@ impl Reconciler {
         reason: &'static str,
         message: &str,
         again: Option<Duration>,
-    ) -> Result<Action, cluster::Error> {
+    ) -> Result<Pass, cluster::Error> {
         let report = summarise_refusal(reason, message, own.1, again);
         self.publish(environment, own.0, &report, |_| {}).await?;
-        Ok(self.action(&report))
+        Ok(self.pass(&report))
     }
 
     /// An Event for each change of phase that somebody waits for.
@@ -173,8 +179,16 @@ impl Reconciler {
         }
     }
 
-    fn action(&self, report: &Report) -> Action {
-        Action::requeue(report.again.unwrap_or(self.settings.resync))
+    /// The end of a pass that came to `report`.
+    fn pass(&self, report: &Report) -> Pass {
+        Pass {
+            action: Action::requeue(report.again.unwrap_or(self.settings.resync)),
+            outcome: match report.phase {
+                Phase::Ready => ReconcileOutcome::Settled,
+                Phase::Pending | Phase::Deploying | Phase::Deleting => ReconcileOutcome::Progressing,
+                Phase::Failed | Phase::Blocked => ReconcileOutcome::NeedsAttention,
+            },
+        }
     }
 
     /// Who writes the objects: as recorded, for a teardown must not depend on a Project that may be gone.
@@ -185,6 +199,28 @@ impl Reconciler {
             name: recorded.name.parse().ok()?,
         })
     }
+}
+
+impl Pass {
+    /// There is nothing to do until something changes.
+    fn idle() -> Self {
+        Self {
+            action: Action::await_change(),
+            outcome: ReconcileOutcome::Settled,
+        }
+    }
+
+    /// There is more to do, but others shall have their turn.
+    fn again_soon() -> Self {
+        Self {
+            action: Action::requeue(Duration::from_millis(50)),
+            outcome: ReconcileOutcome::Progressing,
+        }
+    }
+}
+
+fn passes_by_itself(class: FailureClass) -> bool {
+    matches!(class, FailureClass::Transient | FailureClass::NamespaceEnding)
 }
 
 fn now() -> Time {

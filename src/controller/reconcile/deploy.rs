@@ -1,10 +1,9 @@
 //! Towards what the environment should be.
 
 use kube::ResourceExt;
-use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
-use super::Reconciler;
+use super::{Pass, Reconciler};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::project;
 use crate::api::environment::{DeployerStatus, Environment, EnvironmentStatus};
@@ -19,15 +18,15 @@ use crate::domain::status::{Phase, Report, StageReport, summarise_deployment};
 
 impl Reconciler {
     /// One pass towards what the environment should be.
-    pub(super) async fn deploy(&self, environment: &Environment) -> Result<Action, cluster::Error> {
+    pub(super) async fn deploy(&self, environment: &Environment) -> Result<Pass, cluster::Error> {
         let environment = &self.with_finalizer(environment).await?;
         let Some((identity, inventory)) = self.read_own(environment).await? else {
-            return Ok(Action::await_change());
+            return Ok(Pass::idle());
         };
         // Validate and render: no client.
         let wish = match self.wish(environment, &identity) {
             Ok(Some(wish)) => wish,
-            Ok(None) => return Ok(Action::await_change()),
+            Ok(None) => return Ok(Pass::idle()),
             Err(refusal) => return self.refused(environment, &identity, inventory, &refusal).await,
         };
         let desired = match self.bundles.desired(&wish).await {
@@ -49,7 +48,7 @@ impl Reconciler {
         // Summarise: pure. Publish.
         let report = summarise_deployment(&plan, &outcomes);
         self.publish(environment, &identity, &report, |_| {}).await?;
-        Ok(self.action(&report))
+        Ok(self.pass(&report))
     }
 
     async fn with_finalizer(&self, environment: &Environment) -> Result<Environment, cluster::Error> {
@@ -95,7 +94,7 @@ impl Reconciler {
         identity: &Identity,
         inventory: Inventory,
         refusal: &Refusal,
-    ) -> Result<Action, cluster::Error> {
+    ) -> Result<Pass, cluster::Error> {
         self.refuse(
             environment,
             (identity, inventory),

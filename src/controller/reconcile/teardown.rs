@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
-use super::{Reconciler, now};
+use super::{Pass, Reconciler, now};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::receipt::{self, Teardown};
 use crate::api::environment::Environment;
 use crate::api::keys;
 use crate::api::project::ForeignObjects;
+use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::cluster::publish::Announcement;
-use crate::cluster::{self};
+
 use crate::domain::inventory::{Inventory, Stage};
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Step;
@@ -28,12 +28,12 @@ const ROUNDS: usize = 12;
 
 impl Reconciler {
     /// One pass of a teardown: as many steps as need no waiting.
-    pub(super) async fn teardown(&self, environment: &Environment) -> Result<Action, cluster::Error> {
+    pub(super) async fn teardown(&self, environment: &Environment) -> Result<Pass, cluster::Error> {
         if !environment.finalizers().iter().any(|finalizer| finalizer == keys::FINALIZER) {
-            return Ok(Action::await_change());
+            return Ok(Pass::idle());
         }
         let Some((identity, mut inventory)) = self.read_own(environment).await? else {
-            return Ok(Action::requeue(Duration::from_secs(60)));
+            return Ok(Pass::idle());
         };
         let deployer = Self::recorded_deployer(environment).unwrap_or_else(|| self.default_deployer(&identity));
         for _ in 0..ROUNDS {
@@ -45,11 +45,11 @@ impl Reconciler {
             let report = summarise_teardown(&plan, &outcomes);
             if outcomes.is_empty() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Deleting { .. })) {
                 self.publish(environment, &identity, &report, |_| {}).await?;
-                return Ok(self.action(&report));
+                return Ok(self.pass(&report));
             }
             inventory = report.inventory;
         }
-        Ok(Action::requeue(Duration::from_millis(100)))
+        Ok(Pass::again_soon())
     }
 
     async fn plan_teardown(
@@ -81,7 +81,7 @@ impl Reconciler {
     }
 
     /// Nothing of the inventory is left: look everywhere once more, keep the proof, let the object go.
-    async fn conclude(&self, environment: &Environment, identity: &Identity, inventory: &Inventory) -> Result<Action, cluster::Error> {
+    async fn conclude(&self, environment: &Environment, identity: &Identity, inventory: &Inventory) -> Result<Pass, cluster::Error> {
         let look = self.observer.residue(&identity.name).await?;
         if !look.found.is_empty() {
             return self.residue_found(environment, identity, inventory, &look.found).await;
@@ -110,7 +110,7 @@ impl Reconciler {
         self.let_go(environment, summary).await
     }
 
-    async fn let_go(&self, environment: &Environment, summary: crate::api::environment::Receipt) -> Result<Action, cluster::Error> {
+    async fn let_go(&self, environment: &Environment, summary: crate::api::environment::Receipt) -> Result<Pass, cluster::Error> {
         let note = format!(
             "removed {} of {} objects, left {}; receipt in ConfigMap {}",
             summary.removed,
@@ -137,7 +137,7 @@ impl Reconciler {
             let elapsed = Timestamp::now().duration_since(deleted.0);
             self.metrics.time_to_gone(Duration::try_from(elapsed).unwrap_or_default());
         }
-        Ok(Action::await_change())
+        Ok(Pass::idle())
     }
 
     async fn residue_found(
@@ -146,7 +146,7 @@ impl Reconciler {
         identity: &Identity,
         inventory: &Inventory,
         found: &[Found],
-    ) -> Result<Action, cluster::Error> {
+    ) -> Result<Pass, cluster::Error> {
         self.metrics.residue(found.len());
         let names: Vec<_> = found.iter().take(5).map(|object| object.key.to_string()).collect();
         let message = format!(
@@ -160,7 +160,7 @@ impl Reconciler {
             ..refusal
         };
         self.publish(environment, identity, &report, |_| {}).await?;
-        Ok(self.action(&report))
+        Ok(self.pass(&report))
     }
 
     fn deletes_foreign(&self, environment: &Environment) -> bool {

@@ -21,7 +21,7 @@ use crate::controller::inbox::PendingHint;
 use crate::domain::git::RepositoryId;
 use crate::domain::policy;
 use crate::domain::roster::{self, Existing, Facts, Question, Retirement, Roster, Sighted};
-use crate::githost;
+use crate::githost::{self, Class};
 use crate::metrics::{HostCallResult, HostOperation, SweepResult};
 
 /// How far to look.
@@ -59,7 +59,7 @@ impl Sync {
             Err(error) => {
                 progress.failed(error.class(), self.settings.sweep_interval);
                 if matches!(sighting, Sighting::Everything) {
-                    self.metrics.sweep(SweepResult::Failed);
+                    self.metrics.sweep(sweep_result(error.class()));
                 }
                 tracing::warn!(project = %project.key, error = %chain(&error), "the repository could not be looked at; nothing is retired");
                 self.report_problem(object, "SourceUnavailable", &chain(&error)).await;
@@ -75,27 +75,26 @@ impl Sync {
                 Ok(Facts::Listing(listing?))
             }
             Sighting::Branches(hints) => {
-                let lookups: Vec<Sighted> = stream::iter(hints)
-                    .map(|hint| async move {
-                        let lookup = connected.host.lookup(&project.repository, &hint.branch).await;
-                        self.count_host_call(HostOperation::Lookup, &lookup);
-                        Ok::<_, githost::Error>(Sighted {
-                            lookup: lookup?,
-                            deletion_announced: hint.deletion_announced,
-                        })
-                    })
-                    .buffer_unordered(CONCURRENT_LOOKUPS)
-                    .try_collect()
-                    .await?;
+                let lookups: Vec<_> = hints.iter().map(|hint| self.sight(connected, project, hint)).collect();
+                let lookups = stream::iter(lookups).buffer_unordered(CONCURRENT_LOOKUPS).try_collect().await?;
                 Ok(Facts::Lookups(lookups))
             }
         }
     }
 
+    async fn sight(&self, connected: &Connected, project: &policy::Project, hint: &PendingHint) -> Result<Sighted, githost::Error> {
+        let lookup = connected.host.lookup(&project.repository, &hint.branch).await;
+        self.count_host_call(HostOperation::Lookup, &lookup);
+        Ok(Sighted {
+            lookup: lookup?,
+            deletion_announced: hint.deletion_announced,
+        })
+    }
+
     fn count_host_call<T>(&self, operation: HostOperation, result: &Result<T, githost::Error>) {
         let result = match result {
-            Ok(_) => HostCallResult::Answered,
-            Err(error) => HostCallResult::from(error.class()),
+            Ok(_) => HostCallResult::Ok,
+            Err(error) => call_result(error.class()),
         };
         self.metrics.host_call(operation, result);
     }
@@ -126,7 +125,7 @@ impl Sync {
         progress.absences.clone_from(&roster.absences);
         self.act(project, &environments, &roster).await;
         if matches!(facts, Facts::Listing(_)) {
-            self.metrics.sweep(SweepResult::Completed);
+            self.metrics.sweep(SweepResult::Complete);
         }
         self.report(object, facts, environments.len() + roster.create.len(), &roster).await;
     }
@@ -148,24 +147,21 @@ impl Sync {
                 .find(|environment| environment.name_any() == wanted.name.as_str());
             named.and_then(|environment| environment.uid())
         };
-        let writes = roster.create.iter().map(|wanted| (wanted, None));
-        let writes = writes.chain(roster.refresh.iter().map(|wanted| (wanted, uid(wanted))));
-        stream::iter(writes)
-            .for_each_concurrent(CONCURRENT_WRITES, |(wanted, uid)| async move {
-                let written = environments::apply(self.client.clone(), &project.key, wanted, uid.as_deref()).await;
-                match written {
-                    Ok(_) => {
-                        tracing::info!(project = %project.key, branch = %wanted.branch, revision = wanted.revision.short(), environment = %wanted.name, new = uid.is_none(), "environment wanted");
-                    }
-                    Err(error) => {
-                        tracing::warn!(project = %project.key, branch = %wanted.branch, error = %error.chain(), "could not write the Environment; the next look tries again");
-                    }
-                }
-            })
-            .await;
-        stream::iter(&roster.retire)
-            .for_each_concurrent(CONCURRENT_WRITES, |retirement| self.retire(project, retirement))
-            .await;
+        let creations = roster.create.iter().map(|wanted| self.write(project, wanted, None));
+        let refreshes = roster.refresh.iter().map(|wanted| self.write(project, wanted, uid(wanted)));
+        concurrently(creations.chain(refreshes).collect()).await;
+        concurrently(roster.retire.iter().map(|retirement| self.retire(project, retirement)).collect()).await;
+    }
+
+    async fn write(&self, project: &policy::Project, wanted: &roster::Wanted, uid: Option<String>) {
+        match environments::apply(self.client.clone(), &project.key, wanted, uid.as_deref()).await {
+            Ok(_) => {
+                tracing::info!(project = %project.key, branch = %wanted.branch, revision = wanted.revision.short(), environment = %wanted.name, new = uid.is_none(), "environment wanted");
+            }
+            Err(error) => {
+                tracing::warn!(project = %project.key, branch = %wanted.branch, error = %error.chain(), "could not write the Environment; the next look tries again");
+            }
+        }
     }
 
     /// The destructive one: repeats a consistent read first, because the watch may be behind.
@@ -269,6 +265,26 @@ impl Sync {
         if let Err(error) = self.publisher.status(object, object.status.as_ref(), &status).await {
             tracing::warn!(project = %object.name_any(), error = %error.chain(), "could not write the status of a Project");
         }
+    }
+}
+
+async fn concurrently<F: Future<Output = ()>>(tasks: Vec<F>) {
+    stream::iter(tasks).buffer_unordered(CONCURRENT_WRITES).collect::<()>().await;
+}
+
+fn call_result(class: Class) -> HostCallResult {
+    match class {
+        Class::Transient => HostCallResult::Transient,
+        Class::RateLimited(_) => HostCallResult::RateLimited,
+        Class::NeedsAttention => HostCallResult::NeedsAttention,
+    }
+}
+
+fn sweep_result(class: Class) -> SweepResult {
+    match class {
+        Class::Transient => SweepResult::Transient,
+        Class::RateLimited(_) => SweepResult::RateLimited,
+        Class::NeedsAttention => SweepResult::NeedsAttention,
     }
 }
 
