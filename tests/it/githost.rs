@@ -3,6 +3,7 @@
 mod contract;
 mod git_faults;
 mod github;
+mod hook;
 mod http_backend;
 mod scratch;
 

@@ -60,21 +60,9 @@ async fn serve(listener: TcpListener, root: PathBuf, fault: Arc<Mutex<Option<Fau
 }
 
 async fn exchange(mut stream: TcpStream, root: PathBuf, fault: Option<Fault>) {
-    let mut bytes = Vec::new();
-    let end = loop {
-        if let Some(position) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            break position + 4;
-        }
-        if stream.read_buf(&mut bytes).await.is_ok_and(|count| count == 0) {
-            return;
-        }
+    let Some((head, body)) = read_request(&mut stream).await else {
+        return;
     };
-    let head = String::from_utf8(bytes[..end].to_vec()).expect("the head is text");
-    let length = header(&head, "content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let mut body = bytes.split_off(end);
-    while body.len() < length {
-        stream.read_buf(&mut body).await.expect("the body arrives");
-    }
     let answer = match fault {
         Some(Fault::Status(status)) => respond(&format!("{status} Status"), "WWW-Authenticate: Basic\r\n", b""),
         Some(Fault::Html) => respond("200 OK", "Content-Type: text/html\r\n", b"<title>Sign in</title>"),
@@ -83,6 +71,28 @@ async fn exchange(mut stream: TcpStream, root: PathBuf, fault: Option<Fault>) {
     };
     // A client that goes away in the middle is no concern of the server.
     let _ = stream.write_all(&answer).await;
+}
+
+/// The head and the body of one request; `None` when the client went away.
+pub(super) async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(position) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break position + 4;
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let mut body = bytes.split_off(end);
+    let head = String::from_utf8(bytes).expect("the head is text");
+    let length = header(&head, "content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    while body.len() < length {
+        if stream.read_buf(&mut body).await.ok()? == 0 {
+            return None;
+        }
+    }
+    Some((head, body))
 }
 
 /// Runs the CGI program and leaves out the last bytes of its answer.
@@ -120,7 +130,7 @@ async fn backend(head: &str, body: &[u8], root: &Path, left_out: usize) -> Vec<u
     respond(&status, &headers, &content[..content.len() - left_out])
 }
 
-fn respond(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+pub(super) fn respond(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 {status}\r\n{headers}Connection: close\r\nContent-Length: {}\r\n\r\n",
         body.len()
@@ -128,7 +138,7 @@ fn respond(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| {
         let (key, value) = line.split_once(": ")?;
         key.eq_ignore_ascii_case(name).then_some(value.trim())
