@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use graftling::githost::plain::PlainGit;
 use graftling::githost::{Class, Error, GitHost};
@@ -9,6 +10,8 @@ use graftling::githost::{Class, Error, GitHost};
 use super::http_backend::{Fault, HttpBackend};
 use super::scratch::Scratch;
 use super::{Case, branch};
+
+const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn f64_no_failure_of_a_git_server_is_an_answer() {
@@ -47,6 +50,52 @@ async fn f64_no_failure_of_a_git_server_is_an_answer() {
     drop(server);
     let error = host.listing(&name).await.expect_err("nobody listens");
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn f64_a_git_server_that_never_answers_is_given_up_in_time() {
+    let scratch = Scratch::new();
+    let server = HttpBackend::start(scratch.root()).await;
+    server.set_fault(Some(Fault::Hang));
+    let host = PlainGit::connect(&server.url(), None)
+        .expect("the URL is valid")
+        .with_timeout(SHORT);
+    let error = host
+        .listing(&"shop.git".parse().expect("the name is valid"))
+        .await
+        .expect_err("nothing comes");
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+}
+
+/// Git blocks while it opens a FIFO that nobody writes to, as it would on a dead network file system.
+#[tokio::test]
+async fn f64_a_directory_that_never_answers_is_given_up_in_time_and_leaves_no_process() {
+    let scratch = Scratch::new();
+    let head = scratch.directory().join("HEAD");
+    std::fs::remove_file(&head).expect("the file can be removed");
+    assert!(Command::new("mkfifo").arg(&head).status().expect("mkfifo is installed").success());
+    let root = scratch.root().to_str().expect("the path is text");
+    let host = PlainGit::connect(root, None).expect("the path is valid").with_timeout(SHORT);
+    let error = host
+        .listing(&"shop.git".parse().expect("the name is valid"))
+        .await
+        .expect_err("nothing comes");
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while is_running_on(scratch.directory()) {
+        assert!(Instant::now() < deadline, "git upload-pack is still running");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Whether a process has `path` among its arguments (Linux).
+fn is_running_on(path: &Path) -> bool {
+    let processes = std::fs::read_dir("/proc").expect("there is a /proc");
+    let place = path.as_os_str().as_encoded_bytes();
+    processes.flatten().any(|process| {
+        let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        arguments.split(|byte| *byte == 0).any(|argument| argument == place)
+    })
 }
 
 #[tokio::test]

@@ -74,6 +74,20 @@ async fn a_page_that_is_full_and_has_no_link_is_not_taken_for_the_last() {
 }
 
 #[tokio::test]
+async fn f64_a_repository_with_more_pages_than_the_limit_is_refused_and_not_cut() {
+    let (case, github) = case_with_branches().await;
+    github.set_max_page_size(1);
+    github.set_pull_requests(ID, (1..=201).map(|number| pull(number, "x", Some(ID))).collect());
+    let error = case.host.listing(&case.name).await.expect_err("there are 201 pages");
+    assert!(error.to_string().contains("more than 200 pages"), "{error}");
+    github.set_pull_requests(ID, (1..=200).map(|number| pull(number, "x", Some(ID))).collect());
+    assert_eq!(
+        case.host.listing(&case.name).await.expect("200 pages are read").pull_requests.len(),
+        200
+    );
+}
+
+#[tokio::test]
 async fn f65_a_renamed_repository_keeps_its_id_and_answers_under_both_names() {
     let (case, github) = case_with_branches().await;
     let before = case.host.repository(&case.name).await.expect("the host is well");

@@ -22,10 +22,13 @@ use tokio::task::JoinHandle;
 use super::http_backend::{read_request, respond};
 use super::scratch::Scratch;
 
+/// The headers and the body of one delivery.
+type Received = (HeaderMap, Vec<u8>);
+
 /// An endpoint that keeps what it is sent. It gives its statuses in turn, the last one for ever; 0 means no answer.
 struct Receiver {
     url: String,
-    received: Arc<Mutex<Vec<(HeaderMap, Vec<u8>)>>>,
+    received: Arc<Mutex<Vec<Received>>>,
     server: JoinHandle<()>,
 }
 
@@ -56,7 +59,7 @@ impl Receiver {
         Self { url, received, server }
     }
 
-    fn received(&self) -> Vec<(HeaderMap, Vec<u8>)> {
+    fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 pub(super) enum Fault {
     Status(u16),
     Html,
+    Hang,
     /// The list of refs ends before its last bytes, yet the answer has the length that its header says.
     Truncated(usize),
 }
@@ -66,6 +67,7 @@ async fn exchange(mut stream: TcpStream, root: PathBuf, fault: Option<Fault>) {
     let answer = match fault {
         Some(Fault::Status(status)) => respond(&format!("{status} Status"), "WWW-Authenticate: Basic\r\n", b""),
         Some(Fault::Html) => respond("200 OK", "Content-Type: text/html\r\n", b"<title>Sign in</title>"),
+        Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Truncated(count)) if head.starts_with("POST") => backend(&head, &body, &root, count).await,
         _ => backend(&head, &body, &root, 0).await,
     };

@@ -114,8 +114,8 @@ impl Request {
 
     /// The last value of a parameter of the query.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
-        let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        let value = pairs.filter(|(key, _)| *key == name).next_back()?.1;
+        let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
+        let value = pairs.rfind(|(key, _)| *key == name)?.1;
         Some(unescape(&value.replace('+', " ")))
     }
 
