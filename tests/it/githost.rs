@@ -89,9 +89,7 @@ impl Case {
 }
 
 fn connect(github: &FakeGithub) -> Github {
-    let mut settings = Settings::new(github.url());
-    settings.request_timeout = std::time::Duration::from_secs(3);
-    Github::connect(&settings).expect("the settings are valid")
+    Github::connect(&Settings::new(github.url())).expect("the settings are valid")
 }
 
 fn branch(text: &str) -> BranchName {

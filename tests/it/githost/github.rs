@@ -177,7 +177,6 @@ async fn f64_a_failure_in_the_middle_is_never_a_shorter_listing() {
         Fault::EmptyBody,
         Fault::CutPage(2),
         Fault::CutPage(3),
-        Fault::ForeignLink,
         Fault::Unauthorized,
         Fault::NotFound,
         Fault::HtmlNotFound,
@@ -196,6 +195,15 @@ async fn f64_a_failure_in_the_middle_is_never_a_shorter_listing() {
         case.host.listing(&case.name).await.expect("the host is well again").branches.len(),
         3
     );
+}
+
+#[tokio::test]
+async fn f64_a_link_to_another_host_is_not_followed() {
+    let (case, github) = case_with_branches().await;
+    github.set_max_page_size(1);
+    github.set_fault_on(Route::Branches, Fault::ForeignLink);
+    let error = case.host.listing(&case.name).await.expect_err("the next page is elsewhere");
+    assert!(error.to_string().contains("leads to another host"), "{error}");
 }
 
 #[tokio::test]
