@@ -1,5 +1,6 @@
 //! Integration tests.
 
 mod cli;
+mod githost;
 mod log;
 mod server;
