@@ -2,6 +2,13 @@
 //!
 //! One folder per provider holds its client, its payloads and its signature scheme; no provider's type leaves this module.
 
+pub mod endpoint;
+pub mod github;
+mod listing;
+pub mod payload;
+pub mod plain;
+pub mod signature;
+
 use std::time::Duration;
 
 use futures::future::BoxFuture;

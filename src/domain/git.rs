@@ -1,8 +1,19 @@
 //! Git's own words as narrow types: branches, revisions, repositories, pull requests, and what a host says of them.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
-use super::name::name_type;
+use super::name::{NameError, name_type};
+
+/// The kind of Git host: which interface it speaks and how it signs its deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Provider {
+    /// github.com or a GitHub Enterprise Server.
+    Github,
+    /// Any plain Git remote: refs by the Git protocol, hints from our own post-receive hook.
+    Git,
+}
 
 name_type!(
     /// A branch by its short name, valid by the rules of `git check-ref-format`, at most 250 bytes long.
@@ -86,6 +97,38 @@ pub struct RefLookup {
     pub head: Option<Revision>,
     /// The open pull request from this branch of the same repository, if there is one.
     pub pull_request: Option<PullRequest>,
+}
+
+// === impl Provider ===
+
+impl Provider {
+    /// Every provider.
+    pub const ALL: [Self; 2] = [Self::Github, Self::Git];
+
+    /// The provider's name in custom resources and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Git => "git",
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Provider {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|provider| provider.as_str() == text)
+            .ok_or_else(|| NameError::new("provider", text, "must be \"github\" or \"git\""))
+    }
 }
 
 // === impl BranchName ===
@@ -215,6 +258,15 @@ mod tests {
         ] {
             assert_eq!(text.parse::<BranchName>().unwrap().as_str(), text);
         }
+    }
+
+    #[test]
+    fn every_provider_is_read_back_from_its_name() {
+        for provider in Provider::ALL {
+            assert_eq!(provider.to_string().parse::<Provider>().unwrap(), provider);
+        }
+        let refused = "GitHub".parse::<Provider>().unwrap_err();
+        assert_eq!(refused.to_string(), "provider \"GitHub\" must be \"github\" or \"git\"");
     }
 
     #[test]

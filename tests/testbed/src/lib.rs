@@ -1,1 +1,3 @@
 //! A real Kubernetes control plane and real Git repositories.
+
+pub mod github;

@@ -1,0 +1,230 @@
+//! Any plain Git remote: refs by the Git protocol, hints from our own post-receive hook.
+
+pub mod hook;
+mod local;
+pub mod payload;
+mod refs;
+mod smart_http;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use reqwest::Url;
+use secrecy::SecretString;
+
+use self::refs::Refs;
+use super::{Error, GitHost, listing};
+use crate::domain::git::{BranchName, Listing, RefLookup, Repository, RepositoryName};
+
+const FIND_REPOSITORY: &str = "find the repository";
+const LIST_BRANCHES: &str = "list the branches";
+const FIND_BRANCH: &str = "find the branch";
+
+/// A connection to a place that holds Git repositories: a directory, or a URL below which they are served.
+///
+/// # Guarantees
+/// Every answer rests on one listing of all refs that ended as the protocol wants it and contained the branch that HEAD points to.
+///
+/// # Caveats
+/// Plain Git knows no identifier of a repository besides its place: the [`RepositoryId`](crate::domain::git::RepositoryId) is the
+/// normalised name, and a repository that is moved is another one. There are no pull requests.
+#[derive(Debug, Clone)]
+pub struct PlainGit {
+    root: Root,
+    credentials: Option<Credentials>,
+}
+
+/// What a Git server over http(s) asks for.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The user's name.
+    pub username: String,
+    /// The password or token. It is sent over https only.
+    pub password: SecretString,
+}
+
+#[derive(Debug, Clone)]
+enum Root {
+    Directory(PathBuf),
+    Server(Url),
+}
+
+impl PlainGit {
+    /// Prepares the connection to `url`: `https://…`, `http://…`, `file:///…` or an absolute path. Nothing is opened yet.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] for any other URL, and for credentials that could not be used or would travel in clear text.
+    pub fn connect(url: &str, credentials: Option<Credentials>) -> Result<Self, Error> {
+        let root = parse_root(url).map_err(misconfigured)?;
+        let problem = match (&root, &credentials) {
+            (Root::Directory(_), Some(_)) => "the GitHost has credentials, but its url is a directory: remove the credentials",
+            (Root::Server(url), Some(_)) if url.scheme() == "http" => {
+                "the GitHost has credentials, but its url begins with http://, which would send them in clear text: use https://"
+            }
+            _ => return Ok(Self { root, credentials }),
+        };
+        Err(misconfigured(problem.to_owned()))
+    }
+
+    async fn refs(&self, operation: &'static str, name: &RepositoryName) -> Result<(Repository, Refs), Error> {
+        let segments = segments(name)?;
+        let refs = match &self.root {
+            Root::Directory(directory) => {
+                let path = segments.iter().fold(directory.clone(), |path, segment| path.join(segment));
+                local::list_refs(operation, name, path).await?
+            }
+            Root::Server(url) => {
+                let mut url = url.clone();
+                if let Ok(mut path) = url.path_segments_mut() {
+                    path.pop_if_empty().extend(&segments);
+                }
+                smart_http::list_refs(operation, name, url, self.credentials.clone()).await?
+            }
+        };
+        let id = segments.join("/").parse().map_err(|error| misconfigured(format!("{error}")))?;
+        let repository = Repository {
+            id,
+            name: name.clone(),
+            default_branch: refs.default_branch.clone(),
+        };
+        Ok((repository, refs))
+    }
+
+    async fn complete_listing(&self, operation: &'static str, name: &RepositoryName) -> Result<Listing, Error> {
+        let (repository, refs) = self.refs(operation, name).await?;
+        let branches: BTreeMap<_, _> = refs.branches;
+        listing::complete(operation, repository, branches, Vec::new())
+    }
+}
+
+impl GitHost for PlainGit {
+    fn repository<'a>(&'a self, name: &'a RepositoryName) -> BoxFuture<'a, Result<Repository, Error>> {
+        async move { Ok(self.refs(FIND_REPOSITORY, name).await?.0) }.boxed()
+    }
+
+    fn listing<'a>(&'a self, name: &'a RepositoryName) -> BoxFuture<'a, Result<Listing, Error>> {
+        self.complete_listing(LIST_BRANCHES, name).boxed()
+    }
+
+    fn lookup<'a>(&'a self, name: &'a RepositoryName, branch: &'a BranchName) -> BoxFuture<'a, Result<RefLookup, Error>> {
+        async move {
+            let mut listing = self.complete_listing(FIND_BRANCH, name).await?;
+            Ok(RefLookup {
+                repository: listing.repository,
+                branch: branch.clone(),
+                head: listing.branches.remove(branch),
+                pull_request: None,
+            })
+        }
+        .boxed()
+    }
+}
+
+fn parse_root(text: &str) -> Result<Root, String> {
+    if text.starts_with('/') {
+        return Ok(Root::Directory(PathBuf::from(text)));
+    }
+    let url = Url::parse(text).map_err(|error| format!("the GitHost's url {text:?} is neither a URL nor an absolute path: {error}"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the GitHost's url must not contain credentials: use the Secret".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("the GitHost's url must not have a query or a fragment".to_owned());
+    }
+    match url.scheme() {
+        "http" | "https" => Ok(Root::Server(url)),
+        "file" => url
+            .to_file_path()
+            .map(Root::Directory)
+            .map_err(|()| "the GitHost's url must have the form file:///absolute/path".to_owned()),
+        "ssh" => Err("the GitHost's url uses ssh, which is not supported yet: use https:// with a token".to_owned()),
+        scheme => Err(format!(
+            "the GitHost's url uses {scheme}, which is not supported: use https://, http://, file:/// or an absolute path"
+        )),
+    }
+}
+
+/// The parts of a repository's name that lead anywhere. They are only ever appended below the root: see threat T32.
+fn segments(name: &RepositoryName) -> Result<Vec<&str>, Error> {
+    let parts: Vec<_> = name.as_str().split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    if parts.is_empty() || parts.contains(&"..") {
+        return Err(misconfigured(format!(
+            "the Project's repository {name} names no place below the GitHost's url"
+        )));
+    }
+    Ok(parts)
+}
+
+fn misconfigured(problem: String) -> Error {
+    Error::Misconfigured { problem }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
+
+    use super::*;
+
+    #[test]
+    fn a_root_is_a_server_or_an_absolute_directory_and_nothing_else() {
+        for url in [
+            "/srv/git",
+            "file:///srv/git",
+            "https://git.example.com/scm",
+            "http://git.example.com",
+        ] {
+            assert!(PlainGit::connect(url, None).is_ok(), "{url}");
+        }
+        for (url, hint) in [
+            ("ssh://git@example.com/srv", "credentials"),
+            ("ssh://example.com/srv", "not supported yet"),
+            ("git://example.com", "not supported"),
+            ("ext::sh -c touch% /tmp/x", "not supported"),
+            ("git@example.com:srv", "neither a URL nor an absolute path"),
+            ("srv/git", "neither a URL nor an absolute path"),
+            ("--upload-pack=x", "neither a URL nor an absolute path"),
+            ("file://host/srv", "file:///absolute/path"),
+            ("https://me:pass@example.com", "credentials"),
+        ] {
+            let error = PlainGit::connect(url, None).unwrap_err();
+            assert!(
+                matches!(error, Error::Misconfigured { .. }) && error.to_string().contains(hint),
+                "{url}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn credentials_never_travel_in_clear_text_nor_show_up() {
+        let credentials = || {
+            Some(Credentials {
+                username: "me".into(),
+                password: "s3cret".to_owned().into(),
+            })
+        };
+        assert!(PlainGit::connect("http://example.com", credentials()).is_err());
+        assert!(PlainGit::connect("/srv/git", credentials()).is_err());
+        let shown = format!("{:?}", PlainGit::connect("https://example.com", credentials()).unwrap());
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn threat_t32_a_repositorys_name_never_leaves_the_root() {
+        for (name, expected) in [
+            ("/etc/passwd", "etc/passwd"),
+            ("./a//b/", "a/b"),
+            ("a/--upload-pack=x", "a/--upload-pack=x"),
+            ("https://evil/x", "https:/evil/x"),
+        ] {
+            assert_eq!(segments(&name.parse().unwrap()).unwrap().join("/"), expected);
+        }
+        for name in ["/", ".", "./."] {
+            assert!(segments(&name.parse().unwrap()).is_err(), "{name}");
+        }
+        for name in ["-x", "--upload-pack=touch", "../x", "a/../../x"] {
+            assert!(name.parse::<RepositoryName>().is_err(), "{name}");
+        }
+    }
+}
