@@ -3,6 +3,7 @@
 pub mod access;
 
 use crate::config::Config;
+pub use crate::githost::plain::hook;
 
 /// Why the server ended with an error.
 #[derive(Debug, thiserror::Error)]
