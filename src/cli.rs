@@ -4,6 +4,7 @@ mod completions;
 mod crds;
 mod environment;
 mod exit;
+mod hook;
 mod output;
 mod printable;
 mod serve;
@@ -71,6 +72,9 @@ enum Command {
     /// Look at environments and remove them
     #[command(name = "env", visible_alias = "environment", subcommand)]
     Environment(environment::Command),
+    /// Let a plain Git repository tell the server about pushes
+    #[command(subcommand)]
+    Hook(hook::Command),
     /// Print the custom resource definitions, for `kubectl apply --server-side -f -`
     Crds,
     /// Print a completion script for a shell
@@ -101,7 +105,8 @@ pub fn parse() -> Result<Cli, Exit> {
     parsed.map_err(|error| {
         // Whoever closed the pipe does not want the text.
         let _ = error.print();
-        if error.use_stderr() { Exit::Usage } else { Exit::Success }
+        let is_mistake = error.use_stderr() && !hook::is_send(std::env::args_os());
+        if is_mistake { Exit::Usage } else { Exit::Success }
     })
 }
 
@@ -118,6 +123,7 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Environment(command) => environment::run(command).await,
+        Command::Hook(command) => hook::run(command).await,
         Command::Crds => crds::run(),
         Command::Completions(arguments) => completions::run(&arguments, definition()),
     }

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod environment;
+mod hook;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,9 @@ fn help_is_what_was_agreed_on() {
         ("help-serve", &["serve", "--help"]),
         ("help-crds", &["crds", "--help"]),
         ("help-completions", &["completions", "--help"]),
+        ("help-hook", &["hook", "--help"]),
+        ("help-hook-install", &["hook", "install", "--help"]),
+        ("help-hook-send", &["hook", "send", "--help"]),
         ("help-env", &["env", "--help"]),
         ("help-env-list", &["env", "list", "--help"]),
         ("help-env-get", &["env", "get", "--help"]),
