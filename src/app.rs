@@ -1,6 +1,7 @@
 //! The application: everything below, wired together.
 
 pub mod access;
+pub mod hook;
 pub mod lead;
 pub mod serve;
 
