@@ -1,8 +1,8 @@
 //! The application: everything below, wired together.
 
 pub mod access;
-pub mod hook;
 pub mod lead;
 pub mod serve;
 
+pub use crate::githost::plain::hook;
 pub use serve::{ServeError, serve};
