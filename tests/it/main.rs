@@ -1,6 +1,8 @@
 //! Integration tests.
 
 mod cli;
+mod e2e;
 mod githost;
 mod log;
 mod server;
+mod world;

@@ -1,0 +1,3 @@
+//! The whole: a push brings an environment up, a deletion leaves nothing.
+
+mod life;
