@@ -196,7 +196,15 @@ impl World {
     where
         K: serde::de::DeserializeOwned,
     {
-        let object = objects::apply(&self.client, "graftling.dev/v1alpha1", kind, Some(self.namespace.name()), name, body).await;
+        let object = objects::apply(
+            &self.client,
+            "graftling.dev/v1alpha1",
+            kind,
+            Some(self.namespace.name()),
+            name,
+            body,
+        )
+        .await;
         serde_json::from_value(object).unwrap()
     }
 

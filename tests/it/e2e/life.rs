@@ -13,7 +13,9 @@ async fn feature_t9_a_pushed_branch_comes_up_and_a_deleted_one_leaves_nothing() 
     let world = World::start("life").await;
     let repository = Repository::create().unwrap();
     repository.commit("main", &[("README.md", "hello")]).unwrap();
-    world.project("shop", &repository, json!({ "branches": { "exclude": ["main"] } })).await;
+    world
+        .project("shop", &repository, json!({ "branches": { "exclude": ["main"] } }))
+        .await;
 
     let revision = repository.commit("feature/login", &[("login.txt", "1")]).unwrap();
     let environment = world.wait_for("feature/login", Phase::Ready, &revision).await;

@@ -9,14 +9,7 @@ use super::{objects, root};
 static DEFINITIONS: OnceCell<()> = OnceCell::const_new();
 
 /// What a server outside of the cluster needs no object for.
-const NOT_INSTALLED: [&str; 6] = [
-    "Deployment",
-    "Service",
-    "Pod",
-    "PodDisruptionBudget",
-    "NetworkPolicy",
-    "ConfigMap",
-];
+const NOT_INSTALLED: [&str; 6] = ["Deployment", "Service", "Pod", "PodDisruptionBudget", "NetworkPolicy", "ConfigMap"];
 
 /// Renders the chart with real helm for `release` in `namespace` and applies it.
 pub async fn install(client: &Client, release: &str, namespace: &str) {
@@ -58,7 +51,11 @@ async fn install_definitions(client: &Client) {
     let names = ["githosts", "projects", "environments"];
     testbed::wait::until("the definitions to be served", super::LONG, || async {
         let served = client.list_api_group_resources("graftling.dev/v1alpha1").await;
-        served.is_ok_and(|list| names.iter().all(|name| list.resources.iter().any(|resource| resource.name == *name)))
+        served.is_ok_and(|list| {
+            names
+                .iter()
+                .all(|name| list.resources.iter().any(|resource| resource.name == *name))
+        })
     })
     .await;
 }
