@@ -1,4 +1,5 @@
 //! Environment: one branch's environment.
+#![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};

@@ -1,4 +1,5 @@
 //! Project: one repository that gets environments.
+#![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
 use std::collections::BTreeMap;
 

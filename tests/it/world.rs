@@ -59,7 +59,7 @@ impl Default for Options {
             arguments: Vec::new(),
             sweep_interval: "1s",
             absence_confirmation: "1s",
-            bundles: root().join("templates"),
+            bundles: root().join("tests/bundles"),
         }
     }
 }
@@ -166,7 +166,7 @@ impl World {
         let mut spec = json!({
             "gitHostRef": { "name": host },
             "repository": repository,
-            "bundle": { "name": "web" },
+            "bundle": { "name": "mini" },
             "domain": "preview.example.com",
         });
         merge(&mut spec, rest);
