@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a world that cannot be made is the test's failure")]
 
 mod chart;
+mod look;
 mod objects;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use tempfile::TempDir;
 use testbed::wait;
 use testbed::webhook::Response;
 use testbed::{ControlPlane, Invocation, Repository, Running, TestNamespace};
+
+pub use look::{ready_reason, without_main};
 
 /// Long enough for a loaded machine; nothing waits this long when it works.
 pub const LONG: Duration = Duration::from_secs(90);
