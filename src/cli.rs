@@ -7,6 +7,7 @@ mod exit;
 mod hook;
 mod output;
 mod printable;
+mod render;
 mod serve;
 mod table;
 
@@ -72,6 +73,9 @@ enum Command {
     /// Look at environments and remove them
     #[command(name = "env", visible_alias = "environment", subcommand)]
     Environment(environment::Command),
+    /// Print what a bundle gives for a branch, without a cluster
+    #[command(after_help = render::HELP)]
+    Render(Box<render::Arguments>),
     /// Let a plain Git repository tell the server about pushes
     #[command(subcommand)]
     Hook(hook::Command),
@@ -123,6 +127,7 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Environment(command) => environment::run(command).await,
+        Command::Render(arguments) => render::run(&arguments),
         Command::Hook(command) => hook::run(command).await,
         Command::Crds => crds::run(),
         Command::Completions(arguments) => completions::run(&arguments, definition()),
