@@ -117,7 +117,12 @@ pub fn parse() -> Result<Cli, Exit> {
 /// Carries out a command, to the end.
 pub fn run(cli: Cli) -> Exit {
     let result = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(dispatch(cli.command)),
+        Ok(runtime) => {
+            let result = runtime.block_on(dispatch(cli.command));
+            // A rendering that was given up must not hold the process.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(anyhow::Error::new(error).context("could not start the runtime")),
     };
     exit::conclude(result)
@@ -127,7 +132,7 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Environment(command) => environment::run(command).await,
-        Command::Render(arguments) => render::run(&arguments),
+        Command::Render(arguments) => render::run(*arguments).await,
         Command::Hook(command) => hook::run(command).await,
         Command::Crds => crds::run(),
         Command::Completions(arguments) => completions::run(&arguments, definition()),

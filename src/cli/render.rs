@@ -1,21 +1,20 @@
 //! `graftling render`: what a bundle would give for a branch, without a cluster, a Git host or a clock.
 
-mod directory;
 mod values;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use self::directory::read_bundle;
 use self::values::{Assignment, layers};
 use super::output::print;
-use crate::domain::bundle::{Bundle, Problem};
 use crate::domain::git::{BranchName, RepositoryId, RepositoryName, Revision};
 use crate::domain::manifest::{self, Admission, AllowedKinds, GroupKind, Refusal};
 use crate::domain::name::{DomainName, EnvironmentName, Identity, Namespace, ProjectKey, ProjectName};
 use crate::domain::render::{self as engine, Address, RenderContext};
+use crate::render::{load_directory, render};
 
 /// What holds for the whole command.
 pub const HELP: &str = "\
@@ -93,17 +92,6 @@ enum Scheme {
 /// Why there is nothing to print.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// The bundle's files are not right.
-    #[error("the bundle in {} cannot be used:{}", folder.display(), Lines(problems))]
-    ParseBundle {
-        /// Where the bundle is.
-        folder: PathBuf,
-        /// Everything that is wrong.
-        problems: Vec<Problem>,
-    },
-    /// The bundle's templates do not fit the branch or the values.
-    #[error("the bundle does not render:{}", Lines(_0))]
-    RenderTemplates(Vec<Problem>),
     /// What the templates give may not be applied.
     #[error("the bundle gives what may not be applied:{}", Lines(_0))]
     AdmitObjects(Vec<Refusal>),
@@ -119,15 +107,11 @@ impl<T: fmt::Display> fmt::Display for Lines<'_, T> {
 }
 
 /// Prints the objects of the environment in the order in which they would be applied.
-pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let files = read_bundle(&arguments.bundle)?;
-    let bundle = Bundle::parse(&files).map_err(|problems| RenderError::ParseBundle {
-        folder: arguments.bundle.clone(),
-        problems,
-    })?;
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let bundle = load_directory(&arguments.bundle)?;
     let layers = layers(&arguments.values, &arguments.set)?;
-    let context = context(arguments, layers);
-    let rendered = engine::render(&bundle, &context).map_err(|errors| RenderError::RenderTemplates(errors.0))?;
+    let context = context(&arguments, layers);
+    let rendered = render(Arc::new(bundle), context.clone()).await?;
     let admission = Admission {
         namespace: &context.environment.namespace(),
         environment: &context.environment,
