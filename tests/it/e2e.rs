@@ -1,3 +1,4 @@
 //! The whole: a push brings an environment up, a deletion leaves nothing.
 
 mod life;
+mod web;
