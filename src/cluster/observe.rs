@@ -65,7 +65,10 @@ impl Observer {
         let object = within(
             || format!("read {key}"),
             api.get_opt(&key.name),
-            |source| Error::Read { key: key.clone(), source },
+            |source| Error::Read {
+                what: key.to_string(),
+                source,
+            },
         )
         .await?;
         Ok(object.and_then(|object| reduce(&resource, &object)))

@@ -116,7 +116,7 @@ async fn list_metadata(resource: ApiResource, api: Api<DynamicObject>, params: L
         Err(Error::List {
             source: kube::Error::Api(status),
             ..
-        }) if matches!(status.code, 403 | 404 | 405) => {
+        }) if matches!(status.code, 403..=405) => {
             tracing::debug!(kind = %resource.kind, "kind cannot be listed: {}", chain(&kube::Error::Api(status)));
             Ok(Listed::Unseen(if resource.group.is_empty() {
                 resource.kind
