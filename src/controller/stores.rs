@@ -31,6 +31,8 @@ pub enum Change {
     GitHostGone(Box<GitHost>),
     /// A Project is new or different.
     Project(Box<Project>),
+    /// A Project is gone.
+    ProjectGone(Box<Project>),
     /// An Environment is new or different.
     Environment(Box<Environment>),
     /// An Environment is gone.
@@ -53,7 +55,7 @@ pub fn start(client: &Client, scope: &Scope, changes: &mpsc::Sender<Change>) -> 
         scope.clone(),
         changes.clone(),
         |object| Some(Change::Project(object)),
-        |_| None,
+        |object| Some(Change::ProjectGone(object)),
     ));
     let (environments, writer) = store();
     tokio::spawn(follow(
