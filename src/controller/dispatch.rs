@@ -61,14 +61,14 @@ impl ProjectVersion {
     }
 }
 
-/// How often the Secrets of GitHosts are read anew, so that a rotated secret is taken up.
+/// How often the Secrets of GitHosts are read anew, so that a rotated secret is taken up; sooner if sweeps are more frequent.
 const SECRETS: Duration = Duration::from_secs(60);
 
 impl Dispatcher {
     /// Dispatches until the senders are gone.
     pub async fn run(self, mut changes: mpsc::Receiver<Change>, mut woken: mpsc::Receiver<Wake>) {
         let mut seen = Seen::default();
-        let mut secrets = tokio::time::interval(SECRETS);
+        let mut secrets = tokio::time::interval(SECRETS.min(self.sync.settings.sweep_interval));
         self.catch_up(&mut seen).await;
         loop {
             tokio::select! {

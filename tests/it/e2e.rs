@@ -4,3 +4,4 @@ mod absence;
 mod life;
 mod sync;
 mod web;
+mod webhooks;

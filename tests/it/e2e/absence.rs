@@ -19,7 +19,6 @@ struct Case {
     /// What the Project's status says of it.
     told: &'static str,
     fake: FakeGithub,
-    repository: Repository,
 }
 
 /// Every way of failing, with words that the Project's message must contain.
@@ -41,23 +40,15 @@ const FAULTS: [(&str, Fault, &str); 14] = [
 ];
 
 impl Case {
-    async fn new(world: &World, (name, fault, told): (&'static str, Fault, &'static str)) -> Self {
-        let (fake, repository) = (FakeGithub::start().await.unwrap(), Repository::create().unwrap());
+    async fn new(world: &World, repository: &Repository, (name, fault, told): (&'static str, Fault, &'static str)) -> Self {
+        let fake = FakeGithub::start().await.unwrap();
         fake.add_repository("acme", name, 7, &repository.path(), "main");
-        // Three pages: main, the branch, and one more.
+        // Three pages, one for each branch.
         fake.set_max_page_size(1);
-        repository.commit("feature/a", &[("a", "1")]).unwrap();
-        repository.commit("wip", &[("a", "1")]).unwrap();
         world.github_host(name, &fake).await;
         let rest = without_main(json!({ "branches": { "exclude": ["main", "wip"] } }));
         world.project_at(name, name, &format!("acme/{name}"), rest).await;
-        Self {
-            name,
-            fault,
-            told,
-            fake,
-            repository,
-        }
+        Self { name, fault, told, fake }
     }
 
     async fn synced(&self, world: &World) {
@@ -87,7 +78,12 @@ impl Case {
 #[tokio::test(flavor = "multi_thread")]
 async fn f64_feature_x7_no_failure_of_a_git_host_removes_an_environment_and_its_recovery_heals() {
     let world = World::start("outage").await;
-    let cases = join_all(FAULTS.map(|fault| Case::new(&world, fault))).await;
+    // Every host serves the same repository; the host is part of an environment's identity.
+    let repository = Repository::create().unwrap();
+    repository
+        .push_many(&[("feature/a", &[("a", "1")]), ("wip", &[("a", "1")])])
+        .unwrap();
+    let cases = join_all(FAULTS.map(|fault| Case::new(&world, &repository, fault))).await;
     join_all(cases.iter().map(|case| case.synced(&world))).await;
     let alive = wait::until("an environment in every Project", LONG, || async {
         let alive = world.alive().await;
@@ -98,19 +94,16 @@ async fn f64_feature_x7_no_failure_of_a_git_host_removes_an_environment_and_its_
     for case in &cases {
         case.fake.set_fault(case.fault);
     }
-    // The branch moves and another goes: neither may be acted on by half an answer.
-    let moved: Vec<_> = cases
-        .iter()
-        .map(|case| case.repository.commit("feature/a", &[("a", "2")]).unwrap())
-        .collect();
+    // The branch moves meanwhile: half an answer must not be acted on.
+    let moved = repository.commit("feature/a", &[("a", "2")]).unwrap();
     join_all(cases.iter().map(|case| case.failed_twice(&world))).await;
     assert_eq!(world.alive().await, alive);
 
     cases.iter().for_each(|case| case.fake.clear_faults());
     join_all(cases.iter().map(|case| case.synced(&world))).await;
-    for (case, revision) in cases.iter().zip(&moved) {
+    for case in &cases {
         wait::until(format!("the push to {}", case.name), LONG, || async {
-            world.environment_of(case.name, "feature/a").await.unwrap().spec.revision == *revision
+            world.environment_of(case.name, "feature/a").await.unwrap().spec.revision == moved
         })
         .await;
     }
