@@ -1,7 +1,9 @@
 //! The whole: a push brings an environment up, a deletion leaves nothing.
 
 mod absence;
+mod comeback;
 mod life;
 mod sync;
+mod trouble;
 mod web;
 mod webhooks;
