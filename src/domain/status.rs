@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::inventory::{Inventory, Stage};
+use super::manifest::ObjectKey;
 use super::outcome::{self, Failure, FailureClass, Outcome};
 use super::plan::teardown::{Next, TeardownPlan};
-use super::plan::{Obstacle, Plan, Waiting};
+use super::plan::{Obstacle, Plan, Step, Waiting};
 
 /// Where an environment stands, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,7 +100,8 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
     } else {
         (Phase::Ready, "Ready", "everything is applied and ready".to_owned(), None)
     };
-    let applied = plan.obstacles.is_empty() && failure.is_none() && outcomes.len() == plan.size() && !held_by_namespace(plan);
+    let held = plan.waiting.iter().any(|waiting| waiting.deletion.is_some());
+    let applied = plan.obstacles.is_empty() && failure.is_none() && !interrupted && !held;
     Report {
         stages: stages(plan, outcomes),
         phase,
@@ -205,11 +207,6 @@ fn needs_another_look(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Exists { .. } | Outcome::Vanished { .. })
 }
 
-/// Nothing was planned because an earlier namespace of the same name is still ending.
-fn held_by_namespace(plan: &Plan) -> bool {
-    plan.waiting.iter().any(|waiting| waiting.key.kind == "Namespace")
-}
-
 fn stages(plan: &Plan, outcomes: &[Outcome]) -> Vec<StageReport> {
     let mut reached = true;
     Stage::ALL
@@ -223,20 +220,26 @@ fn stages(plan: &Plan, outcomes: &[Outcome]) -> Vec<StageReport> {
 }
 
 fn stage_report(stage: Stage, plan: &Plan, outcomes: &[Outcome], reached: bool) -> StageReport {
-    let belongs = |key: &super::manifest::ObjectKey| plan.write_ahead.get(key).is_some_and(|entry| entry.stage == stage);
+    let belongs = |key: &ObjectKey| match plan.write_ahead.get(key) {
+        Some(entry) => entry.stage == stage,
+        None => stage == Stage::Namespace && key.kind == "Namespace",
+    };
     let failure = outcome::failures(outcomes).find(|failure| belongs(&failure.key));
     let waiting = plan.waiting.iter().find(|waiting| belongs(&waiting.key));
-    let obstacle = plan.obstacles.iter().find(|obstacle| belongs(&obstacle.key));
+    let obstacle = plan.obstacles.iter().find(|obstacle| obstacle.stage == stage);
     let applied = outcomes
         .iter()
-        .any(|outcome| matches!(outcome, Outcome::Applied { stage: of, .. } if *of == stage && stage == Stage::Deploy));
+        .filter(|outcome| matches!(outcome, Outcome::Applied { stage: of, .. } if *of == stage))
+        .count();
+    // What was just written is not known to be ready; namespaces and guardrails are at once.
+    let running = applied < planned(stage, plan) || (applied > 0 && stage == Stage::Deploy);
     let (state, message) = match (failure, obstacle, waiting) {
         (Some(failure), _, _) => (StageState::Failed, Some(format!("{}: {}", failure.key, failure.message))),
         (_, Some(obstacle), _) => (StageState::Failed, Some(obstacle.to_string())),
         (_, _, Some(waiting)) if waiting.failed => (StageState::Failed, Some(waiting.to_string())),
         (_, _, Some(waiting)) => (StageState::Running, Some(waiting.to_string())),
         _ if !plan.obstacles.is_empty() || !reached => (StageState::Waiting, None),
-        _ if applied => (StageState::Running, None),
+        _ if running => (StageState::Running, None),
         _ => (StageState::Ready, None),
     };
     StageReport {
@@ -244,6 +247,15 @@ fn stage_report(stage: Stage, plan: &Plan, outcomes: &[Outcome], reached: bool) 
         state,
         message: message.map(|text| shorten(&text)),
     }
+}
+
+/// How many objects of a stage the plan applies.
+fn planned(stage: Stage, plan: &Plan) -> usize {
+    let applies = plan.steps.iter().flat_map(|step| match step {
+        Step::Apply(applies) => applies.as_slice(),
+        Step::Delete(_) => &[],
+    });
+    applies.filter(|apply| apply.stage == stage).count()
 }
 
 trait Sentence: std::fmt::Display {}
