@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::inventory::{Inventory, Stage};
+use super::manifest::ObjectKey;
 use super::observed::LiveObject;
 use super::outcome::{self, Failure, FailureClass, Outcome};
 use super::plan::teardown::{Next, TeardownPlan};
-use super::plan::{Obstacle, Plan, Waiting};
+use super::plan::{Obstacle, Plan, Step, Waiting};
 use super::readiness::Readiness;
 
 /// Where an environment stands, in one word.
@@ -104,7 +105,8 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
     } else {
         (Phase::Ready, "Ready", "everything is applied and ready".to_owned(), None)
     };
-    let applied = plan.obstacles.is_empty() && failure.is_none() && outcomes.len() == plan.size() && !held_by_namespace(plan);
+    let held = plan.waiting.iter().any(|waiting| waiting.deletion.is_some());
+    let applied = plan.obstacles.is_empty() && failure.is_none() && !interrupted && !held;
     Report {
         stages: stages(plan, outcomes, &waiting),
         phase,
@@ -235,11 +237,6 @@ fn needs_another_look(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Exists { .. } | Outcome::Vanished { .. })
 }
 
-/// Nothing was planned because an earlier namespace of the same name is still ending.
-fn held_by_namespace(plan: &Plan) -> bool {
-    plan.waiting.iter().any(|waiting| waiting.key.kind == "Namespace")
-}
-
 fn stages(plan: &Plan, outcomes: &[Outcome], waiting: &[Waiting]) -> Vec<StageReport> {
     let mut reached = true;
     Stage::ALL
@@ -253,16 +250,25 @@ fn stages(plan: &Plan, outcomes: &[Outcome], waiting: &[Waiting]) -> Vec<StageRe
 }
 
 fn stage_report(stage: Stage, plan: &Plan, outcomes: &[Outcome], waiting: &[Waiting], reached: bool) -> StageReport {
-    let belongs = |key: &super::manifest::ObjectKey| plan.write_ahead.get(key).is_some_and(|entry| entry.stage == stage);
+    let belongs = |key: &ObjectKey| match plan.write_ahead.get(key) {
+        Some(entry) => entry.stage == stage,
+        None => stage == Stage::Namespace && key.kind == "Namespace",
+    };
     let failure = outcome::failures(outcomes).find(|failure| belongs(&failure.key));
     let waiting = waiting.iter().find(|waiting| belongs(&waiting.key));
-    let obstacle = plan.obstacles.iter().find(|obstacle| belongs(&obstacle.key));
+    let obstacle = plan.obstacles.iter().find(|obstacle| obstacle.stage == stage);
+    let applied = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Outcome::Applied { stage: of, .. } if *of == stage))
+        .count();
+    let running = applied < planned(stage, plan);
     let (state, message) = match (failure, obstacle, waiting) {
         (Some(failure), _, _) => (StageState::Failed, Some(format!("{}: {}", failure.key, failure.message))),
         (_, Some(obstacle), _) => (StageState::Failed, Some(obstacle.to_string())),
         (_, _, Some(waiting)) if waiting.failed => (StageState::Failed, Some(waiting.to_string())),
         (_, _, Some(waiting)) => (StageState::Running, Some(waiting.to_string())),
         _ if !plan.obstacles.is_empty() || !reached => (StageState::Waiting, None),
+        _ if running => (StageState::Running, None),
         _ => (StageState::Ready, None),
     };
     StageReport {
@@ -270,6 +276,15 @@ fn stage_report(stage: Stage, plan: &Plan, outcomes: &[Outcome], waiting: &[Wait
         state,
         message: message.map(|text| shorten(&text)),
     }
+}
+
+/// How many objects of a stage the plan applies.
+fn planned(stage: Stage, plan: &Plan) -> usize {
+    let applies = plan.steps.iter().flat_map(|step| match step {
+        Step::Apply(applies) => applies.as_slice(),
+        Step::Delete(_) => &[],
+    });
+    applies.filter(|apply| apply.stage == stage).count()
 }
 
 trait Sentence: std::fmt::Display {}
