@@ -92,7 +92,16 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
     let (phase, reason, message, again) = if let Some(obstacle) = plan.obstacles.first() {
         (Phase::Failed, "NotOurs", sentence(obstacle, plan.obstacles.len()), Some(PATIENTLY))
     } else if let Some(failure) = failure {
-        conclude_failure(failure)
+        if failure.class == FailureClass::Forbidden && grants_rights(outcomes) {
+            (
+                Phase::Deploying,
+                "RightsSettling",
+                "waiting for rights to take effect".to_owned(),
+                Some(SOON),
+            )
+        } else {
+            conclude_failure(failure)
+        }
     } else if interrupted {
         (Phase::Deploying, "Applying", "applying objects".to_owned(), Some(SOON))
     } else if let Some(failed) = waiting.iter().find(|waiting| waiting.failed) {
@@ -219,6 +228,14 @@ fn conclude_failure(failure: &Failure) -> (Phase, &'static str, String, Option<D
         FailureClass::Conflict => (Phase::Failed, "Conflict", message, Some(PATIENTLY)),
         FailureClass::UnknownKind => (Phase::Failed, "UnknownKind", message, Some(PATIENTLY)),
     }
+}
+
+/// Whether this very pass wrote rights: the API server's authorizer learns of them a moment later.
+fn grants_rights(outcomes: &[Outcome]) -> bool {
+    let of_rights = |live: &LiveObject| live.key.group == "rbac.authorization.k8s.io";
+    outcomes
+        .iter()
+        .any(|outcome| matches!(outcome, Outcome::Applied { live, .. } if of_rights(live)))
 }
 
 /// A failure that somebody has to settle is told before one that passes by itself.
