@@ -2,6 +2,8 @@
 
 mod absence;
 mod comeback;
+mod figures;
+mod forecast;
 mod life;
 mod sync;
 mod trouble;

@@ -4,7 +4,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::{Pass, Reconciler, convert, now};
-use crate::api::convert::environment::{Identity, pull_request_to_domain};
+use crate::api::convert::environment::Identity;
 use crate::api::convert::project;
 use crate::api::environment::{DeployerStatus, Environment, EnvironmentStatus};
 use crate::api::keys;
@@ -77,18 +77,14 @@ impl Reconciler {
         if environment.spec.suspend || project.suspended {
             return Ok(None);
         }
-        Ok(Some(Wish {
-            identity: identity.clone(),
+        let settings = &self.settings;
+        Ok(Some(Wish::new(
+            environment,
+            identity,
             project,
-            pull_request: environment
-                .spec
-                .pull_request
-                .as_ref()
-                .map(|pull| pull_request_to_domain(pull, &identity.branch)),
-            values: environment.spec.values.clone(),
-            deployer_role: self.settings.deployer_role.clone(),
-            url_port: self.settings.url_port,
-        }))
+            settings.deployer_role.clone(),
+            settings.url_port,
+        )))
     }
 
     /// Says that nothing is applied; what is there, and the phase that it is in, stay as they are.
