@@ -2,9 +2,11 @@
 
 mod absence;
 mod comeback;
+mod crash;
 mod figures;
 mod forecast;
 mod life;
+mod replicas;
 mod sync;
 mod trouble;
 mod web;
