@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::settings::Scope;
 use crate::api::{Environment, GitHost, Project};
+use crate::cluster::backoff::WatchBackoff;
 use crate::cluster::error::chain;
 
 /// What the watches know.
@@ -89,7 +90,7 @@ where
     K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
 {
     watcher(Api::<K>::all(client.clone()), watcher::Config::default())
-        .default_backoff()
+        .backoff(WatchBackoff::default())
         .reflect(writer)
 }
 
