@@ -1,6 +1,6 @@
 //! Environment objects: created, refreshed and retired as the roster says.
 
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
 
@@ -81,6 +81,26 @@ pub async fn retire(client: Client, environment: &Environment) -> Result<(), Err
         }) if matches!(status.code, 404 | 409) => Ok(()),
         other => other.map(drop),
     }
+}
+
+/// Lists the Environments of a Project from the API server itself.
+///
+/// # Errors
+/// The listing failed.
+pub async fn list(client: Client, project: &ProjectKey) -> Result<Vec<Environment>, Error> {
+    let api: Api<Environment> = Api::namespaced(client, project.namespace.as_str());
+    let params = ListParams::default();
+    let listed = within(
+        || format!("list the Environments of Project {project}"),
+        api.list(&params),
+        |source| Error::List {
+            what: format!("the Environments of Project {project}"),
+            source,
+        },
+    )
+    .await?;
+    let ours = |environment: &Environment| environment.spec.project_ref.name == project.name.as_str();
+    Ok(listed.items.into_iter().filter(ours).collect())
 }
 
 /// Reads an Environment from the API server itself.

@@ -1,6 +1,6 @@
 //! One look at one Project: facts, decision, Environment objects, status.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -131,21 +131,34 @@ impl Sync {
         facts: &Facts,
         progress: &mut ProjectProgress,
     ) {
-        let environments = self.environments_of(project);
-        let existing: Vec<Existing> = environments
-            .iter()
-            .filter_map(|environment| convert::environment::existing(environment).ok())
-            .collect();
-        let roster = roster::decide(&Question {
-            project,
-            host_url: &connected.url,
-            facts,
-            existing: &existing,
-            absences: &progress.absences,
-            now: uptime(),
-            confirmation: self.settings.absence_confirmation,
-            released: object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).map(String::as_str),
-        });
+        let decide = |environments: &[Arc<Environment>]| {
+            let existing: Vec<Existing> = environments
+                .iter()
+                .filter_map(|environment| convert::environment::existing(environment).ok())
+                .collect();
+            roster::decide(&Question {
+                project,
+                host_url: &connected.url,
+                facts,
+                existing: &existing,
+                absences: &progress.absences,
+                now: uptime(),
+                confirmation: self.settings.absence_confirmation,
+                released: object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).map(String::as_str),
+            })
+        };
+        let mut environments = self.environments_of(project);
+        let mut roster = decide(&environments);
+        if project.max_environments.is_some() && !roster.create.is_empty() {
+            // The watch may be behind what was just created, and that counts.
+            match environments::list(self.client.clone(), &project.key).await {
+                Ok(fresh) => environments = fresh.into_iter().map(Arc::new).collect(),
+                Err(error) => {
+                    return tracing::warn!(project = %project.key, error = %error.chain(), "nothing is decided; the next look tries again");
+                }
+            }
+            roster = decide(&environments);
+        }
         progress.absences.clone_from(&roster.absences);
         self.act(project, &environments, &roster).await;
         if matches!(facts, Facts::Listing(_)) {
@@ -155,7 +168,7 @@ impl Sync {
     }
 
     /// Environment objects of the Project, from the watch: what they say of identity never changes, and writes are fenced by UID.
-    fn environments_of(&self, project: &policy::Project) -> Vec<std::sync::Arc<Environment>> {
+    fn environments_of(&self, project: &policy::Project) -> Vec<Arc<Environment>> {
         let ours = |environment: &Environment| {
             environment.namespace().as_deref() == Some(project.key.namespace.as_str())
                 && environment.spec.project_ref.name == project.key.name.as_str()
@@ -164,7 +177,7 @@ impl Sync {
         all.into_iter().filter(|environment| ours(environment)).collect()
     }
 
-    async fn act(&self, project: &policy::Project, environments: &[std::sync::Arc<Environment>], roster: &Roster) {
+    async fn act(&self, project: &policy::Project, environments: &[Arc<Environment>], roster: &Roster) {
         let uid = |wanted: &roster::Wanted| {
             let named = environments
                 .iter()

@@ -6,6 +6,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use graftling::api::environment::Phase;
+use kube::api::ListParams;
 use serde_json::{Value, json};
 use testbed::github::{FakeGithub, OpenPullRequest, Route};
 use testbed::webhook::github::{GithubRepository, PullRequest};
@@ -300,4 +302,29 @@ async fn threat_t02_without_a_secret_there_is_no_endpoint_and_a_rotated_secret_r
         status.message.clone().unwrap().contains("Secret webhook has nothing under the key"),
         "{status:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hints_in_quick_succession_make_no_more_environments_than_a_project_allows() {
+    let (world, repository) = World::shop("rush", no_sweep(), json!({ "lifecycle": { "maxEnvironments": 2 } })).await;
+    first_look(&world).await;
+    let branches = ["a", "b", "c", "d", "e", "f"];
+    let commits: Vec<(&str, &[(&str, &str)])> = branches.iter().map(|branch| (*branch, &[("a", "1")] as &[_])).collect();
+    let revisions = repository.push_many(&commits).unwrap();
+    let name = repository_name(&repository);
+    let none = "0".repeat(40);
+    for (branch, revision) in branches.iter().zip(&revisions) {
+        let reference = format!("refs/heads/{branch}");
+        assert_eq!(world.hint("git", &name, &reference, &none, revision).await.status, 202);
+    }
+    let ready = |status: &graftling::api::environment::EnvironmentStatus| status.phase == Some(Phase::Ready);
+    wait::until("two ready environments", LONG, || async {
+        let all = world.environments().list(&ListParams::default()).await.unwrap().items;
+        all.iter()
+            .filter(|environment| environment.status.as_ref().is_some_and(ready))
+            .count()
+            >= 2
+    })
+    .await;
+    assert_eq!(world.alive().await.len(), 2);
 }
