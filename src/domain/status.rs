@@ -292,3 +292,6 @@ impl StageState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
