@@ -125,17 +125,24 @@ pub fn classify(error: &kube::Error) -> FailureClass {
         403 if is_missing_right(&status.message) => FailureClass::Forbidden,
         401 => FailureClass::Forbidden,
         409 if has_cause("FieldManagerConflict") => FailureClass::Conflict,
-        404 if status.message.contains("the server could not find the requested resource") => FailureClass::UnknownKind,
-        404 | 408 | 409 | 429 => FailureClass::Transient,
+        404 if is_missing_kind(&status.message) => FailureClass::UnknownKind,
+        404 | 408 | 409 | 410 | 429 => FailureClass::Transient,
         500 if status.message.contains("failed calling webhook") => FailureClass::Transient,
         400..=499 => FailureClass::Rejected,
         _ => FailureClass::Transient,
     }
 }
 
-/// RBAC words a refusal as `User "…" cannot VERB resource …`; admission (quota, Pod Security) uses other words.
+/// A path that no kind is served under: in JSON where the group exists, as plain text where it does not.
+fn is_missing_kind(message: &str) -> bool {
+    message.contains("the server could not find the requested resource") || message.trim() == "404 page not found"
+}
+
+/// RBAC words a refusal as `… forbidden: User "…" cannot VERB resource …`; admission (quota, Pod Security, webhooks) uses other
+/// words, but a webhook's may hold a "cannot" too.
 fn is_missing_right(message: &str) -> bool {
-    message.contains(" cannot ") || message.contains("attempting to grant RBAC permissions")
+    let refused_user = message.split_once("forbidden: User \"").map(|(_, rest)| rest);
+    refused_user.is_some_and(|rest| rest.contains("\" cannot ")) || message.contains("attempting to grant RBAC permissions")
 }
 
 /// What the API server said, fit for a status.

@@ -247,3 +247,6 @@ pub fn phase(phase: status::Phase) -> Phase {
         status::Phase::Blocked => Phase::Blocked,
     }
 }
+
+#[cfg(test)]
+mod tests;
