@@ -101,14 +101,23 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
-        let words = next.to_string();
+        let answer = said(next);
+        let words = answer.map_or_else(|| next.to_string(), str::to_owned);
         if !text.contains(&words) {
             text.push_str(": ");
             text.push_str(&words);
         }
-        cause = next.source();
+        cause = answer.is_none().then(|| next.source()).flatten();
     }
     text
+}
+
+/// The sentence of an answer of the API server: kube shows the whole structure, and its cause once more.
+fn said<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> {
+    match error.downcast_ref() {
+        Some(kube::Error::Api(status)) if !status.message.is_empty() => Some(&status.message),
+        _ => None,
+    }
 }
 
 /// What an error of the API server means for a retry.
@@ -152,3 +161,6 @@ pub fn message(error: &kube::Error) -> String {
         other => chain(other),
     }
 }
+
+#[cfg(test)]
+mod tests;
