@@ -2,6 +2,8 @@
 
 pub mod access;
 pub mod lead;
+pub mod plan;
 pub mod serve;
 
+pub use crate::githost::plain::hook;
 pub use serve::{ServeError, serve};

@@ -4,8 +4,11 @@ mod completions;
 mod crds;
 mod environment;
 mod exit;
+mod hook;
 mod output;
+mod plan;
 mod printable;
+mod render;
 mod serve;
 mod table;
 
@@ -71,6 +74,14 @@ enum Command {
     /// Look at environments and remove them
     #[command(name = "env", visible_alias = "environment", subcommand)]
     Environment(environment::Command),
+    /// Print what would be done to an environment now, without doing it
+    Plan(Box<plan::Arguments>),
+    /// Print what a bundle gives for a branch, without a cluster
+    #[command(after_help = render::HELP)]
+    Render(Box<render::Arguments>),
+    /// Let a plain Git repository tell the server about pushes
+    #[command(subcommand)]
+    Hook(hook::Command),
     /// Print the custom resource definitions, for `kubectl apply --server-side -f -`
     Crds,
     /// Print a completion script for a shell
@@ -101,14 +112,20 @@ pub fn parse() -> Result<Cli, Exit> {
     parsed.map_err(|error| {
         // Whoever closed the pipe does not want the text.
         let _ = error.print();
-        if error.use_stderr() { Exit::Usage } else { Exit::Success }
+        let is_mistake = error.use_stderr() && !hook::is_send(std::env::args_os());
+        if is_mistake { Exit::Usage } else { Exit::Success }
     })
 }
 
 /// Carries out a command, to the end.
 pub fn run(cli: Cli) -> Exit {
     let result = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(dispatch(cli.command)),
+        Ok(runtime) => {
+            let result = runtime.block_on(dispatch(cli.command));
+            // A rendering that was given up must not hold the process.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(anyhow::Error::new(error).context("could not start the runtime")),
     };
     exit::conclude(result)
@@ -118,6 +135,9 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Environment(command) => environment::run(command).await,
+        Command::Plan(arguments) => plan::run(*arguments).await,
+        Command::Render(arguments) => render::run(*arguments).await,
+        Command::Hook(command) => hook::run(command).await,
         Command::Crds => crds::run(),
         Command::Completions(arguments) => completions::run(&arguments, definition()),
     }

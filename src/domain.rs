@@ -3,6 +3,7 @@
 //! Everything below is synchronous and deterministic: the clock, the cluster and the Git host reach these functions only as
 //! values. That is what makes a decision printable before it is carried out, and testable without a server.
 
+pub mod bundle;
 pub mod event;
 pub mod git;
 pub mod guardrails;
@@ -14,6 +15,7 @@ pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod readiness;
+pub mod render;
 pub mod residue;
 pub mod roster;
 pub mod status;

@@ -11,5 +11,6 @@ pub mod controller;
 pub mod domain;
 pub mod githost;
 pub mod metrics;
+pub mod render;
 pub mod server;
 pub mod telemetry;

@@ -1,4 +1,5 @@
 //! Environment: one branch's environment.
+#![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -221,15 +222,19 @@ pub struct HistoryEntry {
     /// `Ready` or `Failed`.
     pub result: String,
     /// How many objects the run wrote or removed.
+    #[schemars(with = "i32", range(min = 0))]
     pub changed: u32,
 }
 
 /// The proof of a teardown.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Receipt {
     /// How many objects there were in the inventory.
+    #[schemars(with = "i32", range(min = 0))]
     pub created: u32,
     /// How many of them were confirmed gone.
+    #[schemars(with = "i32", range(min = 0))]
     pub removed: u32,
     /// What is left and why; empty after a complete teardown.
     #[serde(default)]

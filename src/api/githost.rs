@@ -1,4 +1,5 @@
 //! GitHost: a connection to one Git host.
+#![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};

@@ -1,17 +1,24 @@
 //! From what is asked for to the objects that an environment should consist of.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::api::convert::environment::Identity;
-use crate::api::environment::PullRequest;
-use crate::domain::manifest::ObjectKey;
+use crate::api::Environment;
+use crate::api::convert::environment::{Identity, pull_request_to_domain};
+use crate::domain::bundle::Bundle;
+use crate::domain::git::PullRequest;
+use crate::domain::guardrails::{self, Fence};
+use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admit};
 use crate::domain::name::ObjectName;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
-use crate::metrics::Metrics;
+use crate::domain::render::{Address, RenderContext, Scheme};
+use crate::metrics::{Metrics, RenderResult};
+use crate::render;
 
 /// The bundles that are shipped with the server.
 #[derive(Clone)]
@@ -77,6 +84,21 @@ impl Refusal {
     }
 }
 
+impl Wish {
+    /// What an Environment asks for under its Project's settings.
+    pub fn new(environment: &Environment, identity: &Identity, project: Project, deployer_role: ObjectName, url_port: Option<u16>) -> Self {
+        let pull_request = environment.spec.pull_request.as_ref();
+        Self {
+            identity: identity.clone(),
+            project,
+            pull_request: pull_request.map(|pull| pull_request_to_domain(pull, &identity.branch)),
+            values: environment.spec.values.clone(),
+            deployer_role,
+            url_port,
+        }
+    }
+}
+
 impl Desired {
     /// The keys of all objects.
     pub fn keys(&self) -> impl Iterator<Item = ObjectKey> {
@@ -97,8 +119,116 @@ impl Bundles {
     ///
     /// # Errors
     /// A [`Refusal`] that names the Project, the bundle, the file and the line.
-    pub async fn desired(&self, _wish: &Wish) -> Result<Desired, Refusal> {
-        let _ = (&self.directory, &self.metrics);
-        Err(Refusal::new("X", String::new()))
+    pub async fn desired(&self, wish: &Wish) -> Result<Desired, Refusal> {
+        let desired = self.try_desired(wish).await;
+        self.metrics.render(match &desired {
+            Ok(_) => RenderResult::Ok,
+            Err(_) => RenderResult::Rejected,
+        });
+        desired
+    }
+
+    async fn try_desired(&self, wish: &Wish) -> Result<Desired, Refusal> {
+        let bundle = self.load(wish).await?;
+        let context = context(wish);
+        let rendered = render::render(bundle, context.clone())
+            .await
+            .map_err(|error| refuse(wish, &crate::cluster::error::chain(&error)))?;
+        let kinds = allowed_kinds(wish)?;
+        let namespace = wish.identity.name.namespace();
+        let admission = Admission {
+            namespace: &namespace,
+            environment: &wish.identity.name,
+            project: &wish.project.key,
+            domain: &wish.project.domain,
+            kinds: &kinds,
+        };
+        let objects = admit(rendered.documents, &admission).map_err(|refusals| refuse(wish, &lines(&refusals)))?;
+        let fence = fence(wish);
+        Ok(Desired {
+            addresses: addresses(&context, &objects),
+            objects: deploy::Desired {
+                namespace: guardrails::namespace(&fence),
+                guardrails: guardrails::guardrails(&fence),
+                objects,
+            },
+        })
+    }
+
+    async fn load(&self, wish: &Wish) -> Result<Arc<Bundle>, Refusal> {
+        let path = self.directory.join(wish.project.bundle.as_str());
+        let loaded = tokio::task::spawn_blocking(move || render::load_directory(&path)).await;
+        match loaded {
+            Ok(Ok(bundle)) => Ok(Arc::new(bundle)),
+            Ok(Err(error)) => Err(refuse(wish, &crate::cluster::error::chain(&error))),
+            Err(_) => Err(refuse(wish, "reading it was interrupted")),
+        }
+    }
+}
+
+fn refuse(wish: &Wish, problem: &str) -> Refusal {
+    let (project, bundle) = (&wish.project.key.name, &wish.project.bundle);
+    Refusal::new("InvalidBundle", format!("Project {project}: bundle \"{bundle}\": {problem}"))
+}
+
+fn lines(problems: &[impl std::fmt::Display]) -> String {
+    let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+fn allowed_kinds(wish: &Wish) -> Result<AllowedKinds, Refusal> {
+    let read = |text: &String| {
+        text.parse().map_err(|error| {
+            Refusal::new(
+                "InvalidProject",
+                format!("Project {}: spec.policy.kinds: {error}", wish.project.key.name),
+            )
+        })
+    };
+    let added: Result<Vec<_>, _> = wish.project.kinds.iter().map(read).collect();
+    Ok(AllowedKinds::with(added?))
+}
+
+fn context(wish: &Wish) -> RenderContext {
+    RenderContext {
+        branch: wish.identity.branch.clone(),
+        revision: wish.identity.revision.clone(),
+        pull_request: wish.pull_request.clone(),
+        repository_id: wish.identity.repository.clone(),
+        repository_name: wish.project.repository.clone(),
+        project: wish.project.key.clone(),
+        environment: wish.identity.name.clone(),
+        address: Address {
+            scheme: if wish.project.https { Scheme::Https } else { Scheme::Http },
+            domain: wish.project.domain.clone(),
+            port: wish.url_port,
+        },
+        values: vec![wish.project.values.clone(), wish.values.clone()],
+    }
+}
+
+fn fence(wish: &Wish) -> Fence<'_> {
+    Fence {
+        environment: &wish.identity.name,
+        environment_uid: &wish.identity.uid,
+        branch: wish.identity.branch.as_str(),
+        project: &wish.project.key,
+        guardrails: &wish.project.guardrails,
+        deployer: &wish.project.deployer,
+        deployer_role: &wish.deployer_role,
+    }
+}
+
+fn addresses(context: &RenderContext, objects: &[Manifest]) -> Addresses {
+    let rules = objects
+        .iter()
+        .filter(|manifest| manifest.key.kind == "Ingress")
+        .filter_map(|manifest| manifest.body.pointer("/spec/rules")?.as_array());
+    let hosts: BTreeSet<&str> = rules.flatten().filter_map(|rule| rule.get("host")?.as_str()).collect();
+    let url = context.address.url(&context.environment);
+    let own = context.address.host(&context.environment);
+    Addresses {
+        urls: hosts.iter().map(|host| url.replacen(&own, host, 1)).collect(),
+        url,
     }
 }

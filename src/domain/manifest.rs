@@ -1,101 +1,309 @@
-//! STAND-IN until the render branch is merged.
-use serde_json::Value;
-use std::cmp::Ordering;
-use std::hash::{Hash, Hasher};
+//! Manifests: the objects that an environment consists of, and the gate that every rendered document must pass.
+//!
+//! A template's author decides what runs in an environment, but not what happens outside of it. [`admit`] is the first of two
+//! fences; the second is RBAC, because the objects are applied under an identity that can do no more than this.
 
-/// Which object: its kind, namespace and name. The version says how it is written, not which object it is, and takes no part in comparisons.
-#[derive(Debug, Clone)]
-pub struct ObjectKey {
-    /// The API group; empty for the core group.
-    pub group: String,
-    /// The version that it is written in.
-    pub version: String,
-    /// The kind.
-    pub kind: String,
-    /// The namespace; `None` for a cluster-scoped object.
-    pub namespace: Option<String>,
-    /// The name.
-    pub name: String,
-}
-impl ObjectKey {
-    fn identity(&self) -> (&str, &str, Option<&str>, &str) {
-        (&self.group, &self.kind, self.namespace.as_deref(), &self.name)
-    }
-}
-impl PartialEq for ObjectKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
-    }
-}
-impl Eq for ObjectKey {}
-impl PartialOrd for ObjectKey {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for ObjectKey {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.identity().cmp(&other.identity())
-    }
-}
-impl Hash for ObjectKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.identity().hash(state);
-    }
-}
-impl std::fmt::Display for ObjectKey {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} {}", self.kind, self.name)
-    }
-}
-/// x
-#[derive(Debug, Clone, PartialEq)]
+mod hosts;
+mod key;
+mod kind;
+mod metadata;
+mod rbac;
+mod review;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use aws_lc_rs::digest;
+use serde_json::{Map, Value};
+
+use super::name::{DomainName, EnvironmentName, Namespace, ProjectKey};
+use super::render::Document;
+pub use key::{KeyError, ObjectKey};
+pub use kind::{AllowedKinds, GroupKind, Wave, wave};
+use review::Review;
+
+/// The most objects of an environment.
+pub const MAX_OBJECTS: usize = 500;
+/// The most bytes of one object as JSON: what etcd takes in one request.
+pub const MAX_OBJECT: usize = 3 * 512 * 1024;
+/// The most bytes of all objects as JSON.
+pub const MAX_OBJECTS_SIZE: usize = 8 * 1024 * 1024;
+
+/// The label by which other tools see who owns an object.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// The label that holds the Project's name.
+pub const PROJECT_LABEL: &str = "graftling.dev/project";
+/// The label that holds the Project's namespace.
+pub const PROJECT_NAMESPACE_LABEL: &str = "graftling.dev/project-namespace";
+/// The label that holds the environment's name.
+pub const ENVIRONMENT_LABEL: &str = "graftling.dev/environment";
+
+/// Where an object was written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {
-    /// f
+    /// A file of the bundle.
     pub file: String,
-    /// l
+    /// The line of the template, counted from 1.
     pub line: usize,
 }
-/// x
-#[derive(Debug, Clone, PartialEq)]
+
+/// An admitted object, ready to be applied.
+#[derive(Clone, PartialEq)]
 pub struct Manifest {
-    /// k
+    /// What identifies it in the cluster.
     pub key: ObjectKey,
-    /// b
+    /// The object, with its namespace and our labels.
     pub body: Value,
-    /// s
+    /// Where it was written.
     pub source: Source,
-    /// d
+    /// The first half of a SHA-256 over the body as canonical JSON, in hexadecimal: equal exactly when the body is.
     pub digest: String,
 }
-/// w
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Wave {
-    /// i
-    Identity,
-    /// c
-    Configuration,
-    /// w
-    Workload,
-}
-/// w
-pub fn wave(_key: &ObjectKey) -> Wave {
-    Wave::Workload
-}
-impl ObjectKey {
-    /// `group/version`, or the bare version.
-    pub fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.clone()
-        } else {
-            format!("{}/{}", self.group, self.version)
+
+impl Manifest {
+    /// An object that needs no admission, because it is not a bundle's or was admitted.
+    pub(super) fn new(key: ObjectKey, body: Value, source: Source) -> Self {
+        Self {
+            digest: digest_of(&body),
+            key,
+            body,
+            source,
         }
     }
 }
-impl Manifest {
-    /// x
-    pub fn new(key: ObjectKey, body: Value, source: Source) -> Self {
-        let digest = body.to_string();
-        Self { key, body, source, digest }
+
+/// What objects are measured against.
+#[derive(Debug, Clone, Copy)]
+pub struct Admission<'a> {
+    /// The environment's namespace: the only one that objects may be in.
+    pub namespace: &'a Namespace,
+    /// The environment.
+    pub environment: &'a EnvironmentName,
+    /// Its Project.
+    pub project: &'a ProjectKey,
+    /// The domain above the environment's hosts.
+    pub domain: &'a DomainName,
+    /// Which kinds may be used.
+    pub kinds: &'a AllowedKinds,
+}
+
+/// Why an object may not be applied. Its text names file, line, object and field, and says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{source_place}: {object}: {field}: {reason}")]
+pub struct Refusal {
+    /// Where the object was written.
+    pub source_place: Source,
+    /// The object as far as it is known, for example "apps/v1 Deployment web".
+    pub object: String,
+    /// The field, for example "spec.type".
+    pub field: String,
+    /// What is wrong with it, and what to do.
+    pub reason: String,
+}
+
+/// Admits the documents of a bundle as the objects of one environment, in the order in which they are to be applied.
+///
+/// Members of a `v1 List` count as documents. Each object gets the environment's namespace, and our labels on its own metadata
+/// (never on a pod template or a selector); `status` is dropped. Nothing else is changed: what is not allowed is refused.
+///
+/// # Errors
+///
+/// Everything that is wrong with any of them.
+pub fn admit(documents: Vec<Document>, admission: &Admission<'_>) -> Result<Vec<Manifest>, Vec<Refusal>> {
+    let objects: Vec<(Source, Value)> = documents.into_iter().flat_map(flatten).collect();
+    if let Some((source, _)) = objects.get(MAX_OBJECTS) {
+        let reason = format!(
+            "the bundle gives {} objects, at most {MAX_OBJECTS} are allowed: use fewer, larger ones",
+            objects.len()
+        );
+        return Err(vec![refusal(source, "bundle", "objects", reason)]);
+    }
+    let mut manifests = Vec::with_capacity(objects.len());
+    let mut refusals = Vec::new();
+    for (source, body) in objects {
+        match admit_one(source, body, admission) {
+            Ok(manifest) => manifests.push(manifest),
+            Err(mut found) => refusals.append(&mut found),
+        }
+    }
+    refusals.extend(duplicates(&manifests));
+    refusals.extend(rbac::unknown_roles(&manifests));
+    refusals.extend(oversize(&manifests));
+    if !refusals.is_empty() {
+        refusals.sort();
+        return Err(refusals);
+    }
+    manifests.sort_by(|left, right| (wave(&left.key), &left.key).cmp(&(wave(&right.key), &right.key)));
+    Ok(manifests)
+}
+
+/// The manifests as one YAML text, for people and for comparison: the same text for the same manifests, always.
+pub fn to_yaml(manifests: &[Manifest]) -> String {
+    manifests
+        .iter()
+        .map(|manifest| format!("---\n# {}\n{}", manifest.source, super::render::to_yaml(&manifest.body)))
+        .collect()
+}
+
+fn admit_one(source: Source, mut body: Value, admission: &Admission<'_>) -> Result<Manifest, Vec<Refusal>> {
+    let key = key::identify(&body, admission.namespace).map_err(|errors| {
+        let object = key::describe(&body);
+        errors
+            .into_iter()
+            .map(|error| refusal(&source, &object, error.field, error.reason))
+            .collect::<Vec<_>>()
+    })?;
+    let mut review = Review::new(admission, &source, &key);
+    if let Err(reason) = admission.kinds.check(&GroupKind::of(&key)) {
+        review.refuse("kind", reason);
+        return Err(review.refusals);
+    }
+    metadata::check(&mut review, &mut body);
+    rules::check(&mut review, &mut body);
+    if !review.refusals.is_empty() {
+        return Err(review.refusals);
+    }
+    complete(&mut body, admission);
+    Ok(Manifest::new(key, body, source))
+}
+
+/// Adds what we add and drops what we drop.
+fn complete(body: &mut Value, admission: &Admission<'_>) {
+    let Some(object) = body.as_object_mut() else { return };
+    object.remove("status");
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    metadata.insert("namespace".into(), admission.namespace.as_str().into());
+    let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
+    if labels.is_null() {
+        *labels = Value::Object(Map::new());
+    }
+    if let Some(labels) = labels.as_object_mut() {
+        labels.insert(MANAGED_BY_LABEL.into(), "graftling".into());
+        labels.insert(PROJECT_LABEL.into(), admission.project.name.as_str().into());
+        labels.insert(PROJECT_NAMESPACE_LABEL.into(), admission.project.namespace.as_str().into());
+        labels.insert(ENVIRONMENT_LABEL.into(), admission.environment.as_str().into());
+    }
+}
+
+/// A `v1 List` as its members; the recursion is bounded by the depth that YAML may have.
+fn flatten(document: Document) -> Vec<(Source, Value)> {
+    let source = Source {
+        file: document.file,
+        line: document.line,
+    };
+    flatten_value(document.value)
+        .into_iter()
+        .map(|value| (source.clone(), value))
+        .collect()
+}
+
+fn flatten_value(mut value: Value) -> Vec<Value> {
+    let is_list =
+        value.get("kind").and_then(Value::as_str) == Some("List") && value.get("apiVersion").and_then(Value::as_str) == Some("v1");
+    match value.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) if is_list => items.into_iter().flat_map(flatten_value).collect(),
+        Some(Value::Null) | None if is_list => Vec::new(),
+        Some(items) => {
+            value["items"] = items;
+            vec![value]
+        }
+        None => vec![value],
+    }
+}
+
+/// Two objects of one name: whatever their API version, the cluster would see one.
+fn duplicates(manifests: &[Manifest]) -> Vec<Refusal> {
+    let mut first: BTreeMap<(&str, &str, &str), &Manifest> = BTreeMap::new();
+    let mut refusals = Vec::new();
+    for manifest in manifests {
+        let key = &manifest.key;
+        match first.entry((&key.group, &key.kind, &key.name)) {
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                entry.insert(manifest);
+            }
+            std::collections::btree_map::Entry::Occupied(entry) => {
+                let reason = format!("{} has an object of the same kind and name: rename one", entry.get().source);
+                refusals.push(refusal(&manifest.source, &key.to_string(), "metadata.name", reason));
+            }
+        }
+    }
+    refusals
+}
+
+fn oversize(manifests: &[Manifest]) -> Vec<Refusal> {
+    let mut total = 0;
+    let mut refusals = Vec::new();
+    for manifest in manifests {
+        let size = manifest.body.to_string().len();
+        total += size;
+        if size > MAX_OBJECT {
+            let reason = format!("the object has {size} bytes, at most {MAX_OBJECT} are allowed: split it");
+            refusals.push(refusal(&manifest.source, &manifest.key.to_string(), "size", reason));
+        } else if total > MAX_OBJECTS_SIZE && total - size <= MAX_OBJECTS_SIZE {
+            let reason = format!("with this object the bundle exceeds {MAX_OBJECTS_SIZE} bytes: make the objects smaller");
+            refusals.push(refusal(&manifest.source, &manifest.key.to_string(), "size", reason));
+        }
+    }
+    refusals
+}
+
+fn refusal(source: &Source, object: &str, field: impl Into<String>, reason: impl Into<String>) -> Refusal {
+    Refusal {
+        source_place: source.clone(),
+        object: object.to_owned(),
+        field: field.into(),
+        reason: reason.into(),
+    }
+}
+
+fn digest_of(body: &Value) -> String {
+    let mut canonical = String::new();
+    write_canonical(&mut canonical, body);
+    let digest = digest::digest(&digest::SHA256, canonical.as_bytes());
+    digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// JSON with sorted keys and without white space.
+fn write_canonical(out: &mut String, value: &Value) {
+    match value {
+        Value::Object(entries) => {
+            let mut entries: Vec<_> = entries.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
+            out.push('{');
+            for (index, (key, entry)) in entries.into_iter().enumerate() {
+                out.push_str(if index > 0 { "," } else { "" });
+                out.push_str(&Value::String(key.clone()).to_string());
+                out.push(':');
+                write_canonical(out, entry);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                out.push_str(if index > 0 { "," } else { "" });
+                write_canonical(out, item);
+            }
+            out.push(']');
+        }
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.file, self.line)
+    }
+}
+
+/// The body may be a Secret, so it is not shown.
+impl fmt::Debug for Manifest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Manifest({} from {}, {})", self.key, self.source, self.digest)
     }
 }

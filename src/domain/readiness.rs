@@ -1,21 +1,131 @@
-//! STAND-IN until the render branch is merged.
-/// r
+//! Whether an object in the cluster does what it is there for, judged by what its controller wrote into its status.
+//!
+//! The rules are those that `kubectl rollout status` and the kstatus library follow, with one aim more: the reason must help
+//! somebody who knows nothing of Kubernetes.
+
+mod condition;
+mod pod;
+#[cfg(test)]
+mod tests;
+mod workload;
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// How far an object has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// r
+    /// It does what it is there for.
     Ready,
-    /// p
+    /// It is on its way; waiting may help.
     Progressing {
-        /// r
+        /// What it waits for.
         reason: String,
     },
-    /// f
+    /// It will not get there without a change.
     Failed {
-        /// r
+        /// What is wrong.
         reason: String,
     },
 }
-/// a
-pub fn assess(_body: &serde_json::Value) -> Readiness {
+
+/// Judges an object as it was read from the cluster. An object that the cluster does not report on is ready.
+///
+/// - A PersistentVolumeClaim is ready when it is bound. One that no pod uses may never be, with a class that waits for a consumer.
+/// - An Ingress is ready at once: many ingress controllers never write a status, and the check of the URL says more.
+/// - A resource of an unknown kind is judged by `observedGeneration` and by the conditions `Ready`, `Available`, `Succeeded`,
+///   `Stalled`, `Failed` and `Reconciling`.
+pub fn assess(body: &Value) -> Readiness {
+    if body.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null()) {
+        return Readiness::progressing("is being deleted");
+    }
+    match group_and_kind(body) {
+        ("", "Pod") => pod::assess(body),
+        ("", "PersistentVolumeClaim") => assess_claim(body),
+        ("", "Service") => assess_service(body),
+        ("apps", "Deployment") => workload::deployment(body),
+        ("apps", "ReplicaSet") => workload::replica_set(body),
+        ("apps", "StatefulSet") => workload::stateful_set(body),
+        ("apps", "DaemonSet") => workload::daemon_set(body),
+        ("batch", "Job") => workload::job(body),
+        ("batch", "CronJob")
+        | ("networking.k8s.io", "Ingress")
+        | ("autoscaling", "HorizontalPodAutoscaler")
+        | ("policy", "PodDisruptionBudget") => Readiness::Ready,
+        _ => condition::assess(body),
+    }
+}
+
+fn group_and_kind(body: &Value) -> (&str, &str) {
+    let version = text(body, "/apiVersion").unwrap_or_default();
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    (group, text(body, "/kind").unwrap_or_default())
+}
+
+fn assess_claim(body: &Value) -> Readiness {
+    match text(body, "/status/phase") {
+        Some("Bound") => Readiness::Ready,
+        Some("Lost") => Readiness::failed("has lost its volume, and the data with it"),
+        _ => Readiness::progressing("waits for a volume, or for the first pod that uses it"),
+    }
+}
+
+fn assess_service(body: &Value) -> Readiness {
+    let has_address = body
+        .pointer("/status/loadBalancer/ingress")
+        .and_then(Value::as_array)
+        .is_some_and(|ingress| !ingress.is_empty());
+    if text(body, "/spec/type") == Some("LoadBalancer") && !has_address {
+        return Readiness::progressing("waits for the cluster to give it an address");
+    }
     Readiness::Ready
+}
+
+// === impl Readiness ===
+
+impl Readiness {
+    fn progressing(reason: impl Into<String>) -> Self {
+        Self::Progressing { reason: reason.into() }
+    }
+
+    fn failed(reason: impl Into<String>) -> Self {
+        Self::Failed { reason: reason.into() }
+    }
+
+    /// Whether nothing is left to wait for.
+    pub fn is_ready(&self) -> bool {
+        *self == Self::Ready
+    }
+}
+
+impl fmt::Display for Readiness {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready => formatter.write_str("is ready"),
+            Self::Progressing { reason } | Self::Failed { reason } => formatter.write_str(reason),
+        }
+    }
+}
+
+// === reading ===
+
+fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+fn number(value: &Value, pointer: &str) -> Option<i64> {
+    value.pointer(pointer).and_then(Value::as_i64)
+}
+
+fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Whether the controller has not yet seen the newest change.
+fn is_unobserved(body: &Value) -> bool {
+    match (number(body, "/metadata/generation"), number(body, "/status/observedGeneration")) {
+        (Some(generation), Some(observed)) => observed < generation,
+        _ => false,
+    }
 }

@@ -8,6 +8,7 @@ mod smart_http;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -21,6 +22,7 @@ use crate::domain::git::{BranchName, Listing, RefLookup, Repository, RepositoryN
 const FIND_REPOSITORY: &str = "find the repository";
 const LIST_BRANCHES: &str = "list the branches";
 const FIND_BRANCH: &str = "find the branch";
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A connection to a place that holds Git repositories: a directory, or a URL below which they are served.
 ///
@@ -34,6 +36,7 @@ const FIND_BRANCH: &str = "find the branch";
 pub struct PlainGit {
     root: Root,
     credentials: Option<Credentials>,
+    timeout: Duration,
 }
 
 /// What a Git server over http(s) asks for.
@@ -63,9 +66,21 @@ impl PlainGit {
             (Root::Server(url), Some(_)) if url.scheme() == "http" => {
                 "the GitHost has credentials, but its url begins with http://, which would send them in clear text: use https://"
             }
-            _ => return Ok(Self { root, credentials }),
+            _ => {
+                return Ok(Self {
+                    root,
+                    credentials,
+                    timeout: DEFAULT_TIMEOUT,
+                });
+            }
         };
         Err(misconfigured(problem.to_owned()))
+    }
+
+    /// Gives up one question after this time instead of 20 seconds.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     async fn refs(&self, operation: &'static str, name: &RepositoryName) -> Result<(Repository, Refs), Error> {
@@ -73,14 +88,18 @@ impl PlainGit {
         let refs = match &self.root {
             Root::Directory(directory) => {
                 let path = segments.iter().fold(directory.clone(), |path, segment| path.join(segment));
-                local::list_refs(operation, name, path).await?
+                local::list_refs(operation, name, path, self.timeout).await?
             }
             Root::Server(url) => {
                 let mut url = url.clone();
                 if let Ok(mut path) = url.path_segments_mut() {
                     path.pop_if_empty().extend(&segments);
                 }
-                smart_http::list_refs(operation, name, url, self.credentials.clone()).await?
+                let exchange = smart_http::Exchange {
+                    url,
+                    credentials: self.credentials.clone(),
+                };
+                smart_http::list_refs(operation, name, exchange, self.timeout).await?
             }
         };
         let id = segments.join("/").parse().map_err(|error| misconfigured(format!("{error}")))?;

@@ -4,6 +4,8 @@
 
 mod cluster;
 mod environment;
+mod hook;
+mod render;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,6 +57,11 @@ fn help_is_what_was_agreed_on() {
         ("help-serve", &["serve", "--help"]),
         ("help-crds", &["crds", "--help"]),
         ("help-completions", &["completions", "--help"]),
+        ("help-plan", &["plan", "--help"]),
+        ("help-render", &["render", "--help"]),
+        ("help-hook", &["hook", "--help"]),
+        ("help-hook-install", &["hook", "install", "--help"]),
+        ("help-hook-send", &["hook", "send", "--help"]),
         ("help-env", &["env", "--help"]),
         ("help-env-list", &["env", "list", "--help"]),
         ("help-env-get", &["env", "get", "--help"]),
@@ -123,6 +130,7 @@ fn a_mistake_on_the_command_line_ends_with_code_2_and_names_the_flag() {
         (&["env", "list", "-n", "Team"], "--namespace"),
         (&["env", "delete", "main", "--timeout", "5m"], "--wait"),
         (&["env", "get"], "<BRANCH>"),
+        (&["render", "--bundle=x", "--branch=a", "--set", "a"], "--set"),
         (&["unheard-of"], "unheard-of"),
     ] {
         let run = run(arguments);

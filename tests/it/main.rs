@@ -2,5 +2,9 @@
 
 mod architecture;
 mod cli;
+mod e2e;
+mod githost;
 mod log;
+mod render;
 mod server;
+mod world;

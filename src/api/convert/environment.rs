@@ -72,7 +72,8 @@ pub fn existing(environment: &Environment) -> Result<Existing, String> {
     })
 }
 
-fn pull_request_to_domain(pull: &PullRequest, head: &BranchName) -> git::PullRequest {
+/// A pull request as the Git host told it.
+pub fn pull_request_to_domain(pull: &PullRequest, head: &BranchName) -> git::PullRequest {
     git::PullRequest {
         number: u64::try_from(pull.number).unwrap_or_default(),
         head: head.clone(),

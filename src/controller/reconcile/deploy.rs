@@ -41,9 +41,8 @@ impl Reconciler {
         // Plan: pure.
         let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
         // Act: the inventory first.
-        let environment = &self
-            .write_ahead(environment, &identity, &inventory, &plan, &desired.addresses, &deployer)
-            .await?;
+        let complete = |status: &mut EnvironmentStatus| complete(status, &desired.addresses, &deployer);
+        let environment = &self.write_ahead(environment, &identity, &inventory, &plan, complete).await?;
         let outcomes = self.observer.carry_out(&deployer, &plan.steps).await;
         // Summarise: pure. Publish.
         let report = summarise_deployment(&plan, &outcomes);
@@ -78,14 +77,14 @@ impl Reconciler {
         if environment.spec.suspend || project.suspended {
             return Ok(None);
         }
-        Ok(Some(Wish {
-            identity: identity.clone(),
+        let settings = &self.settings;
+        Ok(Some(Wish::new(
+            environment,
+            identity,
             project,
-            pull_request: environment.spec.pull_request.clone(),
-            values: environment.spec.values.clone(),
-            deployer_role: self.settings.deployer_role.clone(),
-            url_port: self.settings.url_port,
-        }))
+            settings.deployer_role.clone(),
+            settings.url_port,
+        )))
     }
 
     async fn refused(
@@ -112,10 +111,8 @@ impl Reconciler {
         identity: &Identity,
         inventory: &Inventory,
         plan: &Plan,
-        addresses: &Addresses,
-        deployer: &Deployer,
+        complete: impl Fn(&mut EnvironmentStatus),
     ) -> Result<Environment, cluster::Error> {
-        let complete = |status: &mut EnvironmentStatus| complete(status, addresses, deployer);
         let mut stored = environment.status.clone().unwrap_or_default();
         complete(&mut stored);
         let known = environment.status.as_ref() == Some(&stored);

@@ -4,7 +4,7 @@ use super::{Apply, Because, Delete, Fence, Observed, Obstacle, Plan, Step, Waiti
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::{Manifest, ObjectKey, Wave, wave};
 use crate::domain::name::EnvironmentName;
-use crate::domain::observed::LiveObject;
+use crate::domain::observed::{LiveObject, secret_digest};
 use crate::domain::plan::teardown::{LABEL_TAKEN_OFF, Tier};
 use crate::domain::readiness::Readiness;
 
@@ -36,6 +36,7 @@ pub fn plan(environment: &EnvironmentName, environment_uid: &str, desired: &Desi
             steps: Vec::new(),
             waiting: Vec::new(),
             obstacles: Vec::new(),
+            stale: stale(inventory, desired).count(),
         },
         observed,
     };
@@ -185,19 +186,7 @@ impl Planning<'_> {
 
     /// Deletes what is ours and no longer wanted, tier by tier as in a teardown: the next tier is planned once this one is gone.
     fn prune(&mut self, desired: &Desired) {
-        let wanted = |key: &ObjectKey| {
-            *key == desired.namespace.key
-                || desired
-                    .guardrails
-                    .iter()
-                    .chain(&desired.objects)
-                    .any(|manifest| manifest.key == *key)
-        };
-        let stale: Vec<_> = self
-            .plan
-            .write_ahead
-            .present()
-            .filter(|(key, _)| !wanted(key))
+        let stale: Vec<_> = stale(&self.plan.write_ahead, desired)
             .map(|(key, entry)| (key.clone(), entry.clone()))
             .collect();
         for tier in Tier::ALL {
@@ -234,16 +223,36 @@ impl Planning<'_> {
     }
 }
 
+/// What was applied once and is no longer wanted.
+fn stale<'a>(inventory: &'a Inventory, desired: &'a Desired) -> impl Iterator<Item = (&'a ObjectKey, &'a Entry)> {
+    let wanted = |key: &ObjectKey| {
+        *key == desired.namespace.key
+            || desired
+                .guardrails
+                .iter()
+                .chain(&desired.objects)
+                .any(|manifest| manifest.key == *key)
+    };
+    inventory.present().filter(move |(key, _)| !wanted(key))
+}
+
 /// Why `manifest` has to be written over `live`, if it has to.
 fn difference(entry: &Entry, manifest: &Manifest, live: &LiveObject, relation: Relation) -> Option<Because> {
     if entry.uid.as_deref() != Some(live.uid.as_str()) || entry.digest.is_none() {
         Some(Because::Unrecorded)
-    } else if entry.digest.as_deref() != Some(manifest.digest.as_str()) {
+    } else if has_changed(entry, manifest, live) {
         Some(Because::Changed)
     } else if relation == Relation::Disowned || entry.ownership != live.ownership {
         Some(Because::Drifted)
     } else {
         None
+    }
+}
+
+fn has_changed(entry: &Entry, manifest: &Manifest, live: &LiveObject) -> bool {
+    match secret_digest(&manifest.key, &manifest.body) {
+        Some(wanted) => live.secret.as_ref() != Some(&wanted),
+        None => entry.digest.as_deref() != Some(manifest.digest.as_str()),
     }
 }
 

@@ -49,7 +49,7 @@ fn manifest(key: ObjectKey, content: &str) -> Manifest {
         metadata["annotations"] = json!({"graftling.dev/environment-uid": UID});
     }
     Manifest {
-        body: json!({"kind": key.kind, "metadata": metadata, "content": content}),
+        body: json!({"kind": key.kind, "metadata": metadata, "content": content, "stringData": {"content": content}}),
         digest: format!("digest of {content}"),
         source: Source {
             file: "test.yaml".into(),

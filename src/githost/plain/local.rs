@@ -15,8 +15,6 @@ use super::refs::{self, Cause, Refs};
 use crate::domain::git::RepositoryName;
 use crate::githost::Error;
 
-const TIMEOUT: Duration = Duration::from_secs(20);
-
 /// What would point Git at another repository or configuration than the one that is asked for (`git rev-parse --local-env-vars`).
 const LOCAL_VARIABLES: [&str; 16] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -37,12 +35,12 @@ const LOCAL_VARIABLES: [&str; 16] = [
     "GIT_NAMESPACE",
 ];
 
-/// Lists the refs of the repository at `path`, within 20 seconds; then the process is killed.
-pub(super) async fn list_refs(operation: &'static str, name: &RepositoryName, path: PathBuf) -> Result<Refs, Error> {
+/// Lists the refs of the repository at `path`. When `timeout` is over, the process is killed.
+pub(super) async fn list_refs(operation: &'static str, name: &RepositoryName, path: PathBuf, timeout: Duration) -> Result<Refs, Error> {
     let (mut child, reader, writer) = upload_pack(&path).map_err(|error| not_started(operation, error))?;
     let place = path.clone();
     let exchange = tokio::task::spawn_blocking(move || exchange(reader, writer, &place));
-    let cause = match tokio::time::timeout(TIMEOUT, exchange).await {
+    let cause = match tokio::time::timeout(timeout, exchange).await {
         Ok(Ok(Ok(refs))) => return Ok(refs),
         Ok(Ok(Err(cause))) => cause,
         Ok(Err(error)) => error.into(),

@@ -14,18 +14,23 @@ use super::refs::{self, Cause, Refs};
 use crate::domain::git::RepositoryName;
 use crate::githost::Error;
 
-/// The transport's own requests end after 30 seconds, so that a thread which is given up here ends soon after.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// What is asked, and as whom.
+pub(super) struct Exchange {
+    pub(super) url: Url,
+    pub(super) credentials: Option<Credentials>,
+}
 
-/// Lists the refs of the repository at `url`.
+/// Lists the refs of a repository.
+///
+/// When `timeout` is over, the exchange's thread is given up; the transport's own requests end after 30 seconds, and so does the thread.
 pub(super) async fn list_refs(
     operation: &'static str,
     name: &RepositoryName,
-    url: Url,
-    credentials: Option<Credentials>,
+    exchange: Exchange,
+    timeout: Duration,
 ) -> Result<Refs, Error> {
-    let exchange = tokio::task::spawn_blocking(move || exchange(&url, credentials));
-    let cause = match tokio::time::timeout(TIMEOUT, exchange).await {
+    let exchange = tokio::task::spawn_blocking(move || exchange.run());
+    let cause = match tokio::time::timeout(timeout, exchange).await {
         Ok(Ok(Ok(refs))) => return Ok(refs),
         Ok(Ok(Err(cause))) => cause,
         Ok(Err(error)) => error.into(),
@@ -34,16 +39,18 @@ pub(super) async fn list_refs(
     Err(explain(operation, name, cause))
 }
 
-fn exchange(url: &Url, credentials: Option<Credentials>) -> Result<Refs, Cause> {
-    let mut transport = connect(url.as_str(), Options::default())?;
-    if let Some(credentials) = credentials {
-        transport.set_identity(Account {
-            username: credentials.username,
-            password: credentials.password.expose_secret().to_owned(),
-            oauth_refresh_token: None,
-        })?;
+impl Exchange {
+    fn run(self) -> Result<Refs, Cause> {
+        let mut transport = connect(self.url.as_str(), Options::default())?;
+        if let Some(credentials) = self.credentials {
+            transport.set_identity(Account {
+                username: credentials.username,
+                password: credentials.password.expose_secret().to_owned(),
+                oauth_refresh_token: None,
+            })?;
+        }
+        refs::list(&mut transport)
     }
-    refs::list(&mut transport)
 }
 
 fn explain(operation: &'static str, name: &RepositoryName, cause: Cause) -> Error {

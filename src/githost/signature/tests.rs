@@ -7,11 +7,14 @@ use super::*;
 
 const BODY: &[u8] = br#"{"ref":"refs/heads/main","deleted":false}"#;
 
+/// Headers by name and value.
+type Pairs<'a> = &'a [(&'static str, &'a str)];
+
 fn secret(text: &str) -> SecretString {
     text.to_owned().into()
 }
 
-fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+fn headers(pairs: Pairs<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         headers.append(*name, value.parse().unwrap());
@@ -55,7 +58,7 @@ fn threat_t01_only_the_right_digest_in_the_providers_own_header_opens() {
             Provider::Github => "x-graftling-signature-256",
             Provider::Git => "x-hub-signature-256",
         };
-        let cases: [(&[(&'static str, &str)], Result<(), SignatureError>); 14] = [
+        let cases: [(Pairs<'_>, Result<(), SignatureError>); 14] = [
             (&[(own, &right)], Ok(())),
             (&[], Err(SignatureError::Missing)),
             (&[(foreign, &right)], Err(SignatureError::Missing)),

@@ -1,4 +1,4 @@
-//! A cluster that answers each request as a test decides, for answers that a real one gives only at unhandy times.
+//! A server that answers each request as a test decides: a cluster whose answers a real one gives only at unhandy times.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -61,6 +61,11 @@ impl Cluster {
             _server: server,
             _runtime: runtime,
         }
+    }
+
+    /// `http://` and the server's address.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// A kubeconfig for this server, in namespace `team`.

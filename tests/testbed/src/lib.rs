@@ -5,6 +5,7 @@ pub mod binaries;
 pub mod command;
 pub mod control_plane;
 mod crypto;
+pub mod github;
 pub mod helm;
 mod namespace;
 mod process;

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use serde_json::json;
+
+use crate::domain::observed::secret_digest;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
 use crate::domain::plan::teardown::Pod;
 use crate::domain::readiness::Readiness;
@@ -88,6 +91,7 @@ impl Cluster {
             environment_uid: object.environment_uid.clone(),
             ownership: object.ownership.clone(),
             co_appliers: Vec::new(),
+            secret: secret_digest(key, &json!({"stringData": {"content": object.content}})),
             readiness: match object.ready {
                 true => Readiness::Ready,
                 false => Readiness::Progressing {

@@ -1,0 +1,206 @@
+//! What a template may use: the walk over one file's syntax tree.
+
+use std::collections::BTreeMap;
+
+use handlebars::Template;
+use handlebars::template::{DecoratorTemplate, HelperTemplate, Parameter, TemplateElement};
+
+use super::problem::Problem;
+use super::scan::MAX_NESTING;
+use crate::domain::render::helpers::{self, Arity};
+use crate::domain::render::suggest::did_you_mean;
+
+/// How many `#each` may stand inside one another.
+const MAX_EACH: usize = 3;
+
+/// How deep a place lies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Depth {
+    /// Blocks around it; a partial counts as one.
+    pub(super) blocks: usize,
+    /// `#each` blocks around it.
+    pub(super) loops: usize,
+}
+
+/// A place where a partial is included.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) partial: String,
+    pub(super) place: (usize, usize),
+    pub(super) depth: Depth,
+}
+
+/// What the walk found in one file.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) problems: Vec<Problem>,
+    pub(super) calls: Vec<Call>,
+    pub(super) deepest: Depth,
+}
+
+/// Checks one parsed file. The recursion is bounded by what the scanner let through.
+pub(super) fn check(file: &str, template: &Template, partials: &BTreeMap<&str, &str>) -> Checked {
+    let mut walk = Walk {
+        file,
+        partials,
+        place: (1, 1),
+        found: Checked {
+            problems: Vec::new(),
+            calls: Vec::new(),
+            deepest: Depth::default(),
+        },
+    };
+    walk.template(template, Depth::default());
+    walk.found
+}
+
+struct Walk<'a> {
+    file: &'a str,
+    partials: &'a BTreeMap<&'a str, &'a str>,
+    place: (usize, usize),
+    found: Checked,
+}
+
+impl Walk<'_> {
+    fn refuse(&mut self, message: impl Into<String>) {
+        self.found.problems.push(Problem::at(self.file, self.place, message));
+    }
+
+    fn template(&mut self, template: &Template, depth: Depth) {
+        self.found.deepest = self.found.deepest.max(depth);
+        for (index, element) in template.elements.iter().enumerate() {
+            // An `else if` has no place of its own; the block's is near enough.
+            if let Some(mapping) = template.mapping.get(index) {
+                self.place = (mapping.0, mapping.1);
+            }
+            match element {
+                TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
+                TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => self.expression(call),
+                TemplateElement::HelperBlock(block) => self.block(block, depth),
+                TemplateElement::PartialExpression(partial) => self.partial(partial, depth),
+                TemplateElement::PartialBlock(_) => {
+                    self.refuse("blocks of partials ({{#> …}}) are not supported: use {{> name key=value}}")
+                }
+                TemplateElement::DecoratorExpression(_) | TemplateElement::DecoratorBlock(_) => {
+                    self.refuse("inline partials and decorators ({{* …}}) are not supported: write the partial to templates/_NAME.hbs");
+                }
+                _ => self.refuse("this construct is not supported"),
+            }
+        }
+    }
+
+    fn expression(&mut self, call: &HelperTemplate) {
+        if call.params.is_empty() && call.hash.is_empty() {
+            self.parameter(&call.name);
+        } else {
+            self.function(call);
+        }
+    }
+
+    fn parameter(&mut self, parameter: &Parameter) {
+        if let Parameter::Subexpression(inner) = parameter
+            && let TemplateElement::Expression(call) = inner.as_element()
+        {
+            self.function(call);
+        }
+    }
+
+    fn function(&mut self, call: &HelperTemplate) {
+        let name = call.name.as_name().unwrap_or_default();
+        match helpers::function_arity(name) {
+            Some(arity) => self.arguments(name, arity, call),
+            None => {
+                let hint = did_you_mean(name, helpers::function_names());
+                self.refuse(format!("there is no helper \"{name}\"{hint}"));
+            }
+        }
+        for parameter in &call.params {
+            self.parameter(parameter);
+        }
+    }
+
+    fn arguments(&mut self, name: &str, arity: Arity, call: &HelperTemplate) {
+        if let Some(key) = call.hash.keys().min() {
+            self.refuse(format!("the helper \"{name}\" takes no named argument \"{key}\": {}", arity.usage));
+        } else if !(arity.least..=arity.most).contains(&call.params.len()) {
+            self.refuse(format!("wrong number of arguments: {}", arity.usage));
+        }
+    }
+
+    fn block(&mut self, block: &HelperTemplate, depth: Depth) {
+        let name = block.name.as_name().unwrap_or_default();
+        match helpers::block_arity(name) {
+            Some(arity) => self.arguments(name, arity, block),
+            None if helpers::function_arity(name).is_some() => {
+                self.refuse(format!("write {{{{#if ({name} …)}}}} instead of {{{{#{name} …}}}}"))
+            }
+            None => {
+                let hint = did_you_mean(name, helpers::block_names());
+                self.refuse(format!("there is no block \"#{name}\"{hint}"));
+            }
+        }
+        for parameter in &block.params {
+            self.parameter(parameter);
+        }
+        let inner = Depth {
+            blocks: depth.blocks + 1,
+            loops: depth.loops + usize::from(name == "each"),
+        };
+        if let Some(message) = inner.excess() {
+            self.refuse(message);
+            return;
+        }
+        for template in [&block.template, &block.inverse].into_iter().flatten() {
+            self.template(template, inner);
+        }
+    }
+
+    fn partial(&mut self, partial: &DecoratorTemplate, depth: Depth) {
+        let Parameter::Name(name) = &partial.name else {
+            return self.refuse("the name of a partial must not be computed");
+        };
+        if !self.partials.contains_key(name.as_str()) {
+            let hint = did_you_mean(name, self.partials.keys().copied());
+            return self.refuse(format!(
+                "there is no partial \"{name}\", which would be templates/_{name}.hbs{hint}"
+            ));
+        }
+        for parameter in partial.params.iter().chain(partial.hash.values()) {
+            self.parameter(parameter);
+        }
+        self.found.calls.push(Call {
+            partial: name.clone(),
+            place: self.place,
+            depth: Depth {
+                blocks: depth.blocks + 1,
+                ..depth
+            },
+        });
+    }
+}
+
+// === impl Depth ===
+
+impl Depth {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            blocks: self.blocks + other.blocks,
+            loops: self.loops + other.loops,
+        }
+    }
+
+    pub(super) fn max(self, other: Self) -> Self {
+        Self {
+            blocks: self.blocks.max(other.blocks),
+            loops: self.loops.max(other.loops),
+        }
+    }
+
+    /// Which limit it goes beyond.
+    pub(super) fn excess(self) -> Option<String> {
+        if self.loops > MAX_EACH {
+            return Some(format!("more than {MAX_EACH} #each inside one another"));
+        }
+        (self.blocks > MAX_NESTING).then(|| format!("blocks are nested deeper than {MAX_NESTING}"))
+    }
+}

@@ -1,0 +1,250 @@
+//! Reading bundles: every problem at once, each with its place.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn parse(files: &[(&str, &str)]) -> Result<Bundle, Vec<String>> {
+    let files: BTreeMap<String, Vec<u8>> = files
+        .iter()
+        .map(|(file, text)| ((*file).to_owned(), text.as_bytes().to_vec()))
+        .collect();
+    Bundle::parse(&files).map_err(|problems| problems.iter().map(|problem| format!("{problem:#}")).collect())
+}
+
+fn problems(files: &[(&str, &str)]) -> Vec<String> {
+    parse(files).map_or_else(|problems| problems, |bundle| vec![format!("accepted: {bundle:?}")])
+}
+
+/// The problems of one template beside a bundle that is in order.
+fn template_problems(template: &str) -> Vec<String> {
+    problems(&[HEAD, ("templates/_p.hbs", "x: 1\n"), ("templates/a.yaml", template)])
+}
+
+const HEAD: (&str, &str) = ("bundle.yaml", "name: web\nversion: 1.2.3\ndescription: A web application\n");
+
+#[test]
+fn a_whole_bundle_is_read() {
+    let bundle = parse(&[
+        HEAD,
+        ("values.yaml", "# defaults\nport: 8080.0\n"),
+        ("values.schema.json", "{\"type\": \"object\"}"),
+        ("pipeline.yaml", "stages: []\n"),
+        ("templates/a.yaml", "a: {{values.port}}"),
+        ("templates/b.yml", "{{> p}}"),
+        ("templates/_p.hbs", "b: 1"),
+        ("templates/README.md", "{{#if"),
+        ("README.md", "# web"),
+    ])
+    .unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(
+        (bundle.name(), bundle.version(), bundle.description()),
+        ("web", "1.2.3", "A web application")
+    );
+    assert_eq!(bundle.values()["port"], 8080);
+    assert_eq!(
+        (bundle.schema(), bundle.pipeline()),
+        (Some("{\"type\": \"object\"}"), Some("stages: []\n"))
+    );
+    assert_eq!(bundle.digest().len(), 64);
+}
+
+#[test]
+fn every_problem_of_every_file_is_reported_at_once() {
+    assert_eq!(
+        problems(&[
+            ("bundle.yaml", "name: Web\nversion: \"\"\n"),
+            ("values.yaml", "a: 1\nb: [\n"),
+            ("values.schema.json", "{\n  \"a\": }"),
+            ("pipeline.yaml", "a: 1\na: 2"),
+            ("templates/a.yaml", "a: 1\nb: {{#if}}x{{/if}}\nc: {{quoet branch}}"),
+            ("templates/b.yaml", "a: {{"),
+        ]),
+        [
+            "bundle.yaml: name: \"Web\" must consist of lower-case letters, digits and '-'",
+            "bundle.yaml: version: must be 1 to 64 characters long",
+            "values.yaml:2:4: unclosed bracket '['",
+            "values.schema.json:2:8: expected value",
+            "pipeline.yaml:2:1: duplicate mapping key: a",
+            "templates/a.yaml:2:4: wrong number of arguments: {{#if VALUE}}…{{else}}…{{/if}}",
+            "templates/a.yaml:3:4: there is no helper \"quoet\" (did you mean \"quote\"?)",
+            "templates/b.yaml:1:4: this tag has no end: \"}}\" is missing",
+        ]
+    );
+}
+
+#[test]
+fn a_bundle_without_its_head_or_without_templates_is_none() {
+    assert_eq!(
+        problems(&[("templates/_p.hbs", "x")]),
+        [
+            "bundle.yaml: is missing: a bundle needs it, with name and version",
+            "templates: has no template: a bundle needs at least one templates/*.yaml",
+        ]
+    );
+    let unknown = problems(&[("bundle.yaml", "name: a\nversion: \"1\"\nicon: x\n"), ("templates/a.yaml", "")]);
+    assert!(unknown[0].starts_with("bundle.yaml:3:1: unknown field"), "{unknown:?}");
+}
+
+#[test]
+fn files_that_would_silently_do_nothing_are_refused() {
+    assert_eq!(
+        problems(&[
+            HEAD,
+            ("templates/a.yaml", ""),
+            ("templates/b.yaml.hbs", ""),
+            ("templates/_c.yaml", ""),
+            ("templates/db/d.yaml", ""),
+        ]),
+        [
+            "templates/_c.yaml: is neither a template (NAME.yaml, NAME.yml) nor a partial (_NAME.hbs)",
+            "templates/b.yaml.hbs: is neither a template (NAME.yaml, NAME.yml) nor a partial (_NAME.hbs)",
+            "templates/db/d.yaml: is in a folder below templates: move it up",
+        ]
+    );
+    assert_eq!(
+        problems(&[HEAD, ("templates/a.yaml", ""), ("values.yaml", "- a")]),
+        ["values.yaml:1: must be a mapping of names to values"]
+    );
+    assert_eq!(
+        problems(&[HEAD, ("templates/a.yaml", ""), ("values.yaml", "a: 1\n---\nb: 1")]),
+        ["values.yaml:3: has a second document: write one"]
+    );
+}
+
+#[test]
+fn the_limits_on_files_hold() {
+    let big = " ".repeat(MAX_FILE + 1);
+    assert_eq!(
+        problems(&[HEAD, ("templates/a.yaml", &big)]),
+        ["templates/a.yaml: has 1048577 bytes: at most 1048576 are allowed"]
+    );
+    let names: Vec<String> = (0..MAX_FILES).map(|number| format!("templates/{number}.yaml")).collect();
+    let mut many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    many.push(HEAD);
+    assert_eq!(problems(&many), ["bundle: has 201 files: at most 200 are allowed"]);
+    let full = " ".repeat(MAX_FILE);
+    let heavy: Vec<(&str, &str)> = names[..9].iter().map(|name| (name.as_str(), full.as_str())).collect();
+    assert_eq!(problems(&heavy), ["bundle: has 9437184 bytes: at most 8388608 are allowed"]);
+    let mut binary: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    binary.insert("templates/a.yaml".into(), b"a: 1\nb: \xff".to_vec());
+    assert_eq!(
+        Bundle::parse(&binary).map_err(|problems| problems[0].to_string()).err().as_deref(),
+        Some("templates/a.yaml:2: is not UTF-8 text")
+    );
+}
+
+#[test]
+fn the_digest_follows_every_name_and_every_content_and_nothing_else() {
+    let digest = |files: &[(&str, &str)]| parse(files).map(|bundle| bundle.digest().to_owned());
+    let first = digest(&[HEAD, ("templates/a.yaml", "x"), ("templates/b.yaml", "")]);
+    assert!(first.is_ok());
+    assert_eq!(
+        first,
+        digest(&[("templates/b.yaml", ""), HEAD, ("README.md", "new"), ("templates/a.yaml", "x")])
+    );
+    assert_ne!(first, digest(&[HEAD, ("templates/a.yaml", ""), ("templates/b.yaml", "x")]));
+    assert_ne!(first, digest(&[HEAD, ("templates/a.yaml", "x"), ("templates/c.yaml", "")]));
+}
+
+#[test]
+fn what_is_not_part_of_the_language_is_refused_with_the_way_to_write_it() {
+    for (template, wanted) in [
+        ("{{nope x}}", "1:1: there is no helper \"nope\" (did you mean \"ne\"?)"),
+        ("{{log branch}}", "1:1: there is no helper \"log\""),
+        (
+            "{{quote branch x=1}}",
+            "1:1: the helper \"quote\" takes no named argument \"x\": {{quote VALUE}}",
+        ),
+        ("a: {{quote (lower)}}", "1:4: wrong number of arguments: {{lower TEXT}}"),
+        ("{{trunc branch}}", "1:1: wrong number of arguments: {{trunc TEXT LENGTH}}"),
+        ("{{#branch}}{{/branch}}", "1:1: there is no block \"#branch\""),
+        (
+            "{{#eahc values}}{{/eahc}}",
+            "1:1: there is no block \"#eahc\" (did you mean \"each\"?)",
+        ),
+        ("{{#eq a b}}{{/eq}}", "1:1: write {{#if (eq …)}} instead of {{#eq …}}"),
+        (
+            "{{> q}}",
+            "1:1: there is no partial \"q\", which would be templates/_q.hbs (did you mean \"p\"?)",
+        ),
+        (
+            "{{> templates/a.yaml}}",
+            "1:1: there is no partial \"templates/a.yaml\", which would be templates/_templates/a.yaml.hbs",
+        ),
+        ("{{> (lookup values \"x\")}}", "1:1: the name of a partial must not be computed"),
+        (
+            "{{#> p}}{{/p}}",
+            "1:1: blocks of partials ({{#> …}}) are not supported: use {{> name key=value}}",
+        ),
+        (
+            "\n{{#*inline \"q\"}}{{/inline}}",
+            "2:1: inline partials and decorators ({{* …}}) are not supported: write the partial to templates/_NAME.hbs",
+        ),
+        (
+            "{{{{raw}}}}{{{{/raw}}}}",
+            "1:1: raw blocks ({{{{…}}}}) are not supported: write \\{{ where braces are wanted",
+        ),
+        ("{{#if a}}", "1:10: invalid handlebars syntax"),
+        ("{{#if a}}{{/unless}}", "1:10: helper \"if\" was opened, but \"unless\" is closing"),
+    ] {
+        let found = template_problems(template);
+        assert!(found[0].starts_with(&format!("templates/a.yaml:{wanted}")), "{template}: {found:?}");
+    }
+}
+
+#[test]
+fn f81_partials_in_a_circle_are_refused_by_name() {
+    let circle = problems(&[
+        HEAD,
+        ("templates/a.yaml", "{{> x}}"),
+        ("templates/_x.hbs", "\n{{#if branch}}{{> y}}{{/if}}"),
+        ("templates/_y.hbs", "{{> z}}"),
+        ("templates/_z.hbs", "{{> x}}"),
+    ]);
+    assert_eq!(
+        circle,
+        ["templates/_z.hbs:1:1: partials include one another in a circle: x → y → z → x"]
+    );
+    let itself = problems(&[HEAD, ("templates/a.yaml", ""), ("templates/_x.hbs", "{{> x}}")]);
+    assert_eq!(itself, ["templates/_x.hbs:1:1: partials include one another in a circle: x → x"]);
+    let inline = template_problems("{{#*inline \"p\"}}{{> p}}{{/inline}}{{> p}}");
+    assert!(inline[0].contains("inline partials"), "{inline:?}");
+}
+
+#[test]
+fn f81_loops_inside_loops_are_limited_through_partials_too() {
+    let each = |levels: usize, body: &str| format!("{}{body}{}", "{{#each values}}".repeat(levels), "{{/each}}".repeat(levels));
+    assert_eq!(template_problems(&each(3, "a")).len(), 1, "three levels are accepted");
+    assert!(template_problems(&each(3, "a"))[0].starts_with("accepted"));
+    assert_eq!(
+        template_problems(&each(4, "a")),
+        ["templates/a.yaml:1:49: more than 3 #each inside one another"]
+    );
+    let through = problems(&[
+        HEAD,
+        ("templates/a.yaml", &each(2, "{{> x}}")),
+        ("templates/_x.hbs", &each(1, "{{> y}}")),
+        ("templates/_y.hbs", &each(1, "")),
+    ]);
+    assert_eq!(
+        through,
+        ["templates/a.yaml:1:33: more than 3 #each inside one another, counted through the partial \"x\""]
+    );
+}
+
+#[test]
+fn f81_nesting_adds_up_through_partials() {
+    let ifs = |levels: usize, body: &str| format!("{}{body}{}", "{{#if a}}".repeat(levels), "{{/if}}".repeat(levels));
+    let through = problems(&[HEAD, ("templates/a.yaml", &ifs(40, "{{> x}}")), ("templates/_x.hbs", &ifs(40, ""))]);
+    assert!(
+        through[0].contains("blocks are nested deeper than 64, counted through the partial \"x\""),
+        "{through:?}"
+    );
+    let long: Vec<(String, String)> = (0..70)
+        .map(|level| (format!("templates/_p{level}.hbs"), format!("{{{{> p{}}}}}", level + 1)))
+        .collect();
+    let mut files: Vec<(&str, &str)> = long.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
+    files.extend([HEAD, ("templates/_p70.hbs", ""), ("templates/a.yaml", "{{> p0}}")]);
+    assert!(problems(&files)[0].contains("nested deeper than 64"));
+}

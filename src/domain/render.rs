@@ -1,0 +1,244 @@
+//! Rendering: (bundle, what is known of the environment) → documents. No clock, no chance, no look-ups: the same input gives the
+//! same output, byte for byte.
+//!
+//! The stages, each in its own module: `helpers` and `functions` give the templates their words; `emit` and `mark` carry values
+//! through the text so that they cannot change its structure; then the text is read as YAML and the values are put back.
+//!
+//! The limits on nesting, loops and output hold for any template. What they cannot bound is the time: whoever renders an untrusted
+//! bundle must be able to stop waiting for it (see [`crate::render`]).
+
+pub(crate) mod context;
+pub(crate) mod emit;
+mod functions;
+pub(crate) mod helpers;
+pub(crate) mod mark;
+pub(crate) mod suggest;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::fmt;
+use std::io::{self, Write};
+
+use handlebars::{Context, Handlebars, RenderError, RenderErrorReason};
+use serde_json::{Map, Value};
+
+use super::bundle::{Bundle, Problem, TemplateFile, yaml};
+pub use context::{Address, RenderContext, Scheme};
+pub use emit::to_yaml;
+use mark::{LineMap, Unresolved};
+pub use values::merge_values;
+
+/// The most that all templates together may give, in bytes: of text, and then of strings in the documents.
+pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
+
+/// What the templates of a bundle gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// The documents in the order of their files and lines.
+    pub documents: Vec<Document>,
+}
+
+/// One YAML document of a template.
+#[derive(Clone, PartialEq)]
+pub struct Document {
+    /// The template that wrote its first line: a file of the bundle.
+    pub file: String,
+    /// That line in the template, counted from 1.
+    pub line: usize,
+    /// What it says. Integral numbers are integers.
+    pub value: Value,
+}
+
+/// Why a bundle could not be rendered: at least one problem for each template that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct RenderErrors(pub Vec<Problem>);
+
+/// Renders every template of `bundle`.
+///
+/// Values are the bundle's defaults with each layer of `context.values` laid over them by [`merge_values`].
+///
+/// # Errors
+///
+/// Strict: a name that is not defined is an error wherever it stands, `{{#if}}` included. All templates are tried, and every
+/// failed one is reported.
+pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, RenderErrors> {
+    let values = merged_values(bundle, context)?;
+    let mut pass = Pass {
+        engine: engine(bundle),
+        context: Context::from(context.to_json(values)),
+        files: bundle.templates(),
+        text_left: MAX_OUTPUT,
+        strings_left: MAX_OUTPUT,
+    };
+    let mut documents = Vec::new();
+    let mut problems = Vec::new();
+    for (number, file) in bundle.templates().iter().enumerate().filter(|(_, file)| file.partial.is_none()) {
+        match pass.documents(number, &file.file) {
+            Ok(mut rendered) => documents.append(&mut rendered),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        Ok(Rendered { documents })
+    } else {
+        Err(RenderErrors(problems))
+    }
+}
+
+fn merged_values(bundle: &Bundle, context: &RenderContext) -> Result<Map<String, Value>, RenderErrors> {
+    let values = context.values.iter().fold(bundle.values().clone(), merge_values);
+    let refuse = |message: String| RenderErrors(vec![Problem::in_file("values.yaml", message)]);
+    if values.values().any(values::has_reserved_key) || values.contains_key(emit::FRAGMENT_KEY) {
+        return Err(refuse("the values have a key that is the noncharacter U+FDD0: rename it".into()));
+    }
+    match bundle
+        .inputs()
+        .iter()
+        .find(|input| input.is_required && is_missing(&values, &input.name))
+    {
+        Some(input) => Err(refuse(format!(
+            "the bundle needs the value \"{}\": {}",
+            input.name, input.description
+        ))),
+        None => Ok(values),
+    }
+}
+
+/// Whether the value at a path such as `image.repository` is absent, null or the empty text.
+fn is_missing(values: &Map<String, Value>, path: &str) -> bool {
+    let mut parts = path.split('.');
+    let first = parts.next().and_then(|part| values.get(part));
+    let value = parts.fold(first, |value, part| value?.get(part));
+    value.is_none_or(|value| value.is_null() || value.as_str() == Some(""))
+}
+
+fn engine(bundle: &Bundle) -> Handlebars<'static> {
+    let mut engine = helpers::engine();
+    for file in bundle.templates() {
+        engine.register_template(file.partial.as_ref().unwrap_or(&file.file), file.template.clone());
+    }
+    engine
+}
+
+/// One rendering, with what is left of its limits.
+struct Pass<'a> {
+    engine: Handlebars<'static>,
+    context: Context,
+    files: &'a [TemplateFile],
+    text_left: usize,
+    strings_left: usize,
+}
+
+impl Pass<'_> {
+    fn documents(&mut self, number: usize, file: &str) -> Result<Vec<Document>, Problem> {
+        let text = self.text(file)?;
+        let (text, lines) = mark::take_line_marks(&text, number);
+        let place = |line: usize| self.place(&lines, number, line);
+        let documents = yaml::read_all(&text).map_err(|error| {
+            let (file, line) = place(error.place.map_or(1, |(line, _)| line));
+            Problem::at_line(
+                file,
+                line,
+                format!("the rendered text is not valid YAML: {}", mark::readable(&error.message)),
+            )
+        })?;
+        let mut left = self.strings_left;
+        let mut resolved = Vec::with_capacity(documents.len());
+        for document in documents {
+            let (file, line) = place(document.line);
+            let value = mark::resolve(document.value, &mut left).map_err(|error| Problem::at_line(file, line, unresolved(&error)))?;
+            resolved.push(Document {
+                file: file.to_owned(),
+                line,
+                value,
+            });
+        }
+        self.strings_left = left;
+        Ok(resolved)
+    }
+
+    fn text(&mut self, file: &str) -> Result<String, Problem> {
+        let mut output = Output {
+            bytes: Vec::new(),
+            left: self.text_left,
+        };
+        self.engine
+            .render_with_context_to_write(file, &self.context, &mut output)
+            .map_err(|error| self.explain(file, &error))?;
+        self.text_left = output.left;
+        String::from_utf8(output.bytes).map_err(|_| Problem::in_file(file, "the rendered text is not UTF-8"))
+    }
+
+    fn place(&self, lines: &LineMap, number: usize, line: usize) -> (&str, usize) {
+        let (number, line) = lines.source(line).unwrap_or((number, 1));
+        let file = self.files.get(number).map_or("", |file| file.file.as_str());
+        (file, line)
+    }
+
+    fn explain(&self, file: &str, error: &RenderError) -> Problem {
+        let name = error.template_name.as_deref().unwrap_or(file);
+        let message = match error.reason() {
+            RenderErrorReason::Other(message) => message.clone(),
+            RenderErrorReason::IOError(_) => format!("the templates give more than {} MiB of text", MAX_OUTPUT >> 20),
+            RenderErrorReason::MissingVariable(Some(path)) => {
+                format!("\"{path}\" is neither a list nor a mapping with something in it: add {{{{else}}}}, or ask with {{{{#if}}}} first")
+            }
+            RenderErrorReason::InvalidJsonIndex(index) => format!("\"{index}\" is not the number of an entry of a list"),
+            other => other.to_string(),
+        };
+        Problem {
+            file: name.to_owned(),
+            line: error.line_no,
+            column: error.column_no,
+            message,
+        }
+    }
+}
+
+fn unresolved(error: &Unresolved) -> String {
+    match error {
+        Unresolved::TooLong(_) => format!("the documents hold more than {} MiB of text", MAX_OUTPUT >> 20),
+        Unresolved::DuplicateKey(key) => format!("two keys of one mapping are both {key:?}"),
+    }
+}
+
+/// What the engine writes to: it ends the rendering when the limit is reached.
+struct Output {
+    bytes: Vec<u8>,
+    left: usize,
+}
+
+impl Write for &mut Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = self
+            .left
+            .checked_sub(bytes.len())
+            .ok_or_else(|| io::Error::other("the limit on the output"))?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A document may be a Secret, so only where it came from is shown.
+impl fmt::Debug for Document {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Document({}:{})", self.file, self.line)
+    }
+}
+
+impl fmt::Display for RenderErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("\n")?;
+            }
+            fmt::Display::fmt(problem, formatter)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! Everything that a template can see.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::git::{BranchName, PullRequest, RepositoryId, RepositoryName, Revision};
+use crate::domain::name::{DomainName, EnvironmentName, ProjectKey, slug};
+
+/// How long the context's `slug` may be: short enough to stand in a name beside other parts.
+const SLUG_LENGTH: usize = 40;
+
+/// What is known of an environment when its bundle is rendered.
+#[derive(Clone)]
+pub struct RenderContext {
+    /// The branch.
+    pub branch: BranchName,
+    /// The commit that the environment shall show.
+    pub revision: Revision,
+    /// The open pull request from this branch, if there is one.
+    pub pull_request: Option<PullRequest>,
+    /// The repository's identifier at its host.
+    pub repository_id: RepositoryId,
+    /// The repository as people write it.
+    pub repository_name: RepositoryName,
+    /// The Project.
+    pub project: ProjectKey,
+    /// The environment's name, which is its namespace's name, too.
+    pub environment: EnvironmentName,
+    /// Where the Project's environments are reached.
+    pub address: Address,
+    /// Values to lay over the bundle's defaults, weakest first: the Project's, then the environment's own.
+    pub values: Vec<Map<String, Value>>,
+}
+
+/// How a browser reaches the environments of a Project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Which kind of URL.
+    pub scheme: Scheme,
+    /// The domain right above the environments' hosts.
+    pub domain: DomainName,
+    /// A port other than the scheme's own, as a demo on one machine needs it.
+    pub port: Option<u16>,
+}
+
+/// The scheme of an environment's URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scheme {
+    /// Without TLS.
+    Http,
+    /// With TLS.
+    #[default]
+    Https,
+}
+
+// === impl Address ===
+
+impl Address {
+    /// `<name>.<domain>`.
+    pub fn host(&self, environment: &EnvironmentName) -> String {
+        format!("{environment}.{}", self.domain)
+    }
+
+    /// The URL of an environment, known before anything of it exists.
+    pub fn url(&self, environment: &EnvironmentName) -> String {
+        let host = self.host(environment);
+        match self.port {
+            Some(port) => format!("{}://{host}:{port}", self.scheme),
+            None => format!("{}://{host}", self.scheme),
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        })
+    }
+}
+
+// === impl RenderContext ===
+
+/// Values may hold secrets, so only what identifies the context is shown.
+impl fmt::Debug for RenderContext {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RenderContext")
+            .field("environment", &self.environment)
+            .field("branch", &self.branch)
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RenderContext {
+    /// The names that templates use, with the merged values.
+    pub(super) fn to_json(&self, values: Map<String, Value>) -> Value {
+        json!({
+            "branch": self.branch.as_str(),
+            "slug": slug(&self.branch, SLUG_LENGTH),
+            "revision": self.revision.as_str(),
+            "shortRevision": self.revision.short(),
+            "pullRequest": self.pull_request.as_ref().map(|pull_request| json!({
+                "number": pull_request.number,
+                "title": pull_request.title,
+                "author": pull_request.author,
+                "base": pull_request.base,
+                "labels": pull_request.labels,
+            })),
+            "repository": { "id": self.repository_id.as_str(), "name": self.repository_name.as_str() },
+            "project": {
+                "namespace": self.project.namespace.as_str(),
+                "name": self.project.name.as_str(),
+                "domain": self.address.domain.as_str(),
+            },
+            "environment": {
+                "name": self.environment.as_str(),
+                "namespace": self.environment.namespace().as_str(),
+                "host": self.address.host(&self.environment),
+                "url": self.address.url(&self.environment),
+            },
+            "values": values,
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! The right answers: objects and pages of lists, from what the real repository holds now.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::http::{Request, Response};
+use super::{OpenPullRequest, Repository, Route};
+
+/// GitHub's own page size when none is asked for.
+const DEFAULT_PAGE_SIZE: usize = 30;
+const LARGEST_PAGE_SIZE: usize = 100;
+
+pub(super) fn answer(
+    repository: &Repository,
+    route: Route,
+    rest: &[&str],
+    request: &Request,
+    base: &str,
+    max_page_size: Option<usize>,
+) -> Response {
+    let size = request
+        .number("per_page", DEFAULT_PAGE_SIZE)
+        .min(max_page_size.unwrap_or(LARGEST_PAGE_SIZE));
+    match route {
+        Route::Repository => Response::json(200, &repository.object()),
+        Route::Branches => {
+            let branches = repository.heads().into_iter().map(
+                |(name, head)| json!({ "name": name, "commit": { "sha": head, "url": format!("{base}/commit") }, "protected": false }),
+            );
+            page(
+                branches.collect(),
+                size,
+                request,
+                &format!("{base}/repositories/{}/branches", repository.id),
+            )
+        }
+        Route::Pulls => {
+            let wanted = request.parameter("head");
+            let pulls = repository.pulls.iter().filter(|pull| {
+                let label = format!("{}:{}", pull.head_owner, pull.head);
+                wanted.as_ref().is_none_or(|wanted| *wanted == label)
+            });
+            let pulls = pulls.map(|pull| repository.pull(pull)).collect();
+            page(pulls, size, request, &format!("{base}/repositories/{}/pulls", repository.id))
+        }
+        Route::Reference => repository.reference(&rest[2..].join("/")),
+        Route::Unknown => Response::message(404, "Not Found"),
+    }
+}
+
+/// One page of `items` with GitHub's links to the others.
+fn page(items: Vec<Value>, size: usize, request: &Request, url: &str) -> Response {
+    let number = request.number("page", 1).max(1);
+    let pages = items.len().div_ceil(size).max(1);
+    let shown: Vec<_> = items.into_iter().skip((number - 1) * size).take(size).collect();
+    let response = Response::json(200, &Value::from(shown));
+    if number >= pages {
+        return response;
+    }
+    let link = |page: usize, relation: &str| format!("<{url}?per_page={size}&page={page}>; rel=\"{relation}\"");
+    response.with_header("Link", format!("{}, {}", link(number + 1, "next"), link(pages, "last")))
+}
+
+impl Repository {
+    fn object(&self) -> Value {
+        json!({
+            "id": self.id, "name": self.name, "full_name": format!("{}/{}", self.owner, self.name), "private": true,
+            "owner": { "login": self.owner, "type": "Organization" }, "default_branch": self.default_branch, "archived": false,
+        })
+    }
+
+    fn pull(&self, pull: &OpenPullRequest) -> Value {
+        let head = pull.head_repository.map(|id| json!({ "id": id, "fork": id != self.id }));
+        json!({
+            "number": pull.number, "state": "open", "title": format!("Merge {}", pull.head), "draft": false,
+            "user": { "login": "mona" }, "base": { "ref": self.default_branch, "repo": { "id": self.id } },
+            "head": { "ref": pull.head, "label": format!("{}:{}", pull.head_owner, pull.head), "repo": head },
+            "labels": pull.labels.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The answer for `heads/…`: only a ref of exactly this name.
+    fn reference(&self, short_ref: &str) -> Response {
+        let heads = self.heads();
+        if heads.is_empty() {
+            return Response::message(409, "Git Repository is empty.");
+        }
+        let found = heads.into_iter().find(|(name, _)| short_ref.strip_prefix("heads/") == Some(name));
+        match found {
+            Some((name, head)) => Response::json(
+                200,
+                &json!({ "ref": format!("refs/heads/{name}"), "object": { "type": "commit", "sha": head } }),
+            ),
+            None => Response::message(404, "Not Found"),
+        }
+    }
+
+    /// Every branch with its head, by name.
+    fn heads(&self) -> Vec<(String, String)> {
+        let output = Command::new("git")
+            .arg("--git-dir")
+            .arg(&self.directory)
+            .args(["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/"])
+            .output()
+            .expect("git is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        let heads = lines.lines().filter_map(|line| {
+            let (head, name) = line.split_once(" refs/heads/")?;
+            Some((name.to_owned(), head.to_owned()))
+        });
+        heads.collect()
+    }
+}
