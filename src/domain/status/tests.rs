@@ -38,6 +38,7 @@ fn live(kind: &str) -> Box<LiveObject> {
         environment_uid: None,
         ownership: None,
         co_appliers: Vec::new(),
+        secret: None,
         readiness: Readiness::Ready,
         owners: Vec::new(),
     })
@@ -96,6 +97,7 @@ fn quiet() -> Plan {
         steps: Vec::new(),
         waiting: Vec::new(),
         obstacles: Vec::new(),
+        stale: 0,
     }
 }
 
@@ -125,20 +127,52 @@ fn states(report: &Report) -> [StageState; 3] {
 use StageState::{Failed, Ready, Running, Waiting as Held};
 
 #[test]
-fn an_environment_is_ready_only_when_nothing_was_planned_and_nothing_waits() {
+fn an_environment_is_ready_once_everything_is_written_ready_and_nothing_is_left_to_prune() {
     let report = summarise_deployment(&quiet(), &[]);
     assert_eq!((report.phase, report.reason, report.applied), (Phase::Ready, "Ready", true));
     assert_eq!((report.again, report.changed), (None, 0));
     assert_eq!(states(&report), [Ready, Ready, Ready]);
 
     let report = summarise_deployment(&plan_of_all(), &KINDS.map(|(kind, _)| applied(kind)));
+    assert_eq!((report.phase, report.applied, report.changed), (Phase::Ready, true, 3));
+
+    let mut written = KINDS.map(|(kind, _)| applied(kind));
+    if let Outcome::Applied { live, .. } = &mut written[2] {
+        live.readiness = Readiness::Progressing {
+            reason: "is starting".into(),
+        };
+    }
+    let report = summarise_deployment(&plan_of_all(), &written);
     assert_eq!((report.phase, report.applied, report.changed), (Phase::Deploying, true, 3));
     assert_eq!(
         states(&report),
         [Ready, Ready, Running],
-        "what was just written is not known to be ready"
+        "the server's answer says that it is starting"
     );
     assert!(report.again.is_some());
+
+    let mut plan = plan_of_all();
+    plan.stale = 1;
+    let report = summarise_deployment(&plan, &KINDS.map(|(kind, _)| applied(kind)));
+    assert_eq!((report.phase, report.reason), (Phase::Deploying, "Pruning"));
+    assert!(report.again.is_some());
+}
+
+#[test]
+fn a_right_that_was_granted_a_moment_ago_is_awaited_and_one_that_was_not_is_missed() {
+    let refused = Outcome::Failed(Failure {
+        key: key("Service"),
+        class: FailureClass::Forbidden,
+        message: "cannot patch resource".into(),
+    });
+    let mut granting = applied("ResourceQuota");
+    if let Outcome::Applied { live, .. } = &mut granting {
+        live.key.group = "rbac.authorization.k8s.io".into();
+    }
+    let report = summarise_deployment(&plan_of_all(), &[granting, refused.clone()]);
+    assert_eq!((report.phase, report.reason), (Phase::Deploying, "RightsSettling"));
+    let report = summarise_deployment(&plan_of_all(), &[applied("ResourceQuota"), refused]);
+    assert_eq!((report.phase, report.reason), (Phase::Failed, "Forbidden"));
 }
 
 #[test]
