@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "each test uses its part of the world")]
 #![allow(clippy::unwrap_used, reason = "a world that cannot be made is the test's failure")]
 
-mod chart;
-mod objects;
+pub mod chart;
+mod look;
+pub mod objects;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +19,8 @@ use tempfile::TempDir;
 use testbed::wait;
 use testbed::webhook::Response;
 use testbed::{ControlPlane, Invocation, Repository, Running, TestNamespace};
+
+pub use look::{ready_reason, without_main};
 
 /// Long enough for a loaded machine; nothing waits this long when it works.
 pub const LONG: Duration = Duration::from_secs(90);
@@ -51,6 +54,8 @@ pub struct Options {
     pub sweep_interval: &'static str,
     pub absence_confirmation: &'static str,
     pub bundles: PathBuf,
+    /// Values of the chart beyond those of every world, as `--set` takes them.
+    pub chart_values: Vec<String>,
 }
 
 impl Default for Options {
@@ -60,6 +65,7 @@ impl Default for Options {
             sweep_interval: "1s",
             absence_confirmation: "1s",
             bundles: root().join("tests/bundles"),
+            chart_values: Vec::new(),
         }
     }
 }
@@ -85,10 +91,22 @@ impl World {
     /// A world in which everything is installed and nothing runs yet.
     pub async fn without_server(name: &str, options: Options) -> Self {
         let plane = ControlPlane::shared().await;
+        chart::define_once(&plane.client().await).await;
+        Self::on(plane, name, options).await
+    }
+
+    /// A world on a control plane of the test's own, which goes with the process.
+    pub async fn apart(name: &str, options: Options) -> Self {
+        let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await.unwrap()));
+        chart::define(&plane.client().await).await;
+        Self::on(plane, name, options).await
+    }
+
+    async fn on(plane: &'static ControlPlane, name: &str, options: Options) -> Self {
         let client = plane.client().await;
         let namespace = plane.namespace(name).await;
         let release = namespace.name().to_owned();
-        chart::install(&client, &release, &release).await;
+        chart::install(&client, &release, &release, &options.chart_values).await;
         Self {
             plane,
             namespace,
