@@ -1,0 +1,49 @@
+//! What was really written, by the audit log of the API server.
+
+use testbed::audit::Position;
+use testbed::{AuditEvent, AuditLog};
+
+use crate::chart::NAMESPACE;
+use crate::repository::DEPLOYER;
+
+/// The writes since some moment.
+pub struct Writes {
+    /// Writes of objects of environments, as their deployer: verb and object.
+    pub of_deployer: Vec<String>,
+    /// Writes of the server under its own name: namespaces and guardrails, its own custom resources, Events.
+    pub of_server: Vec<String>,
+}
+
+/// A moment in the audit log of a cluster that shows its own.
+pub struct Since(AuditLog, Position);
+
+impl Since {
+    /// Now.
+    pub fn now(log: AuditLog) -> Self {
+        let position = log.position();
+        Self(log, position)
+    }
+
+    /// What the server has written since.
+    pub fn writes(&self) -> Writes {
+        let server = format!("system:serviceaccount:{NAMESPACE}:{NAMESPACE}");
+        let deployer = format!("system:serviceaccount:{NAMESPACE}:{DEPLOYER}");
+        let events = self.0.since(self.1);
+        let writes: Vec<&AuditEvent> = events.iter().filter(|event| event.user == server && event.is_write()).collect();
+        let (of_deployer, of_server): (Vec<&AuditEvent>, Vec<&AuditEvent>) = writes
+            .into_iter()
+            .partition(|event| event.impersonated_user.as_deref() == Some(deployer.as_str()));
+        Writes {
+            of_deployer: of_deployer.into_iter().map(title).collect(),
+            of_server: of_server.into_iter().map(title).collect(),
+        }
+    }
+}
+
+fn title(event: &AuditEvent) -> String {
+    let subresource = match event.subresource.as_str() {
+        "" => String::new(),
+        subresource => format!("/{subresource}"),
+    };
+    format!("{} {}{subresource} {}", event.verb, event.resource, event.name)
+}
