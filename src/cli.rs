@@ -6,6 +6,7 @@ mod environment;
 mod exit;
 mod hook;
 mod output;
+mod plan;
 mod printable;
 mod render;
 mod serve;
@@ -73,6 +74,8 @@ enum Command {
     /// Look at environments and remove them
     #[command(name = "env", visible_alias = "environment", subcommand)]
     Environment(environment::Command),
+    /// Print what would be done to an environment now, without doing it
+    Plan(Box<plan::Arguments>),
     /// Print what a bundle gives for a branch, without a cluster
     #[command(after_help = render::HELP)]
     Render(Box<render::Arguments>),
@@ -132,6 +135,7 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Environment(command) => environment::run(command).await,
+        Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Render(arguments) => render::run(*arguments).await,
         Command::Hook(command) => hook::run(command).await,
         Command::Crds => crds::run(),

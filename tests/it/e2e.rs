@@ -1,3 +1,5 @@
 //! The whole: a push brings an environment up, a deletion leaves nothing.
 
+mod forecast;
 mod life;
+mod web;
