@@ -87,7 +87,6 @@ impl Follower {
 
     /// Tells what happens until the environment is ready at `revision`.
     pub async fn until_ready(&mut self, revision: &str, screen: &mut Screen) -> anyhow::Result<EnvironmentStatus> {
-        self.told = Told::default();
         self.tell_until(screen, |_, environment| {
             let status = environment.and_then(|environment| environment.status.clone())?;
             let applied = status.revision.as_ref().and_then(|seen| seen.applied.as_deref());
@@ -98,7 +97,6 @@ impl Follower {
 
     /// Tells what happens until nothing of the environment is left.
     pub async fn until_gone(&mut self, screen: &mut Screen) -> anyhow::Result<()> {
-        self.told = Told::default();
         self.tell_until(screen, |objects, environment| (environment.is_none() && objects == 0).then_some(()))
             .await
     }

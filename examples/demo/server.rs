@@ -103,15 +103,10 @@ pub fn program() -> anyhow::Result<PathBuf> {
         return Ok(beside);
     };
     let name = profile.file_name().and_then(|name| name.to_str()).unwrap_or("debug");
+    // With the example, which is up to date: what the two share is then built with the same features and not a second time.
     let output = Command::new(cargo)
-        .args([
-            "build",
-            "--bin",
-            "graftling",
-            "--message-format",
-            "json-render-diagnostics",
-            "--profile",
-        ])
+        .args(["build", "--quiet", "--bin", "graftling", "--example", "demo"])
+        .args(["--message-format", "json-render-diagnostics", "--profile"])
         .arg(if name == "debug" { "dev" } else { name })
         .current_dir(checkout())
         .stderr(std::process::Stdio::inherit())

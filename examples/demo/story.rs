@@ -69,7 +69,8 @@ impl Story {
         };
         let cluster = self.cluster.insert(cluster);
         cluster.install(screen).await?;
-        let program = tokio::task::spawn_blocking(server::program).await??;
+        let building = tokio::task::spawn_blocking(server::program);
+        let program = screen.during("building the server", building).await??;
         let folder = self.folder.insert(tempfile::Builder::new().prefix("graftling-demo-").tempdir()?);
         let kubeconfig = folder.path().join("server.kubeconfig");
         cluster.write_kubeconfig_of(NAMESPACE, &kubeconfig).await?;

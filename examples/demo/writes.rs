@@ -10,7 +10,7 @@ use crate::repository::DEPLOYER;
 pub struct Writes {
     /// Writes of objects of environments, as their deployer: verb and object.
     pub of_deployer: Vec<String>,
-    /// Writes of the server under its own name: namespaces and guardrails, its own custom resources, Events.
+    /// Writes of the server under its own name: namespaces and guardrails, and its own custom resources.
     pub of_server: Vec<String>,
 }
 
@@ -24,12 +24,15 @@ impl Since {
         Self(log, position)
     }
 
-    /// What the server has written since.
+    /// What the server has written since. Events are left out: the one about the act before may come late.
     pub fn writes(&self) -> Writes {
         let server = format!("system:serviceaccount:{NAMESPACE}:{NAMESPACE}");
         let deployer = format!("system:serviceaccount:{NAMESPACE}:{DEPLOYER}");
         let events = self.0.since(self.1);
-        let writes: Vec<&AuditEvent> = events.iter().filter(|event| event.user == server && event.is_write()).collect();
+        let writes: Vec<&AuditEvent> = events
+            .iter()
+            .filter(|event| event.user == server && event.is_write() && event.resource != "events")
+            .collect();
         let (of_deployer, of_server): (Vec<&AuditEvent>, Vec<&AuditEvent>) = writes
             .into_iter()
             .partition(|event| event.impersonated_user.as_deref() == Some(deployer.as_str()));
