@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use graftling::api::Environment;
 use graftling::api::environment::{EnvironmentStatus, Phase};
-use graftling::domain::name::EnvironmentName;
+use graftling::domain::name::{DomainName, EnvironmentName};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Api;
+use kube::{Api, ResourceExt};
 use serde_json::Value;
 use tempfile::TempDir;
 use testbed::{Repository, wait};
@@ -46,7 +46,7 @@ pub struct Pushed {
 
 impl Stage<'_> {
     /// Once for a repository: the hook, a GitHost and a Project. The branch that is there already comes up by itself.
-    pub async fn connect(&self, domain: &str, screen: &mut Screen) -> anyhow::Result<[Value; 3]> {
+    pub async fn connect(&self, domain: &DomainName, screen: &mut Screen) -> anyhow::Result<[Value; 3]> {
         screen.act("A repository with a sample application, and a Project for it");
         repository::install_hook(self.repository, self.server, self.folder.path())?;
         screen.line(
@@ -123,9 +123,10 @@ impl Stage<'_> {
     }
 
     /// The same delivery again: it is looked into and changes nothing.
-    pub async fn replay(&self, before: &Pushed, after: &Pushed, screen: &mut Screen) -> anyhow::Result<()> {
+    pub async fn replay(&self, before: &Pushed, after: &Pushed, name: &EnvironmentName, screen: &mut Screen) -> anyhow::Result<()> {
         screen.act("The delivery of that push, twice more");
         let since = self.cluster.audit().map(Since::now);
+        let version = self.version(name).await?;
         // The second is looked into only when all that came of the first is over.
         for _ in 0..2 {
             let look_ups = self.server.look_ups().await?;
@@ -134,6 +135,8 @@ impl Stage<'_> {
             wait::try_until("look at the branch", LIMIT, seen).await?;
         }
         screen.line(Mark::Done, "the server has looked at the branch twice");
+        ensure!(version == self.version(name).await?, "a replayed delivery changed the Environment");
+        screen.remark("the Environment is what it was, to its resourceVersion");
         if let Some(since) = since {
             let writes = since.writes();
             let all: Vec<String> = writes.of_deployer.into_iter().chain(writes.of_server).collect();
@@ -141,6 +144,11 @@ impl Stage<'_> {
             ensure!(all.is_empty(), "a replayed delivery wrote something");
         }
         Ok(())
+    }
+
+    async fn version(&self, name: &EnvironmentName) -> anyhow::Result<Option<String>> {
+        let environments: Api<Environment> = Api::namespaced(self.cluster.client.clone(), NAMESPACE);
+        Ok(environments.get(name.as_str()).await?.resource_version())
     }
 
     /// The end of the branch is the end of its environment.

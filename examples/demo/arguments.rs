@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::Parser;
+use graftling::domain::name::DomainName;
 
 /// Shows an environment from the first push of its branch to its receipt.
 #[derive(Debug, Parser)]
@@ -14,7 +15,7 @@ pub struct Arguments {
     pub context: Option<String>,
     /// The domain below which environments get their hosts
     #[arg(long, value_name = "DOMAIN", default_value = "preview.localhost")]
-    pub domain: String,
+    pub domain: DomainName,
 }
 
 const HELP: &str = "\

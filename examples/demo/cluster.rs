@@ -60,7 +60,7 @@ impl Cluster {
 
     /// Connects to the cluster of a context. Nothing is changed yet.
     pub async fn connect(context: &str, screen: &mut Screen) -> anyhow::Result<Self> {
-        let mut kubeconfig = Kubeconfig::read().context("could not read the kubeconfig: does KUBECONFIG name it?")?;
+        let mut kubeconfig = Kubeconfig::read().context("could not read the kubeconfig (KUBECONFIG, else ~/.kube/config)")?;
         kubeconfig.current_context = Some(context.to_owned());
         let options = KubeConfigOptions::default();
         let config = kube::Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await;

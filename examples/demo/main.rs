@@ -72,19 +72,39 @@ async fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// Ctrl-C, a request to end, or a terminal that was closed.
 async fn interrupted() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
+    let received = async |kind| match signal(kind) {
+        Ok(mut signal) => _ = signal.recv().await,
+        Err(_) => std::future::pending().await,
     };
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = received(SignalKind::interrupt()) => {}
+        () = received(SignalKind::terminate()) => {}
+        () = received(SignalKind::hangup()) => {}
     }
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", explain(error));
     ExitCode::FAILURE
+}
+
+/// The error and its causes in one line, none told twice; of the API server's answer only what it says.
+fn explain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let of_server = cause.downcast_ref::<kube::Error>();
+        let words = of_server.map_or_else(|| cause.to_string(), graftling::cluster::error::message);
+        if !text.contains(&words) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &words;
+        }
+        if of_server.is_some() {
+            break;
+        }
+    }
+    text
 }
 
 /// The root of the checkout: where the chart and the bundles are.

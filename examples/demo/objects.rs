@@ -13,8 +13,7 @@ pub async fn apply(client: &Client, body: &Value) -> anyhow::Result<()> {
         let api = api(client, body).await?;
         api.patch(name(body), &params, &Patch::Apply(body)).await
     };
-    applied.await.with_context(|| format!("could not apply {}", title(body)))?;
-    Ok(())
+    applied.await.map(drop).with_context(|| format!("could not apply {}", title(body)))
 }
 
 /// Deletes an object; that it is gone already is no error.

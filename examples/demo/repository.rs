@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 use graftling::api::{Environment, GitHost, Project};
 use graftling::domain::git::RepositoryId;
-use graftling::domain::name::{EnvironmentName, Identity, ProjectKey};
+use graftling::domain::name::{DomainName, EnvironmentName, Identity, ProjectKey};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ pub fn replay(repository: &Repository, branch: &str, before: &str, after: &str) 
 }
 
 /// The Secret, GitHost and Project that a platform engineer writes.
-pub fn settings(repository: &Repository, domain: &str) -> [Value; 3] {
+pub fn settings(repository: &Repository, domain: &DomainName) -> [Value; 3] {
     let path = repository.path();
     let parent = path.parent().unwrap_or(&path).display().to_string();
     let object = |api_version: &str, kind: &str, name: &str, mut body: Value| {
@@ -87,7 +87,7 @@ pub fn settings(repository: &Repository, domain: &str) -> [Value; 3] {
         "gitHostRef": { "name": GIT_HOST },
         "repository": "repository.git",
         "bundle": { "name": "web" },
-        "domain": domain,
+        "domain": domain.as_str(),
         "scheme": "http",
         "deployer": { "serviceAccountName": DEPLOYER },
     }});

@@ -41,7 +41,7 @@ impl Story {
         let mut follower = Follower::new(&stage.cluster.client, &name);
         let first = stage.push(&mut follower, screen).await?;
         let second = stage.change(&first, &mut follower, screen).await?;
-        stage.replay(&first, &second, screen).await?;
+        stage.replay(&first, &second, &name, screen).await?;
         if arguments.keep {
             stay::explain(screen, &stage.cluster.flags, stage.server, stage.repository);
             return stay::watch(&stage.cluster.client, screen).await;
