@@ -186,7 +186,11 @@ impl Dispatcher {
         }
     }
 
+    /// Live objects are watched over the whole cluster: those of another server's environments are not ours to work on.
     async fn trigger(&self, name: &str, namespace: &str) {
+        if !self.sync.settings.scope.contains(Some(namespace)) {
+            return;
+        }
         // The receiver is gone only while the process ends.
         let _ = self.triggers.send(ObjectRef::new(name).within(namespace)).await;
     }
