@@ -1,5 +1,6 @@
 //! What was really written, by the audit log of the API server.
 
+use jiff::Timestamp;
 use testbed::audit::Position;
 use testbed::{AuditEvent, AuditLog};
 
@@ -14,24 +15,32 @@ pub struct Writes {
     pub of_server: Vec<String>,
 }
 
-/// A moment in the audit log of a cluster that shows its own.
-pub struct Since(AuditLog, Position);
+/// A moment in the life of a cluster that shows its audit log.
+pub struct Since {
+    log: AuditLog,
+    position: Position,
+    time: Timestamp,
+}
 
 impl Since {
     /// Now.
     pub fn now(log: AuditLog) -> Self {
-        let position = log.position();
-        Self(log, position)
+        Self {
+            position: log.position(),
+            time: Timestamp::now(),
+            log,
+        }
     }
 
-    /// What the server has written since. Events are left out: the one about the act before may come late.
+    /// What the server has written since. A request of before may be logged only now, and is left out. So are Events: the one about
+    /// what happened before may come late.
     pub fn writes(&self) -> Writes {
         let server = format!("system:serviceaccount:{NAMESPACE}:{NAMESPACE}");
         let deployer = format!("system:serviceaccount:{NAMESPACE}:{DEPLOYER}");
-        let events = self.0.since(self.1);
+        let events = self.log.since(self.position);
         let writes: Vec<&AuditEvent> = events
             .iter()
-            .filter(|event| event.user == server && event.is_write() && event.resource != "events")
+            .filter(|event| event.user == server && event.request_received >= self.time && event.is_write() && event.resource != "events")
             .collect();
         let (of_deployer, of_server): (Vec<&AuditEvent>, Vec<&AuditEvent>) = writes
             .into_iter()
