@@ -248,3 +248,6 @@ pub fn phase(phase: status::Phase) -> Phase {
         status::Phase::Blocked => Phase::Blocked,
     }
 }
+
+#[cfg(test)]
+mod tests;
