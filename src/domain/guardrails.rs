@@ -172,3 +172,6 @@ fn manifest(fence: &Fence<'_>, group: &str, kind: &str, name: &str, rest: Value)
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -338,3 +338,6 @@ impl StageState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

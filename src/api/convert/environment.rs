@@ -271,3 +271,6 @@ pub fn phase(phase: status::Phase) -> Phase {
         status::Phase::Blocked => Phase::Blocked,
     }
 }
+
+#[cfg(test)]
+mod tests;
