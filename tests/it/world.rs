@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test uses its part of the world")]
 #![allow(clippy::unwrap_used, reason = "a world that cannot be made is the test's failure")]
 
-mod chart;
-mod objects;
+pub mod chart;
+pub mod objects;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -51,6 +51,8 @@ pub struct Options {
     pub sweep_interval: &'static str,
     pub absence_confirmation: &'static str,
     pub bundles: PathBuf,
+    /// Values of the chart beyond those of every world, as `--set` takes them.
+    pub chart_values: Vec<String>,
 }
 
 impl Default for Options {
@@ -60,6 +62,7 @@ impl Default for Options {
             sweep_interval: "1s",
             absence_confirmation: "1s",
             bundles: root().join("tests/bundles"),
+            chart_values: Vec::new(),
         }
     }
 }
@@ -88,7 +91,7 @@ impl World {
         let client = plane.client().await;
         let namespace = plane.namespace(name).await;
         let release = namespace.name().to_owned();
-        chart::install(&client, &release, &release).await;
+        chart::install(&client, &release, &release, &options.chart_values).await;
         Self {
             plane,
             namespace,

@@ -12,9 +12,9 @@ static DEFINITIONS: OnceCell<()> = OnceCell::const_new();
 const NOT_INSTALLED: [&str; 6] = ["Deployment", "Service", "Pod", "PodDisruptionBudget", "NetworkPolicy", "ConfigMap"];
 
 /// Renders the chart with real helm for `release` in `namespace` and applies it.
-pub async fn install(client: &Client, release: &str, namespace: &str) {
+pub async fn install(client: &Client, release: &str, namespace: &str, values: &[String]) {
     DEFINITIONS.get_or_init(|| install_definitions(client)).await;
-    for body in render(release, namespace) {
+    for body in render(release, namespace, values) {
         let kind = body["kind"].as_str().unwrap_or_default();
         if NOT_INSTALLED.contains(&kind) {
             continue;
@@ -27,20 +27,13 @@ pub async fn install(client: &Client, release: &str, namespace: &str) {
     }
 }
 
-/// The objects of the chart with the values that worlds use.
-pub fn render(release: &str, namespace: &str) -> Vec<Value> {
-    let chart = root().join("helm/graftling");
-    let text = testbed::helm::helm([
-        "template",
-        release,
-        &chart.display().to_string(),
-        "--namespace",
-        namespace,
-        "--set",
-        &format!("fullnameOverride={release},watchAllNamespaces=false"),
-    ])
-    .unwrap();
-    documents(&text)
+/// The objects of the chart with the values that worlds use, and `values`.
+pub fn render(release: &str, namespace: &str, values: &[String]) -> Vec<Value> {
+    let chart = root().join("helm/graftling").display().to_string();
+    let common = format!("fullnameOverride={release},watchAllNamespaces=false");
+    let mut arguments = vec!["template", release, &chart, "--namespace", namespace, "--set", &common];
+    arguments.extend(values.iter().flat_map(|value| ["--set", value.as_str()]));
+    documents(&testbed::helm::helm(arguments).unwrap())
 }
 
 async fn install_definitions(client: &Client) {

@@ -16,17 +16,22 @@ pub async fn apply(client: &Client, api_version: &str, kind: &str, namespace: Op
     apply_body(client, &body).await
 }
 
+/// The API of a kind, in a namespace where the kind lives in one.
+pub async fn api(client: &Client, api_version: &str, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let gvk = GroupVersionKind::gvk(group, version, kind);
+    let (resource, capabilities) = pinned_kind(client, &gvk).await.unwrap();
+    match (capabilities.scope, namespace) {
+        (Scope::Namespaced, Some(namespace)) => Api::namespaced_with(client.clone(), namespace, &resource),
+        _ => Api::all_with(client.clone(), &resource),
+    }
+}
+
 /// Applies a complete object.
 pub async fn apply_body(client: &Client, body: &Value) -> Value {
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let api_version = text("/apiVersion");
-    let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
-    let gvk = GroupVersionKind::gvk(group, version, &text("/kind"));
-    let (resource, capabilities) = pinned_kind(client, &gvk).await.unwrap();
-    let api: Api<DynamicObject> = match capabilities.scope {
-        Scope::Namespaced => Api::namespaced_with(client.clone(), &text("/metadata/namespace"), &resource),
-        Scope::Cluster => Api::all_with(client.clone(), &resource),
-    };
+    let api = api(client, &api_version, &text("/kind"), Some(&text("/metadata/namespace"))).await;
     let params = PatchParams::apply("test").force();
     let name = text("/metadata/name");
     let applied = api.patch(&name, &params, &Patch::Apply(body)).await;
