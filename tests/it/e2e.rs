@@ -1,3 +1,9 @@
 //! The whole: a push brings an environment up, a deletion leaves nothing.
 
+mod drift;
 mod life;
+mod plan;
+mod rights;
+mod scene;
+mod teardown;
+mod update;
