@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod lead;
+pub mod plan;
 pub mod serve;
 
 pub use crate::githost::plain::hook;

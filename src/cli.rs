@@ -6,7 +6,9 @@ mod environment;
 mod exit;
 mod hook;
 mod output;
+mod plan;
 mod printable;
+mod render;
 mod serve;
 mod table;
 
@@ -72,6 +74,11 @@ enum Command {
     /// Look at environments and remove them
     #[command(name = "env", visible_alias = "environment", subcommand)]
     Environment(environment::Command),
+    /// Print what would be done to an environment now, without doing it
+    Plan(Box<plan::Arguments>),
+    /// Print what a bundle gives for a branch, without a cluster
+    #[command(after_help = render::HELP)]
+    Render(Box<render::Arguments>),
     /// Let a plain Git repository tell the server about pushes
     #[command(subcommand)]
     Hook(hook::Command),
@@ -113,7 +120,12 @@ pub fn parse() -> Result<Cli, Exit> {
 /// Carries out a command, to the end.
 pub fn run(cli: Cli) -> Exit {
     let result = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(dispatch(cli.command)),
+        Ok(runtime) => {
+            let result = runtime.block_on(dispatch(cli.command));
+            // A rendering that was given up must not hold the process.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(anyhow::Error::new(error).context("could not start the runtime")),
     };
     exit::conclude(result)
@@ -123,6 +135,8 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Environment(command) => environment::run(command).await,
+        Command::Plan(arguments) => plan::run(*arguments).await,
+        Command::Render(arguments) => render::run(*arguments).await,
         Command::Hook(command) => hook::run(command).await,
         Command::Crds => crds::run(),
         Command::Completions(arguments) => completions::run(&arguments, definition()),

@@ -222,15 +222,19 @@ pub struct HistoryEntry {
     /// `Ready` or `Failed`.
     pub result: String,
     /// How many objects the run wrote or removed.
+    #[schemars(with = "i32", range(min = 0))]
     pub changed: u32,
 }
 
 /// The proof of a teardown.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Receipt {
     /// How many objects there were in the inventory.
+    #[schemars(with = "i32", range(min = 0))]
     pub created: u32,
     /// How many of them were confirmed gone.
+    #[schemars(with = "i32", range(min = 0))]
     pub removed: u32,
     /// What is left and why; empty after a complete teardown.
     #[serde(default)]

@@ -229,7 +229,7 @@ pub enum PodSecurity {
 pub struct Lifecycle {
     /// At this number further branches wait until an environment goes; running ones are never displaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 10000))]
+    #[schemars(with = "Option<i32>", range(min = 1, max = 10000))]
     pub max_environments: Option<u32>,
 }
 
@@ -296,6 +296,7 @@ pub struct ProjectStatus {
     pub repository_id: Option<String>,
     /// How many environments there are.
     #[serde(default)]
+    #[schemars(with = "i32", range(min = 0))]
     pub environments: u32,
     /// Branches without an environment, with the reason; at most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -325,6 +326,7 @@ pub struct Brake {
     /// The environments, at most 50 named.
     pub environments: Vec<String>,
     /// How many there are.
+    #[schemars(with = "i32", range(min = 0))]
     pub count: u32,
 }
 

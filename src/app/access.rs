@@ -56,6 +56,7 @@ pub enum Deletion {
 /// A connection to one cluster.
 #[derive(Clone)]
 pub struct Access {
+    config: kube::Config,
     client: Client,
     namespace: Namespace,
     request_timeout: Duration,
@@ -79,10 +80,16 @@ impl Access {
             None => config.default_namespace.parse().map_err(Error::ParseNamespace)?,
         };
         Ok(Self {
-            client: Client::try_from(config).map_err(Error::from_client)?,
+            client: Client::try_from(config.clone()).map_err(Error::from_client)?,
+            config,
             namespace,
             request_timeout: target.request_timeout,
         })
+    }
+
+    /// How the cluster is reached.
+    pub(super) fn config(&self) -> kube::Config {
+        self.config.clone()
     }
 
     /// The namespace that is meant when nothing else is said.

@@ -1,14 +1,21 @@
 //! Who leads: the one replica that sweeps, reconciles and writes statuses. Webhooks are served by all.
 
+use std::time::Duration;
+
 use kube::Client;
-use kube_lease_manager::LeaseManagerBuilder;
+use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::config::Config;
 
 /// Whether this replica leads. Clones see the same.
 #[derive(Debug, Clone)]
 pub struct Leadership(watch::Receiver<bool>);
+
+/// The part that a replica takes in the election, until it resigns.
+#[derive(Debug)]
+pub struct Candidacy(Option<JoinHandle<Result<LeaseManager, LeaseManagerError>>>);
 
 /// Why no leader could be agreed on.
 #[derive(Debug, thiserror::Error)]
@@ -25,27 +32,29 @@ pub enum Error {
         name: String,
         /// The cause.
         #[source]
-        source: kube_lease_manager::LeaseManagerError,
+        source: LeaseManagerError,
     },
 }
 
 /// In seconds. A successor waits this long after the last sign of life.
 const LEASE_DURATION: u64 = 15;
+/// How long giving the Lease back may take.
+const RESIGNATION: Duration = Duration::from_secs(3);
 /// In seconds before the end of the Lease: renewed by then, or lost.
 const LEASE_GRACE: u64 = 5;
 
 impl Leadership {
     /// A replica without rivals leads from the start.
-    pub fn alone() -> Self {
+    pub fn alone() -> (Self, Candidacy) {
         let (_, receiver) = watch::channel(true);
-        Self(receiver)
+        (Self(receiver), Candidacy(None))
     }
 
     /// Takes part in the election.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn elect(client: Client, config: &Config, identity: &str) -> Result<Self, Error> {
+    pub async fn elect(client: Client, config: &Config, identity: &str) -> Result<(Self, Candidacy), Error> {
         let namespace = config.lease_namespace.as_ref().map(ToString::to_string);
         let namespace = namespace.or_else(own_namespace).ok_or(Error::NoNamespace)?;
         let wrap = |source| Error::Lease {
@@ -62,14 +71,7 @@ impl Leadership {
             .await
             .map_err(wrap)?;
         let (receiver, task) = election.watch().await;
-        // The task ends with the process; until then it renews the Lease.
-        tokio::spawn(task);
-        Ok(Self(receiver))
-    }
-
-    /// Whether this replica leads now.
-    pub fn leads(&self) -> bool {
-        *self.0.borrow()
+        Ok((Self(receiver), Candidacy(Some(task))))
     }
 
     /// Waits until this replica leads.
@@ -84,6 +86,17 @@ impl Leadership {
         // Whoever leads alone has dropped the sender and never loses.
         if self.0.wait_for(|leads| !*leads).await.is_err() {
             std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Candidacy {
+    /// Gives the Lease back, so that a successor need not wait for its end. Every [`Leadership`] must have been dropped.
+    pub async fn resign(self) {
+        if let Some(task) = self.0
+            && tokio::time::timeout(RESIGNATION, task).await.is_err()
+        {
+            tracing::warn!("the Lease could not be given back; a successor waits for its end");
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::lead::{self, Leadership};
+use super::lead::{self, Candidacy, Leadership};
 use crate::cluster::kinds::Kinds;
 use crate::cluster::live::LiveObjects;
 use crate::cluster::observe::Observer;
@@ -27,7 +27,7 @@ use crate::controller::{dispatch, queue};
 use crate::githost::endpoint::Endpoints;
 use crate::metrics::{Listener, Metrics};
 use crate::server::listener::{self, Limits};
-use crate::server::readiness::Readiness;
+use crate::server::readiness::{Check, Readiness};
 use crate::server::webhook::BodyLimits;
 use crate::server::{admin, webhook};
 
@@ -62,6 +62,9 @@ pub enum ServeError {
 /// So many branches may wait to be looked at.
 const INBOX_CAPACITY: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
+/// So many notices may be on their way between two parts; whoever sends more waits.
+const CHANNEL_CAPACITY: usize = 1024;
+
 /// Runs the server until a signal ends it.
 ///
 /// # Guarantees
@@ -76,28 +79,35 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let parts = Parts::new(&config, connection);
     let listeners = Listeners::bind(&config).await?;
     let servers = listeners.start(&config, &parts, &shutdown);
-    let (changes, receiver) = mpsc::unbounded_channel();
+    let (changes, receiver) = mpsc::channel(CHANNEL_CAPACITY);
     let stores = stores::start(&parts.connection.controller(), &parts.settings.scope, &changes);
-    let leadership = if config.leader_elect {
-        let elected = Leadership::elect(parts.connection.controller(), &config, &parts.settings.instance).await;
-        elected.map_err(ServeError::Elect)?
-    } else {
-        Leadership::alone()
-    };
+    let (leadership, candidacy) = stand(&config, &parts).await?;
     let work = tokio::spawn(work(parts, stores, receiver, leadership.clone(), shutdown.clone()));
-    let result = tokio::select! {
-        () = stop_signal() => Ok(()),
-        () = lost_lead(leadership) => Err(ServeError::LostLead),
-    };
+    tokio::select! {
+        () = stop_signal() => {}
+        // At once, without finishing anything: what is under way may be another's by now.
+        () = lost_lead(leadership) => return Err(ServeError::LostLead),
+    }
     tracing::info!("stopping");
     shutdown.cancel();
     let stopped = async {
+        // A panic of either was logged where it happened.
         let _ = futures::join!(servers, work);
+        candidacy.resign().await;
     };
     if tokio::time::timeout(config.shutdown_grace, stopped).await.is_err() {
         tracing::warn!("not everything ended in time; what is unfinished is taken up at the next start");
     }
-    result
+    Ok(())
+}
+
+async fn stand(config: &Config, parts: &Parts) -> Result<(Leadership, Candidacy), ServeError> {
+    if !config.leader_elect {
+        return Ok(Leadership::alone());
+    }
+    Leadership::elect(parts.connection.controller(), config, &parts.settings.instance)
+        .await
+        .map_err(ServeError::Elect)
 }
 
 /// What everything shares.
@@ -108,11 +118,13 @@ struct Parts {
     endpoints: Endpoints,
     inbox: Inbox,
     readiness: Readiness,
+    synced: Check,
 }
 
 impl Parts {
     fn new(config: &Config, connection: Connection) -> Self {
         let metrics = Metrics::new();
+        let readiness = Readiness::new();
         let instance = std::env::var("HOSTNAME").unwrap_or_else(|_| "graftling".to_owned());
         Self {
             connection,
@@ -129,7 +141,8 @@ impl Parts {
             },
             endpoints: Endpoints::default(),
             inbox: Inbox::new(INBOX_CAPACITY, metrics.clone()),
-            readiness: Readiness::new(),
+            synced: readiness.require("custom resources listed"),
+            readiness,
             metrics,
         }
     }
@@ -186,20 +199,9 @@ async fn bind(flag: &'static str, address: std::net::SocketAddr) -> Result<TcpLi
 }
 
 /// Everything that talks to the cluster and to Git hosts.
-async fn work(
-    parts: Parts,
-    stores: Stores,
-    changes: mpsc::UnboundedReceiver<Change>,
-    mut leadership: Leadership,
-    shutdown: CancellationToken,
-) {
-    let synced = parts.readiness.require("custom resources listed");
+async fn work(parts: Parts, stores: Stores, mut changes: mpsc::Receiver<Change>, mut leadership: Leadership, shutdown: CancellationToken) {
     let client = parts.connection.controller();
     let hosts = Hosts::new(client.clone(), parts.endpoints.clone());
-    tokio::select! {
-        () = stores.ready() => synced.set(true),
-        () = shutdown.cancelled() => return,
-    }
     let publisher = Publisher::new(client.clone(), parts.settings.instance.clone());
     let followed = Relay {
         client: client.clone(),
@@ -208,10 +210,15 @@ async fn work(
         inbox: parts.inbox.clone(),
         scope: parts.settings.scope.clone(),
     };
-    let mut changes = changes;
+    let lead_begins = async {
+        stores.ready().await;
+        parts.synced.set(true);
+        leadership.gained().await;
+    };
+    // Followed from the start: whoever takes no changes holds the watches up.
     tokio::select! {
         () = followed.run(&mut changes) => return,
-        () = leadership.gained() => {}
+        () = lead_begins => {}
         () = shutdown.cancelled() => return,
     }
     tracing::info!("leading");
@@ -223,11 +230,11 @@ async fn lead(
     stores: Stores,
     hosts: Hosts,
     publisher: Publisher,
-    changes: mpsc::UnboundedReceiver<Change>,
+    changes: mpsc::Receiver<Change>,
     shutdown: CancellationToken,
 ) {
     let client = parts.connection.controller();
-    let (wakes, woken) = mpsc::unbounded_channel();
+    let (wakes, woken) = mpsc::channel(CHANNEL_CAPACITY);
     let kinds = Kinds::new(client.clone());
     let reconciler = Arc::new(Reconciler {
         observer: Observer {
@@ -252,7 +259,7 @@ async fn lead(
         settings: parts.settings.clone(),
         progress: Progress::default(),
     });
-    let (triggers, queued) = mpsc::unbounded_channel();
+    let (triggers, queued) = mpsc::channel(CHANNEL_CAPACITY);
     let dispatcher = dispatch::Dispatcher {
         stores,
         hosts,

@@ -162,7 +162,7 @@ impl Cluster {
 
 impl Selection {
     /// The one environment that is meant. Only a text that fits none costs a full listing: it is what near names are found in.
-    async fn find(&self) -> anyhow::Result<(Access, Environment)> {
+    pub async fn find(&self) -> anyhow::Result<(Access, Environment)> {
         let (access, scope) = self.cluster.connect().await?;
         let wanted = Wanted {
             text: &self.wanted,

@@ -58,7 +58,7 @@ pub struct Send {
 /// The server's side of the hook.
 #[derive(Debug, Args)]
 struct Endpoint {
-    /// The GitHost's webhook endpoint: https://<graftling>/hooks/<namespace>/<githost>
+    /// The GitHost's webhook endpoint: `https://HOST/hooks/NAMESPACE/GITHOST`
     #[arg(long)]
     url: String,
 }

@@ -1,6 +1,5 @@
 //! What can go wrong with a request, and what it means for a retry.
 
-use crate::domain::manifest::ObjectKey;
 use crate::domain::outcome::FailureClass;
 
 /// A request to the cluster that failed.
@@ -29,10 +28,10 @@ pub enum Error {
         kind: String,
     },
     /// An object could not be read.
-    #[error("could not read {key}")]
+    #[error("could not read {what}")]
     Read {
         /// The object.
-        key: ObjectKey,
+        what: String,
         /// The cause.
         #[source]
         source: kube::Error,

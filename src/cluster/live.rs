@@ -27,7 +27,7 @@ pub type Wake = (String, String);
 pub struct LiveObjects {
     client: Client,
     shared: Arc<Mutex<Shared>>,
-    wake: mpsc::UnboundedSender<Wake>,
+    wake: mpsc::Sender<Wake>,
 }
 
 #[derive(Default)]
@@ -59,7 +59,7 @@ const SYNC_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
 
 impl LiveObjects {
     /// An empty cache. Environments to look at again are sent to `wake`.
-    pub fn new(client: Client, wake: mpsc::UnboundedSender<Wake>) -> Self {
+    pub fn new(client: Client, wake: mpsc::Sender<Wake>) -> Self {
         Self {
             client,
             shared: Arc::default(),
@@ -138,7 +138,13 @@ impl LiveObjects {
         let mut events = watcher(api, config).default_backoff().boxed();
         while let Some(event) = events.next().await {
             match event {
-                Ok(event) => self.take(&id, &resource, event),
+                Ok(event) => {
+                    if let Some(wake) = self.take(&id, &resource, event)
+                        && self.wake.send(wake).await.is_err()
+                    {
+                        return;
+                    }
+                }
                 Err(error) if is_forbidden(&error) => {
                     tracing::info!(kind = %resource.api.kind, "this kind may not be listed; its objects are read one by one");
                     self.settle(&id, WatchState::Forbidden);
@@ -149,24 +155,24 @@ impl LiveObjects {
         }
     }
 
-    fn take(&self, id: &GroupKind, resource: &Resource, event: Event<DynamicObject>) {
+    /// Takes an event into the cache and says which environment to look at again.
+    fn take(&self, id: &GroupKind, resource: &Resource, event: Event<DynamicObject>) -> Option<Wake> {
         let mut shared = self.lock();
-        let Some(kind) = shared.kinds.get_mut(id) else { return };
+        let kind = shared.kinds.get_mut(id)?;
         match event {
-            Event::Init => kind.begin_listing(),
-            Event::InitApply(object) => kind.list(resource, &object).into_iter().for_each(|wake| self.notify(wake)),
+            Event::Init => {
+                kind.begin_listing();
+                None
+            }
+            Event::InitApply(object) => kind.list(resource, &object),
             Event::InitDone => {
                 kind.end_listing();
                 kind.state.send_replace(WatchState::Synced);
+                None
             }
-            Event::Apply(object) => kind.apply(resource, &object).into_iter().for_each(|wake| self.notify(wake)),
-            Event::Delete(object) => kind.delete(resource, &object).into_iter().for_each(|wake| self.notify(wake)),
+            Event::Apply(object) => kind.apply(resource, &object),
+            Event::Delete(object) => kind.delete(resource, &object),
         }
-    }
-
-    fn notify(&self, wake: Wake) {
-        // The receiver is gone only while the process ends.
-        let _ = self.wake.send(wake);
     }
 
     fn settle(&self, id: &GroupKind, state: WatchState) {

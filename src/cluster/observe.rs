@@ -55,6 +55,23 @@ impl Observer {
         }
     }
 
+    /// Reads `keys` from the API server itself, as `client`.
+    ///
+    /// # Errors
+    /// The first read that failed.
+    pub async fn read_all(&self, client: &Client, keys: impl IntoIterator<Item = ObjectKey>) -> Result<Observed, Error> {
+        let reads: Vec<_> = keys.into_iter().map(|key| self.read_if_known(client.clone(), key)).collect();
+        let found: Vec<Option<LiveObject>> = stream::iter(reads).buffer_unordered(FAN_OUT).try_collect().await?;
+        Ok(found.into_iter().flatten().map(|live| (live.key.clone(), live)).collect())
+    }
+
+    async fn read_if_known(&self, client: Client, key: ObjectKey) -> Result<Option<LiveObject>, Error> {
+        match self.read(client, &key).await {
+            Err(Error::UnknownKind { .. }) => Ok(None),
+            other => other,
+        }
+    }
+
     /// Reads one object from the API server itself.
     ///
     /// # Errors
@@ -65,7 +82,10 @@ impl Observer {
         let object = within(
             || format!("read {key}"),
             api.get_opt(&key.name),
-            |source| Error::Read { key: key.clone(), source },
+            |source| Error::Read {
+                what: key.to_string(),
+                source,
+            },
         )
         .await?;
         Ok(object.and_then(|object| reduce(&resource, &object)))

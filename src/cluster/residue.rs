@@ -6,7 +6,7 @@ use kube::api::{Api, DynamicObject, ListParams, PartialObjectMeta};
 use kube::discovery::{ApiResource, Discovery, Scope, verbs};
 
 use super::Error;
-use super::connection::{Deployer, within};
+use super::connection::within;
 use super::error::chain;
 use super::observe::{FAN_OUT, Observer};
 use crate::api::keys;
@@ -28,8 +28,7 @@ impl Observer {
     ///
     /// # Errors
     /// A listing failed for another reason than a missing right: an unknown rest must not be deleted.
-    pub async fn contents(&self, deployer: &Deployer, namespace: &Namespace) -> Result<Look, Error> {
-        let client = self.connection.deployer(deployer)?;
+    pub async fn contents(&self, client: &Client, namespace: &Namespace) -> Result<Look, Error> {
         let resources = self.listable().await?.into_iter().filter(|(_, scope)| *scope == Scope::Namespaced);
         self.look(resources, |resource| {
             (
@@ -116,7 +115,7 @@ async fn list_metadata(resource: ApiResource, api: Api<DynamicObject>, params: L
         Err(Error::List {
             source: kube::Error::Api(status),
             ..
-        }) if matches!(status.code, 403 | 404 | 405) => {
+        }) if matches!(status.code, 403..=405) => {
             tracing::debug!(kind = %resource.kind, "kind cannot be listed: {}", chain(&kube::Error::Api(status)));
             Ok(Listed::Unseen(if resource.group.is_empty() {
                 resource.kind

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::api::convert::environment::Identity;
+use crate::api::Environment;
+use crate::api::convert::environment::{Identity, pull_request_to_domain};
 use crate::domain::bundle::Bundle;
 use crate::domain::git::PullRequest;
 use crate::domain::guardrails::{self, Fence};
@@ -79,6 +80,21 @@ impl Refusal {
             reason,
             message,
             again: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Wish {
+    /// What an Environment asks for under its Project's settings.
+    pub fn new(environment: &Environment, identity: &Identity, project: Project, deployer_role: ObjectName, url_port: Option<u16>) -> Self {
+        let pull_request = environment.spec.pull_request.as_ref();
+        Self {
+            identity: identity.clone(),
+            project,
+            pull_request: pull_request.map(|pull| pull_request_to_domain(pull, &identity.branch)),
+            values: environment.spec.values.clone(),
+            deployer_role,
+            url_port,
         }
     }
 }

@@ -33,7 +33,7 @@ pub struct Dispatcher {
     /// What we wrote last.
     pub memory: Memory,
     /// Environments to work on.
-    pub triggers: mpsc::UnboundedSender<ObjectRef<Environment>>,
+    pub triggers: mpsc::Sender<ObjectRef<Environment>>,
 }
 
 /// What was last seen of an object, to tell a change that matters from our own status writes.
@@ -56,18 +56,18 @@ const SECRETS: Duration = Duration::from_secs(60);
 
 impl Dispatcher {
     /// Dispatches until the senders are gone.
-    pub async fn run(self, mut changes: mpsc::UnboundedReceiver<Change>, mut woken: mpsc::UnboundedReceiver<Wake>) {
+    pub async fn run(self, mut changes: mpsc::Receiver<Change>, mut woken: mpsc::Receiver<Wake>) {
         let mut seen = Seen::default();
         let mut secrets = tokio::time::interval(SECRETS);
-        self.catch_up(&mut seen);
+        self.catch_up(&mut seen).await;
         loop {
             tokio::select! {
                 change = changes.recv() => match change {
-                    Some(change) => self.change(change, &mut seen),
+                    Some(change) => self.change(change, &mut seen).await,
                     None => return,
                 },
                 wake = woken.recv() => match wake {
-                    Some((namespace, name)) => self.trigger(&name, &namespace),
+                    Some((namespace, name)) => self.trigger(&name, &namespace).await,
                     None => return,
                 },
                 _ = secrets.tick() => self.refresh_hosts(),
@@ -76,20 +76,20 @@ impl Dispatcher {
     }
 
     /// Changes may have been taken while this replica followed: begin with everything.
-    fn catch_up(&self, seen: &mut Seen) {
+    async fn catch_up(&self, seen: &mut Seen) {
         let scope = &self.sync.settings.scope;
         let environments = self.stores.environments.state();
         for environment in environments.iter().filter(|object| scope.contains(object.namespace().as_deref())) {
-            self.change(Change::Environment(Box::new((**environment).clone())), seen);
+            self.environment(environment, seen).await;
         }
     }
 
-    fn change(&self, change: Change, seen: &mut Seen) {
+    async fn change(&self, change: Change, seen: &mut Seen) {
         match change {
             Change::GitHost(object) => self.githost(*object, seen),
             Change::GitHostGone(object) => self.hosts.remove(&object),
-            Change::Project(object) => self.project(*object, seen),
-            Change::Environment(object) => self.environment(&object, seen),
+            Change::Project(object) => self.project(*object, seen).await,
+            Change::Environment(object) => self.environment(&object, seen).await,
             Change::EnvironmentGone(object) => self.environment_gone(&object, seen),
         }
     }
@@ -120,7 +120,7 @@ impl Dispatcher {
     }
 
     /// A changed Project is looked at at once, and so are all its environments; a relayed hint is taken in.
-    fn project(&self, object: Project, seen: &mut Seen) {
+    async fn project(&self, object: Project, seen: &mut Seen) {
         let version = ProjectVersion {
             generation: object.metadata.generation,
             release: object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).cloned(),
@@ -140,17 +140,18 @@ impl Dispatcher {
         }
         for environment in self.stores.environments.state() {
             if environment.namespace() == object.namespace() && environment.spec.project_ref.name == object.name_any() {
-                self.trigger(&environment.name_any(), &environment.namespace().unwrap_or_default());
+                self.trigger(&environment.name_any(), &environment.namespace().unwrap_or_default())
+                    .await;
             }
         }
         let sync = self.sync.clone();
         tokio::spawn(async move { sync.sweep_project(&object).await });
     }
 
-    fn environment(&self, object: &Environment, seen: &mut Seen) {
+    async fn environment(&self, object: &Environment, seen: &mut Seen) {
         let uid = object.uid().unwrap_or_default();
         if seen.environments.insert(uid, object.metadata.generation) != Some(object.metadata.generation) {
-            self.trigger(&object.name_any(), &object.namespace().unwrap_or_default());
+            self.trigger(&object.name_any(), &object.namespace().unwrap_or_default()).await;
         }
     }
 
@@ -185,12 +186,16 @@ impl Dispatcher {
         }
     }
 
+<<<<<<< HEAD
     /// Labels come from anybody, and another installation serves other namespaces of the same cluster: its environments are not ours.
     fn trigger(&self, name: &str, namespace: &str) {
         if !self.sync.settings.scope.contains(Some(namespace)) {
             return;
         }
+=======
+    async fn trigger(&self, name: &str, namespace: &str) {
+>>>>>>> main
         // The receiver is gone only while the process ends.
-        let _ = self.triggers.send(ObjectRef::new(name).within(namespace));
+        let _ = self.triggers.send(ObjectRef::new(name).within(namespace)).await;
     }
 }

@@ -14,7 +14,7 @@ use crate::api::Environment;
 use crate::cluster::error::chain;
 
 /// Works on environments until `shutdown`, then finishes the passes under way.
-pub async fn run(reconciler: Arc<Reconciler>, triggers: mpsc::UnboundedReceiver<ObjectRef<Environment>>, shutdown: CancellationToken) {
+pub async fn run(reconciler: Arc<Reconciler>, triggers: mpsc::Receiver<ObjectRef<Environment>>, shutdown: CancellationToken) {
     let store = reconciler.stores.environments.clone();
     let config = Config::default().concurrency(reconciler.settings.concurrency);
     let passes = applier(
@@ -51,7 +51,7 @@ fn back_off(environment: Arc<Environment>, _: &Error, _: Arc<Reconciler>) -> Act
 }
 
 fn until<T: Send + 'static>(
-    receiver: mpsc::UnboundedReceiver<T>,
+    receiver: mpsc::Receiver<T>,
     shutdown: CancellationToken,
 ) -> impl Stream<Item = Result<T, std::convert::Infallible>> + Send {
     futures::stream::unfold(receiver, |mut receiver| async move {

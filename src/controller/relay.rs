@@ -51,7 +51,7 @@ const SECRETS: Duration = Duration::from_secs(60);
 
 impl Relay {
     /// Keeps endpoints open and passes hints on, until dropped: this replica leads then.
-    pub async fn run(&self, changes: &mut mpsc::UnboundedReceiver<Change>) {
+    pub async fn run(&self, changes: &mut mpsc::Receiver<Change>) {
         let mut secrets = tokio::time::interval(SECRETS);
         loop {
             tokio::select! {

@@ -38,7 +38,7 @@ pub enum Change {
 }
 
 /// Starts the watches. The tasks end when the receiver of `changes` is dropped.
-pub fn start(client: &Client, scope: &Scope, changes: &mpsc::UnboundedSender<Change>) -> Stores {
+pub fn start(client: &Client, scope: &Scope, changes: &mpsc::Sender<Change>) -> Stores {
     let (githosts, writer) = store();
     tokio::spawn(follow(
         watch::<GitHost>(client, writer),
@@ -94,7 +94,7 @@ where
 async fn follow<K>(
     events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
     scope: Scope,
-    changes: mpsc::UnboundedSender<Change>,
+    changes: mpsc::Sender<Change>,
     applied: impl Fn(Box<K>) -> Option<Change>,
     deleted: impl Fn(Box<K>) -> Option<Change>,
 ) where
@@ -112,7 +112,7 @@ async fn follow<K>(
             }
         };
         if let Some(change) = change
-            && changes.send(change).is_err()
+            && changes.send(change).await.is_err()
         {
             return;
         }

@@ -1,6 +1,10 @@
 //! What graftling remembers of a live object: just what decisions need, so that a thousand environments stay small.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::digest;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::Value;
 
 use super::manifest::ObjectKey;
@@ -25,6 +29,8 @@ pub struct LiveObject {
     pub ownership: Option<String>,
     /// Other field managers that use server-side apply on it: they own their fields on purpose.
     pub co_appliers: Vec<String>,
+    /// For a Secret, a digest of what it holds. It stays in memory: stored, it would let anybody who may read a status test guesses.
+    pub secret: Option<String>,
     /// Whether it does its work.
     pub readiness: Readiness,
     /// UIDs of its owners.
@@ -72,6 +78,7 @@ impl LiveObject {
             environment_uid: text(&format!("/annotations/{}", escape(marks.environment_uid_annotation))),
             ownership: ownership(metadata, marks.field_manager),
             co_appliers: co_appliers(metadata, marks.field_manager),
+            secret: secret_digest(&key, body),
             readiness: readiness::assess(body),
             owners: owners
                 .into_iter()
@@ -86,6 +93,35 @@ impl LiveObject {
     pub fn is_labelled_for(&self, environment: &str) -> bool {
         self.environment.as_deref() == Some(environment)
     }
+}
+
+/// A digest of a Secret's contents, the same for a manifest (`stringData`) and the live object (`data`); `None` for other kinds.
+pub fn secret_digest(key: &ObjectKey, body: &Value) -> Option<String> {
+    if !is_secret(key) {
+        return None;
+    }
+    let entries = |field: &str| body.get(field).and_then(Value::as_object).into_iter().flatten();
+    let encoded = entries("data").map(|(name, value)| (name, value.as_str().unwrap_or_default().to_owned()));
+    let plain = entries("stringData").map(|(name, value)| (name, BASE64.encode(value.as_str().unwrap_or_default())));
+    // In Kubernetes, too, stringData wins.
+    let merged: BTreeMap<&String, String> = encoded.chain(plain).collect();
+    let mut context = digest::Context::new(&digest::SHA256);
+    for (name, value) in &merged {
+        for part in [name.as_str(), value] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+    }
+    Some(hexadecimal(context.finish().as_ref()))
+}
+
+/// Whether an object is a Secret, whose contents must not leave a trace in any status.
+pub fn is_secret(key: &ObjectKey) -> bool {
+    key.group.is_empty() && key.kind == "Secret"
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A JSON pointer segment.
@@ -110,7 +146,7 @@ fn ownership(metadata: &Value, field_manager: &str) -> Option<String> {
     let entry = managed_fields(metadata).find(|entry| is_apply(entry) && manager(entry) == Some(field_manager))?;
     let fields = entry.get("fieldsV1")?.to_string();
     let digest = digest::digest(&digest::SHA256, fields.as_bytes());
-    Some(digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(hexadecimal(&digest.as_ref()[..8]))
 }
 
 fn co_appliers(metadata: &Value, field_manager: &str) -> Vec<String> {
@@ -176,6 +212,20 @@ mod tests {
     fn f11_another_applier_is_told_from_an_edit_by_hand() {
         let live = reduce(json!([ours(json!({})), {"manager": "flux", "operation": "Apply", "fieldsV1": {}}]));
         assert_eq!(live.co_appliers, ["flux"]);
+    }
+
+    #[test]
+    fn f80_a_secret_is_compared_by_its_contents_however_they_are_written() {
+        let key = ObjectKey {
+            kind: "Secret".into(),
+            ..reduce(json!([])).key
+        };
+        let manifest = secret_digest(&key, &json!({"stringData": {"a": "hello"}, "data": {"b": "eA=="}}));
+        let live = secret_digest(&key, &json!({"data": {"a": "aGVsbG8=", "b": "eA=="}}));
+        let other = secret_digest(&key, &json!({"data": {"a": "aGVsbG8h", "b": "eA=="}}));
+        assert_eq!(manifest, live);
+        assert_ne!(live, other);
+        assert_eq!(secret_digest(&reduce(json!([])).key, &json!({"data": {}})), None);
     }
 
     #[test]

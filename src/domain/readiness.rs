@@ -32,7 +32,7 @@ pub enum Readiness {
 
 /// Judges an object as it was read from the cluster. An object that the cluster does not report on is ready.
 ///
-/// - A PersistentVolumeClaim is ready when it is bound. Until then it is progressing, but see [`may_hold_up`].
+/// - A PersistentVolumeClaim is ready when it is bound. One that no pod uses may never be, with a class that waits for a consumer.
 /// - An Ingress is ready at once: many ingress controllers never write a status, and the check of the URL says more.
 /// - A resource of an unknown kind is judged by `observedGeneration` and by the conditions `Ready`, `Available`, `Succeeded`,
 ///   `Stalled`, `Failed` and `Reconciling`.
@@ -55,14 +55,6 @@ pub fn assess(body: &Value) -> Readiness {
         | ("policy", "PodDisruptionBudget") => Readiness::Ready,
         _ => condition::assess(body),
     }
-}
-
-/// Whether a pipeline may wait for this object before it applies more.
-///
-/// A claim of a storage class with `WaitForFirstConsumer` stays pending until a pod uses it: whoever waited for it before applying
-/// the pod would wait for ever. A pod that uses the claim cannot become ready before it is bound, so nothing is lost.
-pub fn may_hold_up(body: &Value) -> bool {
-    group_and_kind(body) != ("", "PersistentVolumeClaim")
 }
 
 fn group_and_kind(body: &Value) -> (&str, &str) {

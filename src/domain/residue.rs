@@ -60,11 +60,12 @@ pub fn foreign(inventory: &Inventory, found: &[Found]) -> Vec<ObjectKey> {
 
 /// What every namespace gets, and what only records what happened.
 fn is_put_by_kubernetes(key: &ObjectKey) -> bool {
-    match (key.kind.as_str(), key.name.as_str()) {
-        ("ServiceAccount", "default") | ("ConfigMap", "kube-root-ca.crt") => true,
-        ("Event" | "Endpoints" | "EndpointSlice" | "Lease" | "PodMetrics", _) => true,
-        _ => false,
-    }
+    matches!(
+        (key.kind.as_str(), key.name.as_str()),
+        ("ServiceAccount", "default")
+            | ("ConfigMap", "kube-root-ca.crt")
+            | ("Event" | "Endpoints" | "EndpointSlice" | "Lease" | "PodMetrics", _)
+    )
 }
 
 /// `<template>-<set>-<ordinal>`.

@@ -5,6 +5,7 @@
 mod cluster;
 mod environment;
 mod hook;
+mod render;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,7 @@ fn help_is_what_was_agreed_on() {
         ("help-serve", &["serve", "--help"]),
         ("help-crds", &["crds", "--help"]),
         ("help-completions", &["completions", "--help"]),
+        ("help-render", &["render", "--help"]),
         ("help-hook", &["hook", "--help"]),
         ("help-hook-install", &["hook", "install", "--help"]),
         ("help-hook-send", &["hook", "send", "--help"]),
@@ -127,6 +129,7 @@ fn a_mistake_on_the_command_line_ends_with_code_2_and_names_the_flag() {
         (&["env", "list", "-n", "Team"], "--namespace"),
         (&["env", "delete", "main", "--timeout", "5m"], "--wait"),
         (&["env", "get"], "<BRANCH>"),
+        (&["render", "--bundle=x", "--branch=a", "--set", "a"], "--set"),
         (&["unheard-of"], "unheard-of"),
     ] {
         let run = run(arguments);

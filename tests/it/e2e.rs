@@ -1,9 +1,11 @@
 //! The whole: a push brings an environment up, a deletion leaves nothing.
 
 mod drift;
+mod forecast;
 mod life;
 mod plan;
 mod rights;
 mod scene;
 mod teardown;
 mod update;
+mod web;

@@ -4,5 +4,6 @@ mod cli;
 mod e2e;
 mod githost;
 mod log;
+mod render;
 mod server;
 mod world;

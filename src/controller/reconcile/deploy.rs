@@ -4,7 +4,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::{Pass, Reconciler};
-use crate::api::convert::environment::{Identity, pull_request_to_domain};
+use crate::api::convert::environment::Identity;
 use crate::api::convert::project;
 use crate::api::environment::{DeployerStatus, Environment, EnvironmentStatus};
 use crate::api::keys;
@@ -41,9 +41,8 @@ impl Reconciler {
         // Plan: pure.
         let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
         // Act: the inventory first.
-        let environment = &self
-            .write_ahead(environment, &identity, &inventory, &plan, &desired.addresses, &deployer)
-            .await?;
+        let complete = |status: &mut EnvironmentStatus| complete(status, &desired.addresses, &deployer);
+        let environment = &self.write_ahead(environment, &identity, &inventory, &plan, complete).await?;
         let outcomes = self.observer.carry_out(&deployer, &plan.steps).await;
         // Summarise: pure. Publish.
         let report = summarise_deployment(&plan, &outcomes);
@@ -78,18 +77,14 @@ impl Reconciler {
         if environment.spec.suspend || project.suspended {
             return Ok(None);
         }
-        Ok(Some(Wish {
-            identity: identity.clone(),
+        let settings = &self.settings;
+        Ok(Some(Wish::new(
+            environment,
+            identity,
             project,
-            pull_request: environment
-                .spec
-                .pull_request
-                .as_ref()
-                .map(|pull| pull_request_to_domain(pull, &identity.branch)),
-            values: environment.spec.values.clone(),
-            deployer_role: self.settings.deployer_role.clone(),
-            url_port: self.settings.url_port,
-        }))
+            settings.deployer_role.clone(),
+            settings.url_port,
+        )))
     }
 
     async fn refused(
@@ -116,10 +111,8 @@ impl Reconciler {
         identity: &Identity,
         inventory: &Inventory,
         plan: &Plan,
-        addresses: &Addresses,
-        deployer: &Deployer,
+        complete: impl Fn(&mut EnvironmentStatus),
     ) -> Result<Environment, cluster::Error> {
-        let complete = |status: &mut EnvironmentStatus| complete(status, addresses, deployer);
         let mut stored = environment.status.clone().unwrap_or_default();
         complete(&mut stored);
         let known = environment.status.as_ref() == Some(&stored);

@@ -66,7 +66,8 @@ impl Reconciler {
         if plan.next != Next::LookForForeign {
             return Ok(plan);
         }
-        let contents = self.observer.contents(deployer, &namespace).await?;
+        let as_deployer = self.observer.connection.deployer(deployer)?;
+        let contents = self.observer.contents(&as_deployer, &namespace).await?;
         view.foreign = Some(residue::foreign(&plan.inventory, &contents.found));
         Ok(teardown::plan(&identity.name, &plan.inventory, &view, delete_foreign))
     }

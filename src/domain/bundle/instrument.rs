@@ -4,8 +4,9 @@
 //!   name.
 //! - Arguments of `#each`, `#with` and partials are checked by [`helpers::REQUIRE`] first, because Handlebars takes an undefined
 //!   one for an empty one there.
-//! - Every line of text begins with a mark of its source line, and so does every round of a loop and every partial: a loop that
-//!   prints nothing still writes, so that the limit on the output ends it.
+//! - Every line of text has a mark of its source line.
+//! - Every round of a loop and every partial writes a mark: one that prints nothing still writes, so that the limit on the
+//!   output ends it.
 
 use handlebars::Template;
 use handlebars::template::{HelperTemplate, Parameter, Subexpression, TemplateElement};
@@ -19,7 +20,7 @@ const FILE_COST: usize = 8;
 /// Rewrites the template of the file with this number.
 pub(super) fn instrument(template: Template, file: usize) -> Template {
     let mut template = rewrite(template, file);
-    insert_tick(&mut template, file, FILE_COST);
+    insert_tick(&mut template, FILE_COST);
     template
 }
 
@@ -47,7 +48,7 @@ fn rewrite_element(element: TemplateElement, file: usize, line: usize) -> Vec<Te
             block.template = block.template.map(|inner| rewrite(inner, file));
             block.inverse = block.inverse.map(|inner| rewrite(inner, file));
             if let Some(body) = block.template.as_mut().filter(|_| name == "each") {
-                insert_tick(body, file, 1);
+                insert_tick(body, 1);
             }
             let required = if name == "each" || name == "with" {
                 block.params.clone()
@@ -82,13 +83,10 @@ fn require(parameters: Vec<Parameter>) -> Option<TemplateElement> {
     (!parameters.is_empty()).then(|| expression(helpers::REQUIRE, parameters))
 }
 
-fn insert_tick(template: &mut Template, file: usize, cost: usize) {
-    // A body without any element (an empty loop) must write, too; its line is never shown.
-    let mapping = template.mapping.first().cloned();
-    let line = mapping.as_ref().map_or(1, |mapping| mapping.0);
-    let place = Parameter::Literal(Value::String(mark::line(file, line).repeat(cost)));
-    template.elements.insert(0, expression(helpers::TICK, vec![place]));
-    if let Some(mapping) = mapping {
+fn insert_tick(template: &mut Template, cost: usize) {
+    let marks = Parameter::Literal(Value::String(mark::round().repeat(cost)));
+    template.elements.insert(0, expression(helpers::TICK, vec![marks]));
+    if let Some(mapping) = template.mapping.first().cloned() {
         template.mapping.insert(0, mapping);
     }
 }

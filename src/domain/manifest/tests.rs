@@ -80,7 +80,7 @@ fn an_admitted_object_gets_its_namespace_and_our_labels_and_loses_its_status() {
             "metadata": {
                 "name": "x",
                 "namespace": NAME,
-                "labels": { "app": "x", "app.kubernetes.io/managed-by": "graftling", "graftling.dev/project": "shop", "graftling.dev/environment": NAME },
+                "labels": { "app": "x", "app.kubernetes.io/managed-by": "graftling", "graftling.dev/project": "shop", "graftling.dev/project-namespace": "team", "graftling.dev/environment": NAME },
             },
             "spec": { "selector": { "matchLabels": { "app": "x" } }, "template": { "metadata": { "labels": { "app": "x" }, "creationTimestamp": null } } },
         })
@@ -91,7 +91,7 @@ fn an_admitted_object_gets_its_namespace_and_our_labels_and_loses_its_status() {
         format!("Manifest(apps/v1 Deployment x from templates/a.yaml:1, {})", manifests[0].digest)
     );
     let without = admit_all(vec![object("v1", "ConfigMap", json!({ "metadata": { "labels": null } }))]).unwrap();
-    assert_eq!(without[0].body["metadata"]["labels"].as_object().unwrap().len(), 3);
+    assert_eq!(without[0].body["metadata"]["labels"].as_object().unwrap().len(), 4);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{Apply, Because, Delete, Fence, Observed, Obstacle, Plan, Step, Waiti
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::{Manifest, ObjectKey, Wave, wave};
 use crate::domain::name::EnvironmentName;
-use crate::domain::observed::LiveObject;
+use crate::domain::observed::{LiveObject, secret_digest};
 use crate::domain::plan::teardown::Tier;
 use crate::domain::readiness::Readiness;
 
@@ -228,12 +228,19 @@ impl Planning<'_> {
 fn difference(entry: &Entry, manifest: &Manifest, live: &LiveObject, relation: Relation) -> Option<Because> {
     if entry.uid.is_none() || entry.digest.is_none() {
         Some(Because::Unrecorded)
-    } else if entry.digest.as_deref() != Some(manifest.digest.as_str()) {
+    } else if has_changed(entry, manifest, live) {
         Some(Because::Changed)
     } else if relation == Relation::Disowned || entry.ownership != live.ownership {
         Some(Because::Drifted)
     } else {
         None
+    }
+}
+
+fn has_changed(entry: &Entry, manifest: &Manifest, live: &LiveObject) -> bool {
+    match secret_digest(&manifest.key, &manifest.body) {
+        Some(wanted) => live.secret.as_ref() != Some(&wanted),
+        None => entry.digest.as_deref() != Some(manifest.digest.as_str()),
     }
 }
 

@@ -352,10 +352,3 @@ fn what_is_being_deleted_is_never_ready() {
     body["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z".into();
     check(&body, "progressing: is being deleted");
 }
-
-#[test]
-fn a_claim_that_waits_for_its_first_pod_holds_nothing_up() {
-    let claim = object("v1", "PersistentVolumeClaim", json!({}), json!({ "phase": "Pending" }));
-    assert!(!may_hold_up(&claim));
-    assert!(may_hold_up(&object("apps/v1", "Deployment", json!({}), json!({}))));
-}

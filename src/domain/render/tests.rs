@@ -418,11 +418,7 @@ fn f81_loops_end_at_the_limit_on_the_output_even_when_they_print_nothing() {
     let list: Vec<u32> = (0..400).collect();
     let values = json!({ "list": list, "text": "x".repeat(100_000) });
     let loops = |body: &str| format!("{}{body}{}", "{{#each @root.values.list}}".repeat(3), "{{/each}}".repeat(3));
-    for template in [
-        loops(""),
-        loops("a"),
-        loops("{{{{@root.values.text}}}}".replace("{{{{", "{{").replace("}}}}", "}}").as_str()),
-    ] {
+    for template in [loops(""), loops("a"), loops("{{@root.values.text}}")] {
         let message = refusal(&template, values.clone());
         assert!(message.ends_with("the templates give more than 8 MiB of text"), "{message}");
     }

@@ -9,6 +9,7 @@ const CONTROLLERS: &str = "namespace-controller,serviceaccount-controller,servic
 root-ca-certificate-publisher-controller,garbage-collector-controller,resourcequota-controller,deployment-controller,\
 replicaset-controller,statefulset-controller,job-controller,cronjob-controller,endpointslice-controller,\
 ttl-after-finished-controller,persistentvolumeclaim-protection-controller,persistentvolume-protection-controller,\
+persistentvolume-binder-controller,clusterrole-aggregation-controller,\
 disruption-controller,node-lifecycle-controller";
 
 /// One event for each request, when it is over, and one when a watch begins.

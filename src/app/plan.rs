@@ -1,0 +1,111 @@
+//! What would be done to an environment now, without doing it: the reconcile's own functions over a look with the caller's rights.
+
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+
+use super::access::{self, Access};
+use crate::api::Environment;
+use crate::api::convert;
+use crate::api::project::ForeignObjects;
+use crate::cluster::kinds::Kinds;
+use crate::cluster::live::LiveObjects;
+use crate::cluster::observe::Observer;
+use crate::cluster::{self, Connection};
+use crate::controller::desired::{Bundles, Wish};
+use crate::domain::name::ObjectName;
+use crate::domain::plan::{Plan, deploy, teardown};
+use crate::domain::residue;
+use crate::metrics::Metrics;
+
+/// What the server would be told by its flags.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder of bundles that Projects name.
+    pub bundles: PathBuf,
+    /// The ClusterRole of deployers.
+    pub deployer_role: ObjectName,
+    /// The port in environments' URLs.
+    pub url_port: Option<u16>,
+}
+
+/// Why no plan could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An object could not be read.
+    #[error("could not read what the plan is made of")]
+    Access(#[source] access::Error),
+    /// The environment's objects could not be observed.
+    #[error("could not observe the environment")]
+    Observe(#[source] cluster::Error),
+    /// What is asked for is wrong: the server would say the same in the status.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Plans what would bring `environment` to what it should be.
+///
+/// # Errors
+/// See [`Error`]. Nothing is written in any case.
+pub async fn deployment(access: &Access, environment: &Environment, settings: &Settings) -> Result<Plan, Error> {
+    let (identity, inventory) = read(environment)?;
+    let project = access
+        .project(&identity.project.namespace, &identity.project.name)
+        .await
+        .map_err(Error::Access)?;
+    let project = project.ok_or_else(|| Error::Refused(format!("Project {} does not exist", identity.project.name)))?;
+    let project = convert::project::project(&project)
+        .map_err(|problems| Error::Refused(format!("Project {}: {}", identity.project.name, problems.join("; "))))?;
+    let wish = Wish::new(environment, &identity, project, settings.deployer_role.clone(), settings.url_port);
+    let bundles = Bundles::new(settings.bundles.clone(), Metrics::new());
+    let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;
+    let observer = observer(access)?;
+    let keys: std::collections::BTreeSet<_> = desired.keys().chain(inventory.iter().map(|(key, _)| key.clone())).collect();
+    let client = observer.connection.controller();
+    let observed = observer.read_all(&client, keys).await.map_err(Error::Observe)?;
+    Ok(deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed))
+}
+
+/// Plans the teardown of `environment`, step by step to its end.
+///
+/// # Errors
+/// As [`deployment`].
+pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<teardown::TeardownPlan>, Error> {
+    let (identity, inventory) = read(environment)?;
+    let project = access
+        .project(&identity.project.namespace, &identity.project.name)
+        .await
+        .map_err(Error::Access)?;
+    let delete_foreign = project.is_some_and(|project| project.spec.policy.foreign_objects == ForeignObjects::Delete);
+    let observer = observer(access)?;
+    let client = observer.connection.controller();
+    let keys = inventory.present().map(|(key, _)| key.clone());
+    let observed = observer.read_all(&client, keys).await.map_err(Error::Observe)?;
+    let contents = observer
+        .contents(&client, &identity.name.namespace())
+        .await
+        .map_err(Error::Observe)?;
+    let view = teardown::View {
+        observed,
+        foreign: Some(residue::foreign(&inventory, &contents.found)),
+        ..teardown::View::default()
+    };
+    Ok(teardown::forecast(&identity.name, &inventory, &view, delete_foreign))
+}
+
+fn read(environment: &Environment) -> Result<(convert::environment::Identity, crate::domain::inventory::Inventory), Error> {
+    let identity = convert::environment::identity(environment).map_err(Error::Refused)?;
+    let inventory = convert::environment::inventory(environment.status.as_ref()).map_err(Error::Refused)?;
+    Ok((identity, inventory))
+}
+
+/// Observes with the caller's own rights; nothing is watched.
+fn observer(access: &Access) -> Result<Observer, Error> {
+    let connection = Connection::new(access.config()).map_err(Error::Observe)?;
+    let (unused, _) = mpsc::channel(1);
+    Ok(Observer {
+        kinds: Kinds::new(connection.controller()),
+        live: LiveObjects::new(connection.controller(), unused),
+        connection,
+    })
+}

@@ -1,0 +1,163 @@
+//! `graftling render`: what a bundle would give for a branch, without a cluster, a Git host or a clock.
+
+mod values;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use self::values::{Assignment, layers};
+use super::output::print;
+use crate::domain::git::{BranchName, RepositoryId, RepositoryName, Revision};
+use crate::domain::manifest::{self, Admission, AllowedKinds, GroupKind, Refusal};
+use crate::domain::name::{DomainName, EnvironmentName, Identity, Namespace, ProjectKey, ProjectName};
+use crate::domain::render::{self as engine, Address, RenderContext};
+use crate::render::{load_directory, render};
+
+/// What holds for the whole command.
+pub const HELP: &str = "\
+The output is the same, byte for byte, whenever the input is. The environment's name is computed as
+the server does from --host-url, --repository, --branch, --namespace and --project: give all five
+to get the very name; the defaults stand for a repository that does not exist.
+A value given by --set is JSON if it reads as JSON (2, true, null, [1, 2], \"2\"), else a text.
+Values are laid over the bundle's defaults in their order, files first; null takes a value away.";
+
+/// The bundle, the branch, and what else a template can see.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Folder of the bundle
+    #[arg(long, value_name = "FOLDER")]
+    bundle: PathBuf,
+    /// The branch
+    #[arg(long, value_name = "NAME")]
+    branch: BranchName,
+    /// The commit, in full
+    #[arg(long, value_name = "SHA", default_value = "0123456789abcdef0123456789abcdef01234567")]
+    revision: Revision,
+    /// YAML file with values; may be repeated
+    #[arg(long, value_name = "FILE")]
+    values: Vec<PathBuf>,
+    /// One value, dots leading into mappings: web.replicas=2; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<Assignment>,
+    /// Kind that the Project allows beyond the ordinary ones, as group/Kind; may be repeated
+    #[arg(long, value_name = "GROUP/KIND")]
+    allow_kind: Vec<GroupKind>,
+    #[command(flatten)]
+    project: Project,
+}
+
+/// The Project as it would stand in the cluster.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Project")]
+struct Project {
+    /// Name of the Project
+    #[arg(long, value_name = "NAME", default_value = "example")]
+    project: ProjectName,
+    /// Namespace of the Project
+    #[arg(long, value_name = "NAMESPACE", default_value = "default")]
+    namespace: Namespace,
+    /// Domain below which environments get their hosts
+    #[arg(long, value_name = "DOMAIN", default_value = "preview.example.com")]
+    domain: DomainName,
+    /// Scheme of the environments' URLs: https or http
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    scheme: Scheme,
+    /// Port of the environments' URLs [default: the scheme's own]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    url_port: Option<u16>,
+    /// The repository's identifier at its host
+    #[arg(long, value_name = "ID", default_value = "example/example")]
+    repository: RepositoryId,
+    /// The repository as people write it
+    #[arg(long, value_name = "NAME", default_value = "example/example")]
+    repository_name: RepositoryName,
+    /// URL of the Git host
+    #[arg(long, value_name = "URL", default_value = "https://git.example.com")]
+    host_url: String,
+}
+
+/// The scheme of the environments' URLs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Scheme {
+    /// With TLS
+    #[default]
+    Https,
+    /// Without TLS
+    Http,
+}
+
+/// Why there is nothing to print.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// What the templates give may not be applied.
+    #[error("the bundle gives what may not be applied:{}", Lines(_0))]
+    AdmitObjects(Vec<Refusal>),
+}
+
+/// One indented line for each.
+struct Lines<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for Lines<'_, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|line| write!(formatter, "\n  {line}"))
+    }
+}
+
+/// Prints the objects of the environment in the order in which they would be applied.
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let bundle = load_directory(&arguments.bundle)?;
+    let layers = layers(&arguments.values, &arguments.set)?;
+    let context = context(&arguments, layers);
+    let rendered = render(Arc::new(bundle), context.clone()).await?;
+    let admission = Admission {
+        namespace: &context.environment.namespace(),
+        environment: &context.environment,
+        project: &context.project,
+        domain: &context.address.domain,
+        kinds: &AllowedKinds::with(arguments.allow_kind.iter().cloned()),
+    };
+    let manifests = manifest::admit(rendered.documents, &admission).map_err(RenderError::AdmitObjects)?;
+    print(&manifest::to_yaml(&manifests))?;
+    Ok(())
+}
+
+fn context(arguments: &Arguments, values: Vec<serde_json::Map<String, serde_json::Value>>) -> RenderContext {
+    let project = &arguments.project;
+    let key = ProjectKey {
+        namespace: project.namespace.clone(),
+        name: project.project.clone(),
+    };
+    let environment = EnvironmentName::compute(Identity {
+        host_url: &project.host_url,
+        repository: &project.repository,
+        branch: &arguments.branch,
+        project: &key,
+    });
+    RenderContext {
+        branch: arguments.branch.clone(),
+        revision: arguments.revision.clone(),
+        pull_request: None,
+        repository_id: project.repository.clone(),
+        repository_name: project.repository_name.clone(),
+        project: key,
+        environment,
+        address: Address {
+            scheme: project.scheme.into(),
+            domain: project.domain.clone(),
+            port: project.url_port,
+        },
+        values,
+    }
+}
+
+impl From<Scheme> for engine::Scheme {
+    fn from(scheme: Scheme) -> Self {
+        match scheme {
+            Scheme::Https => Self::Https,
+            Scheme::Http => Self::Http,
+        }
+    }
+}

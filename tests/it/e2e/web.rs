@@ -1,0 +1,84 @@
+//! The shipped bundle `web`, with everything that it can have, under the strictest guardrails.
+#![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
+
+use std::collections::BTreeSet;
+
+use graftling::api::environment::{Environment, Phase};
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+use testbed::Repository;
+
+use crate::world::{Options, World, root};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_web_bundle_with_a_database_comes_up_under_restricted_pod_security_and_goes_without_a_trace() {
+    let options = Options {
+        bundles: root().join("templates"),
+        ..Options::default()
+    };
+    let world = World::with("web", options).await;
+    volume(&world).await;
+    let repository = Repository::create().unwrap();
+    let revision = repository.commit("feature/basket", &[("index.html", "1")]).unwrap();
+    let values = json!({
+        "bundle": { "name": "web" },
+        "values": { "database": { "enabled": true }, "migration": { "enabled": true }, "appSecrets": { "API_KEY": "not-in-any-status" } },
+        "guardrails": { "podSecurity": "restricted" },
+        "branches": { "include": ["feature/*"] },
+    });
+    world.project("shop", &repository, values).await;
+
+    let environment = world.wait_for("feature/basket", Phase::Ready, &revision).await;
+    let name = environment.name_any();
+    let kinds = kinds(&environment);
+    for kind in [
+        "Namespace",
+        "ResourceQuota",
+        "LimitRange",
+        "NetworkPolicy",
+        "RoleBinding",
+        "Role",
+        "ServiceAccount",
+        "ConfigMap",
+        "Secret",
+        "Service",
+        "Ingress",
+        "Deployment",
+        "StatefulSet",
+        "Job",
+    ] {
+        assert!(kinds.contains(kind), "{kind} is not in {kinds:?}");
+    }
+    let status = environment.status.clone().unwrap();
+    assert_eq!(status.urls, [format!("https://{name}.preview.example.com")]);
+    let text = serde_json::to_string(&status).unwrap();
+    assert!(!text.contains("not-in-any-status"), "{text}");
+
+    let deployments: Api<Deployment> = Api::namespaced(world.client.clone(), &name);
+    assert_eq!(deployments.get("web").await.unwrap().status.unwrap().available_replicas, Some(1));
+    let sets: Api<StatefulSet> = Api::namespaced(world.client.clone(), &name);
+    assert_eq!(sets.list(&Default::default()).await.unwrap().items.len(), 1);
+
+    repository.delete_branches(&["feature/basket"]).unwrap();
+    world.wait_gone("feature/basket").await;
+    assert!(!world.namespace_exists(&name).await);
+    assert!(world.receipt(&environment).await.contains("left: []"));
+}
+
+fn kinds(environment: &Environment) -> BTreeSet<&str> {
+    let status = environment.status.as_ref().unwrap();
+    status.inventory.iter().map(|entry| entry.kind.as_str()).collect()
+}
+
+/// There is no provisioner: a volume for the database to be bound to.
+async fn volume(world: &World) {
+    let name = format!("{}-volume", world.namespace.name());
+    let body = json!({ "spec": {
+        "capacity": { "storage": "1Gi" },
+        "accessModes": ["ReadWriteOnce"],
+        "hostPath": { "path": "/nowhere" },
+        "persistentVolumeReclaimPolicy": "Delete",
+    }});
+    world.create("v1", "PersistentVolume", None, &name, body).await;
+}
