@@ -121,6 +121,8 @@ pub fn classify(error: &kube::Error) -> FailureClass {
     };
     match status.code {
         403 if has_cause("NamespaceTerminating") => FailureClass::NamespaceEnding,
+        // The quota is new, and its controller has not counted yet.
+        403 if status.message.contains("status unknown for quota") => FailureClass::Transient,
         403 if is_missing_right(&status.message) => FailureClass::Forbidden,
         401 => FailureClass::Forbidden,
         409 if has_cause("FieldManagerConflict") => FailureClass::Conflict,

@@ -186,15 +186,11 @@ impl Dispatcher {
         }
     }
 
-<<<<<<< HEAD
     /// Labels come from anybody, and another installation serves other namespaces of the same cluster: its environments are not ours.
-    fn trigger(&self, name: &str, namespace: &str) {
+    async fn trigger(&self, name: &str, namespace: &str) {
         if !self.sync.settings.scope.contains(Some(namespace)) {
             return;
         }
-=======
-    async fn trigger(&self, name: &str, namespace: &str) {
->>>>>>> main
         // The receiver is gone only while the process ends.
         let _ = self.triggers.send(ObjectRef::new(name).within(namespace)).await;
     }

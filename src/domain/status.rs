@@ -83,11 +83,11 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
     let mut inventory = plan.write_ahead.clone();
     outcome::absorb(&mut inventory, outcomes);
     let carried_out = outcomes.iter().filter(|outcome| is_change(outcome)).count();
-    let failure = worst(outcomes);
+    let failure = worst(outcomes).map(|failure| settle(failure, outcomes));
     let interrupted = outcomes.len() < plan.size() || outcomes.iter().any(needs_another_look);
     let (phase, reason, message, again) = if let Some(obstacle) = plan.obstacles.first() {
         (Phase::Failed, "NotOurs", sentence(obstacle, plan.obstacles.len()), Some(PATIENTLY))
-    } else if let Some(failure) = failure {
+    } else if let Some(failure) = &failure {
         conclude_failure(failure)
     } else if interrupted || !plan.steps.is_empty() {
         // What was just written is assessed with the next look, which its own watch event triggers.
@@ -186,7 +186,21 @@ fn conclude_failure(failure: &Failure) -> (Phase, &'static str, String, Option<D
         FailureClass::Forbidden => (Phase::Failed, "Forbidden", message, Some(PATIENTLY)),
         FailureClass::Conflict => (Phase::Failed, "Conflict", message, Some(PATIENTLY)),
         FailureClass::UnknownKind => (Phase::Failed, "UnknownKind", message, Some(PATIENTLY)),
+        FailureClass::NotOurs => (Phase::Failed, "NotOurs", message, Some(PATIENTLY)),
     }
+}
+
+/// Rights that were given in this very pass need a moment until the API server knows of them everywhere.
+fn settle(failure: &Failure, outcomes: &[Outcome]) -> Failure {
+    let bound = |outcome: &Outcome| match outcome {
+        Outcome::Applied { stage, live, .. } => *stage == Stage::Guardrails && live.key.kind == "RoleBinding",
+        _ => false,
+    };
+    let mut failure = failure.clone();
+    if failure.class == FailureClass::Forbidden && outcomes.iter().any(bound) {
+        failure.class = FailureClass::Transient;
+    }
+    failure
 }
 
 /// A failure that somebody has to settle is told before one that passes by itself.

@@ -4,6 +4,7 @@ mod drift;
 mod forecast;
 mod life;
 mod plan;
+mod refusal;
 mod rights;
 mod scene;
 mod teardown;

@@ -142,7 +142,11 @@ impl Scene {
             let status = environment.status.unwrap_or_default();
             let message = status.message.clone().unwrap_or_default();
             let told = status.phase == Some(phase) && words.iter().all(|word| message.contains(word));
-            if told { Ok(status) } else { Err(format!("{:?}: {message}", status.phase)) }
+            if told {
+                Ok(status)
+            } else {
+                Err(format!("{:?}: {message}", status.phase))
+            }
         })
         .await
     }
@@ -156,7 +160,10 @@ impl Scene {
     /// Its UID; the object must exist.
     pub async fn uid(&self, version: &str, kind: &str, namespace: &str, name: &str) -> String {
         let object = self.read(version, kind, namespace, name).await;
-        object.unwrap_or_else(|| panic!("no {kind} {name}"))["metadata"]["uid"].as_str().unwrap().to_owned()
+        object.unwrap_or_else(|| panic!("no {kind} {name}"))["metadata"]["uid"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Waits until an object is there under another UID than `before`.
@@ -219,8 +226,16 @@ impl Scene {
 
 /// `patch deployments web`, or `patch pods/status x 409` if it did not succeed.
 pub fn short(event: &AuditEvent) -> String {
-    let subresource = if event.subresource.is_empty() { String::new() } else { format!("/{}", event.subresource) };
-    let code = if event.code < 300 { String::new() } else { format!(" {}", event.code) };
+    let subresource = if event.subresource.is_empty() {
+        String::new()
+    } else {
+        format!("/{}", event.subresource)
+    };
+    let code = if event.code < 300 {
+        String::new()
+    } else {
+        format!(" {}", event.code)
+    };
     format!("{} {}{subresource} {}{code}", event.verb, event.resource, event.name)
 }
 

@@ -19,24 +19,40 @@ async fn feature_f04_a_new_revision_writes_only_the_object_that_changed() {
     let environment = scene.up("feature/a").await;
     let created: Vec<_> = scene.writes(start).iter().map(short).collect();
     println!("{} writes for a new environment: {created:#?}", created.len());
-    assert!(created.iter().all(|write| write.split(' ').count() == 3), "a write was refused: {created:#?}");
+    assert!(
+        created.iter().all(|write| write.split(' ').count() == 3),
+        "a write was refused: {created:#?}"
+    );
     assert_eq!(environment.status.unwrap().history.len(), 1, "one run, one entry");
 
     let position = scene.position();
     let environment = scene.up("feature/a").await;
     let writes = scene.writes(position);
-    println!("{} writes for one changed object: {:#?}", writes.len(), writes.iter().map(short).collect::<Vec<_>>());
+    println!(
+        "{} writes for one changed object: {:#?}",
+        writes.len(),
+        writes.iter().map(short).collect::<Vec<_>>()
+    );
     assert_eq!(scene.writes_inside(position, &environment), ["patch deployments web"]);
     let deployer = format!("system:serviceaccount:{}:graftling-deployer", scene.world.namespace.name());
     for event in &writes {
         let inside = event.namespace == environment.name_any();
         assert_eq!(event.impersonated_user.as_deref(), inside.then_some(deployer.as_str()), "{event:?}");
     }
-    let outside = |resource: &str| writes.iter().filter(|event| format!("{}/{}", event.resource, event.subresource) == resource).count();
+    let outside = |resource: &str| {
+        writes
+            .iter()
+            .filter(|event| format!("{}/{}", event.resource, event.subresource) == resource)
+            .count()
+    };
     assert_eq!(outside("environments/"), 1, "one change of the wanted revision");
     assert!((1..=3).contains(&outside("environments/status")), "{writes:#?}");
     assert!(outside("events/") <= 1);
-    assert_eq!(writes.len(), 1 + outside("environments/") + outside("environments/status") + outside("events/"), "{writes:#?}");
+    assert_eq!(
+        writes.len(),
+        1 + outside("environments/") + outside("environments/status") + outside("events/"),
+        "{writes:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,13 +68,21 @@ async fn guardrails_come_before_the_bundle_and_identities_before_workloads() {
     };
     let steps = [
         vec![format!("patch namespaces {name}")],
-        ["rolebindings graftling-deployer", "resourcequotas graftling-quota", "limitranges graftling-limits"]
-            .into_iter()
-            .chain(["networkpolicies graftling-ingress", "networkpolicies graftling-egress"])
+        [
+            "rolebindings graftling-deployer",
+            "resourcequotas graftling-quota",
+            "limitranges graftling-limits",
+        ]
+        .into_iter()
+        .chain(["networkpolicies graftling-ingress", "networkpolicies graftling-egress"])
+        .map(|object| format!("patch {object}"))
+        .collect(),
+        ["serviceaccounts web", "roles reader", "rolebindings reader"]
             .map(|object| format!("patch {object}"))
-            .collect(),
-        ["serviceaccounts web", "roles reader", "rolebindings reader"].map(|object| format!("patch {object}")).to_vec(),
-        ["configmaps settings", "secrets keys"].map(|object| format!("patch {object}")).to_vec(),
+            .to_vec(),
+        ["configmaps settings", "secrets keys"]
+            .map(|object| format!("patch {object}"))
+            .to_vec(),
         ["deployments web", "services web"].map(|object| format!("patch {object}")).to_vec(),
     ];
     let spans: Vec<_> = steps
@@ -66,7 +90,11 @@ async fn guardrails_come_before_the_bundle_and_identities_before_workloads() {
         .map(|step| step.iter().map(|wanted| position(wanted)).collect::<Vec<_>>())
         .map(|step| (*step.iter().min().unwrap(), *step.iter().max().unwrap()))
         .collect();
-    assert!(spans.windows(2).all(|pair| pair[0].1 < pair[1].0), "{spans:?} in {:#?}", writes.iter().map(short).collect::<Vec<_>>());
+    assert!(
+        spans.windows(2).all(|pair| pair[0].1 < pair[1].0),
+        "{spans:?} in {:#?}",
+        writes.iter().map(short).collect::<Vec<_>>()
+    );
     // S6: as long as the quota's controller has not counted, the API server refuses what the quota limits; that is no failure.
     let history = environment.status.unwrap().history;
     assert!(history.iter().all(|run| run.result == "Ready"), "{history:?}");
@@ -80,13 +108,18 @@ async fn what_a_bundle_no_longer_contains_goes_only_after_the_rest_is_ready() {
     let position = scene.position();
     scene.template(&WEB.replace("containers:", "nodeSelector: {no: such-node}\n      containers:"));
     scene.push("feature/a");
-    scene.told("feature/a", Phase::Deploying, &["Deployment web", "newest version"]).await;
+    scene
+        .told("feature/a", Phase::Deploying, &["Deployment web", "version before"])
+        .await;
     assert!(scene.read("v1", "ConfigMap", &name, "old").await.is_some());
     assert_eq!(scene.writes_inside(position, &environment), ["patch deployments web"]);
 
     scene.template(WEB);
     let environment = scene.up("feature/a").await;
-    wait::until("end of ConfigMap old", LONG, || async { scene.read("v1", "ConfigMap", &name, "old").await.is_none() }).await;
+    wait::until("end of ConfigMap old", LONG, || async {
+        scene.read("v1", "ConfigMap", &name, "old").await.is_none()
+    })
+    .await;
     let writes = scene.writes_inside(position, &environment);
     assert_eq!(writes, ["patch deployments web", "patch deployments web", "delete configmaps old"]);
     let settled = scene.told("feature/a", Phase::Ready, &[]).await;
@@ -99,10 +132,15 @@ async fn an_object_that_changes_its_kind_is_replaced_without_a_gap() {
     let environment = scene.up("feature/a").await;
     let name = environment.name_any();
     let position = scene.position();
-    let template = WEB.replace("kind: Deployment", "kind: StatefulSet").replace("spec:\n  selector", "spec:\n  serviceName: web\n  selector");
+    let template = WEB
+        .replace("kind: Deployment", "kind: StatefulSet")
+        .replace("spec:\n  selector", "spec:\n  serviceName: web\n  selector");
     scene.template(&template.replace("app: web", "app: web-2"));
     let environment = scene.up("feature/a").await;
-    wait::until("end of Deployment web", LONG, || async { scene.read("apps/v1", "Deployment", &name, "web").await.is_none() }).await;
+    wait::until("end of Deployment web", LONG, || async {
+        scene.read("apps/v1", "Deployment", &name, "web").await.is_none()
+    })
+    .await;
     assert!(scene.read("apps/v1", "StatefulSet", &name, "web").await.is_some());
     let writes = scene.writes_inside(position, &environment);
     assert_eq!(writes, ["patch statefulsets web", "delete deployments web"]);
