@@ -186,7 +186,7 @@ impl Dispatcher {
         }
     }
 
-    /// Labels come from anybody, and another installation serves other namespaces of the same cluster: its environments are not ours.
+    /// Live objects are watched over the whole cluster: those of another server's environments are not ours to work on.
     async fn trigger(&self, name: &str, namespace: &str) {
         if !self.sync.settings.scope.contains(Some(namespace)) {
             return;

@@ -24,6 +24,8 @@ pub struct Plan {
     pub waiting: Vec<Waiting>,
     /// What somebody has to settle first.
     pub obstacles: Vec<Obstacle>,
+    /// How many objects of the inventory are no longer wanted: they go once everything else is ready.
+    pub stale: usize,
 }
 
 /// Things to do at the same time.

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::inventory::{Inventory, Stage};
+use super::observed::LiveObject;
 use super::outcome::{self, Failure, FailureClass, Outcome};
 use super::plan::teardown::{Next, TeardownPlan};
 use super::plan::{Obstacle, Plan, Waiting};
+use super::readiness::Readiness;
 
 /// Where an environment stands, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,23 +87,26 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
     let carried_out = outcomes.iter().filter(|outcome| is_change(outcome)).count();
     let failure = worst(outcomes).map(|failure| settle(failure, outcomes));
     let interrupted = outcomes.len() < plan.size() || outcomes.iter().any(needs_another_look);
+    let waiting = waiting(plan, outcomes);
     let (phase, reason, message, again) = if let Some(obstacle) = plan.obstacles.first() {
         (Phase::Failed, "NotOurs", sentence(obstacle, plan.obstacles.len()), Some(PATIENTLY))
     } else if let Some(failure) = &failure {
         conclude_failure(failure)
-    } else if interrupted || !plan.steps.is_empty() {
-        // What was just written is assessed with the next look, which its own watch event triggers.
+    } else if interrupted {
         (Phase::Deploying, "Applying", "applying objects".to_owned(), Some(SOON))
-    } else if let Some(failed) = plan.waiting.iter().find(|waiting| waiting.failed) {
-        (Phase::Failed, "ObjectFailed", sentence(failed, plan.waiting.len()), Some(PATIENTLY))
-    } else if let Some(waiting) = plan.waiting.first() {
-        (Phase::Deploying, "Waiting", sentence(waiting, plan.waiting.len()), Some(PATIENTLY))
+    } else if let Some(failed) = waiting.iter().find(|waiting| waiting.failed) {
+        (Phase::Failed, "ObjectFailed", sentence(failed, waiting.len()), Some(PATIENTLY))
+    } else if let Some(first) = waiting.first() {
+        (Phase::Deploying, "Waiting", sentence(first, waiting.len()), Some(PATIENTLY))
+    } else if plan.stale > 0 {
+        let message = format!("removing {} objects that the bundle no longer contains", plan.stale);
+        (Phase::Deploying, "Pruning", message, Some(SOON))
     } else {
         (Phase::Ready, "Ready", "everything is applied and ready".to_owned(), None)
     };
     let applied = plan.obstacles.is_empty() && failure.is_none() && outcomes.len() == plan.size() && !held_by_namespace(plan);
     Report {
-        stages: stages(plan, outcomes),
+        stages: stages(plan, outcomes, &waiting),
         phase,
         reason,
         message: shorten(&message),
@@ -177,6 +182,31 @@ impl Report {
     pub const MESSAGE_LENGTH: usize = 512;
 }
 
+/// What the plan waits for, and what was just applied and is not ready.
+fn waiting(plan: &Plan, outcomes: &[Outcome]) -> Vec<Waiting> {
+    let applied = outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::Applied { live, .. } => waiting_for(live),
+        _ => None,
+    });
+    let mut waiting: Vec<_> = plan.waiting.iter().cloned().chain(applied).collect();
+    waiting.sort_by(|left, right| left.key.cmp(&right.key));
+    waiting
+}
+
+fn waiting_for(live: &LiveObject) -> Option<Waiting> {
+    let (reason, failed) = match &live.readiness {
+        Readiness::Ready => return None,
+        Readiness::Progressing { reason } => (reason, false),
+        Readiness::Failed { reason } => (reason, true),
+    };
+    Some(Waiting {
+        key: live.key.clone(),
+        reason: reason.clone(),
+        deletion: live.deletion.clone(),
+        failed,
+    })
+}
+
 fn conclude_failure(failure: &Failure) -> (Phase, &'static str, String, Option<Duration>) {
     let message = format!("{}: {}", failure.key, failure.message);
     match failure.class {
@@ -224,33 +254,29 @@ fn held_by_namespace(plan: &Plan) -> bool {
     plan.waiting.iter().any(|waiting| waiting.key.kind == "Namespace")
 }
 
-fn stages(plan: &Plan, outcomes: &[Outcome]) -> Vec<StageReport> {
+fn stages(plan: &Plan, outcomes: &[Outcome], waiting: &[Waiting]) -> Vec<StageReport> {
     let mut reached = true;
     Stage::ALL
         .into_iter()
         .map(|stage| {
-            let report = stage_report(stage, plan, outcomes, reached);
+            let report = stage_report(stage, plan, outcomes, waiting, reached);
             reached &= report.state == StageState::Ready;
             report
         })
         .collect()
 }
 
-fn stage_report(stage: Stage, plan: &Plan, outcomes: &[Outcome], reached: bool) -> StageReport {
+fn stage_report(stage: Stage, plan: &Plan, outcomes: &[Outcome], waiting: &[Waiting], reached: bool) -> StageReport {
     let belongs = |key: &super::manifest::ObjectKey| plan.write_ahead.get(key).is_some_and(|entry| entry.stage == stage);
     let failure = outcome::failures(outcomes).find(|failure| belongs(&failure.key));
-    let waiting = plan.waiting.iter().find(|waiting| belongs(&waiting.key));
+    let waiting = waiting.iter().find(|waiting| belongs(&waiting.key));
     let obstacle = plan.obstacles.iter().find(|obstacle| belongs(&obstacle.key));
-    let applied = outcomes
-        .iter()
-        .any(|outcome| matches!(outcome, Outcome::Applied { stage: of, .. } if *of == stage && stage == Stage::Deploy));
     let (state, message) = match (failure, obstacle, waiting) {
         (Some(failure), _, _) => (StageState::Failed, Some(format!("{}: {}", failure.key, failure.message))),
         (_, Some(obstacle), _) => (StageState::Failed, Some(obstacle.to_string())),
         (_, _, Some(waiting)) if waiting.failed => (StageState::Failed, Some(waiting.to_string())),
         (_, _, Some(waiting)) => (StageState::Running, Some(waiting.to_string())),
         _ if !plan.obstacles.is_empty() || !reached => (StageState::Waiting, None),
-        _ if applied => (StageState::Running, None),
         _ => (StageState::Ready, None),
     };
     StageReport {

@@ -57,6 +57,7 @@ fn help_is_what_was_agreed_on() {
         ("help-serve", &["serve", "--help"]),
         ("help-crds", &["crds", "--help"]),
         ("help-completions", &["completions", "--help"]),
+        ("help-plan", &["plan", "--help"]),
         ("help-render", &["render", "--help"]),
         ("help-hook", &["hook", "--help"]),
         ("help-hook-install", &["hook", "install", "--help"]),

@@ -1,6 +1,7 @@
 //! The whole: a push brings an environment up, a deletion leaves nothing.
 
 mod drift;
+mod figures;
 mod forecast;
 mod life;
 mod plan;

@@ -35,6 +35,7 @@ pub fn plan(environment: &EnvironmentName, environment_uid: &str, desired: &Desi
             steps: Vec::new(),
             waiting: Vec::new(),
             obstacles: Vec::new(),
+            stale: stale(inventory, desired).count(),
         },
         observed,
     };
@@ -175,19 +176,7 @@ impl Planning<'_> {
 
     /// Deletes what is ours and no longer wanted, in the order of a teardown.
     fn prune(&mut self, desired: &Desired) {
-        let wanted = |key: &ObjectKey| {
-            *key == desired.namespace.key
-                || desired
-                    .guardrails
-                    .iter()
-                    .chain(&desired.objects)
-                    .any(|manifest| manifest.key == *key)
-        };
-        let stale: Vec<_> = self
-            .plan
-            .write_ahead
-            .present()
-            .filter(|(key, _)| !wanted(key))
+        let stale: Vec<_> = stale(&self.plan.write_ahead, desired)
             .map(|(key, entry)| (key.clone(), entry.clone()))
             .collect();
         for tier in Tier::ALL {
@@ -222,6 +211,19 @@ impl Planning<'_> {
             }),
         }
     }
+}
+
+/// What was applied once and is no longer wanted.
+fn stale<'a>(inventory: &'a Inventory, desired: &'a Desired) -> impl Iterator<Item = (&'a ObjectKey, &'a Entry)> {
+    let wanted = |key: &ObjectKey| {
+        *key == desired.namespace.key
+            || desired
+                .guardrails
+                .iter()
+                .chain(&desired.objects)
+                .any(|manifest| manifest.key == *key)
+    };
+    inventory.present().filter(move |(key, _)| !wanted(key))
 }
 
 /// Why `manifest` has to be written over `live`, if it has to.
