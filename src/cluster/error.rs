@@ -62,6 +62,14 @@ pub enum Error {
         /// The limit, in seconds.
         seconds: u64,
     },
+    /// Nobody whom we act as may list a kind.
+    #[error("could not look for objects of others in {namespace}: the kinds {kinds} may not be listed")]
+    LookForForeign {
+        /// Where.
+        namespace: String,
+        /// The kinds.
+        kinds: String,
+    },
     /// A watch that observations depend on has not caught up.
     #[error("the watch of {kind} has not caught up yet")]
     WatchBehind {
@@ -80,6 +88,7 @@ impl Error {
             | Self::Read { source, .. }
             | Self::List { source, .. }
             | Self::Write { source, .. } => classify(source),
+            Self::LookForForeign { .. } => FailureClass::Forbidden,
             Self::TimedOut { .. } | Self::WatchBehind { .. } => FailureClass::Transient,
         }
     }

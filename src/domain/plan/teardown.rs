@@ -81,7 +81,7 @@ pub struct TeardownPlan {
 ///
 /// # Guarantees
 /// - Only objects that bear our label and the recorded UID are deleted, each under its UID as precondition.
-/// - No ServiceAccount is deleted while a pod of the namespace runs as it.
+/// - No ServiceAccount, and nothing that gives it rights, is deleted while a pod of the namespace runs as it.
 /// - The namespace is deleted only when everything of the inventory inside it is gone and, unless `delete_foreign`, nothing else is left.
 pub fn plan(environment: &EnvironmentName, inventory: &Inventory, view: &View, delete_foreign: bool) -> TeardownPlan {
     let mut inventory = inventory.clone();
@@ -145,7 +145,7 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, delet
     {
         return Next::AwaitNamespace(Waiting {
             key: key.clone(),
-            reason: "is being deleted".to_owned(),
+            reason: live.readiness.to_string(),
             deletion: Some(deletion.clone()),
             failed: false,
         });
@@ -187,8 +187,11 @@ fn drain(environment: &EnvironmentName, inventory: &Inventory, view: &View, tier
             });
         }
     }
-    if tier == Tier::Identity {
-        obstacles.extend(deletes.iter().filter_map(|delete| used_by_a_pod(&delete.key, &view.pods)));
+    if tier == Tier::Access || tier == Tier::Identity {
+        // A pod loses its rights with the bindings, not only with the account.
+        let accounts = inventory.present().filter(|(_, entry)| entry.stage == Stage::Deploy);
+        let kept = accounts.filter(|(key, _)| view.observed.get(*key).is_some_and(|live| live.deletion.is_none()));
+        obstacles.extend(kept.filter_map(|(key, _)| used_by_a_pod(key, &view.pods)));
     }
     if !obstacles.is_empty() {
         return Some(Next::Blocked(obstacles));

@@ -26,14 +26,22 @@ async fn a_hand_edit_is_put_right_and_a_deleted_object_comes_back() {
     assert_eq!(settings["metadata"]["uid"], uid.as_str(), "it was changed, not replaced");
     assert_eq!(settings["data"]["mine"], "kept", "a field of somebody else is not ours to remove");
 
-    for (version, kind, object) in [("v1", "ConfigMap", "settings"), ("apps/v1", "Deployment", "web"), ("v1", "ServiceAccount", "web")] {
+    for (version, kind, object) in [
+        ("v1", "ConfigMap", "settings"),
+        ("apps/v1", "Deployment", "web"),
+        ("v1", "ServiceAccount", "web"),
+    ] {
         let uid = scene.uid(version, kind, &name, object).await;
         scene.remove(version, kind, &name, object).await;
         scene.anew(version, kind, &name, object, &uid).await;
     }
     let status = scene.told("feature/a", Phase::Ready, &["ready"]).await;
     let uid = scene.uid("apps/v1", "Deployment", &name, "web").await;
-    assert!(status.inventory.iter().any(|entry| entry.uid.as_deref() == Some(&uid)), "{:?}", status.inventory);
+    assert!(
+        status.inventory.iter().any(|entry| entry.uid.as_deref() == Some(&uid)),
+        "{:?}",
+        status.inventory
+    );
     assert!(status.history.iter().all(|run| run.result == "Ready"), "{:?}", status.history);
 }
 
@@ -63,19 +71,27 @@ async fn what_somebody_adds_to_a_secret_stays_and_causes_no_write() {
     let scene = Scene::start("secret", WEB).await;
     let environment = scene.up("feature/a").await;
     let name = environment.name_any();
-    scene.edit("v1", "Secret", &name, "keys", json!({ "stringData": { "mine": "kept" } })).await;
+    scene
+        .edit("v1", "Secret", &name, "keys", json!({ "stringData": { "mine": "kept" } }))
+        .await;
     let position = scene.position();
     // The Secret is not watched: the next revision makes the server look at it.
     let environment = scene.up("feature/a").await;
     assert_eq!(scene.writes_inside(position, &environment), ["patch deployments web"]);
 
-    scene.template(&WEB.replace("not-in-any-log", "another").replace("name: keys}", "name: keys, annotations: {a: b}}"));
+    scene.template(
+        &WEB.replace("not-in-any-log", "another")
+            .replace("name: keys}", "name: keys, annotations: {a: b}}"),
+    );
     let environment = scene.up("feature/a").await;
     let secret = scene.read("v1", "Secret", &name, "keys").await.unwrap();
     assert_eq!(secret["data"], json!({ "key": "YW5vdGhlcg==", "mine": "a2VwdA==" }));
     assert_eq!(secret["metadata"]["annotations"]["a"], "b");
     let text = json!(environment).to_string() + &scene.world.server().running.lines().concat();
-    assert!(!text.contains("not-in-any-log") && !text.contains("another") && !text.contains("YW5vdGhlcg"), "{text}");
+    assert!(
+        !text.contains("not-in-any-log") && !text.contains("another") && !text.contains("YW5vdGhlcg"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +114,15 @@ async fn f11_a_field_that_another_applier_took_is_reported_and_not_fought_over()
     })
     .await;
     let status = scene.told("feature/a", Phase::Failed, &words).await;
-    assert_eq!(status.conditions.iter().find(|condition| condition.type_ == "Stalled").unwrap().reason, "Conflict");
+    assert_eq!(
+        status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == "Stalled")
+            .unwrap()
+            .reason,
+        "Conflict"
+    );
     let settings = scene.read("v1", "ConfigMap", &name, "settings").await.unwrap();
     assert_eq!(settings["data"]["greeting"], "of flux");
     let writes = scene.writes_inside(position, &environment);
@@ -120,13 +144,20 @@ async fn f39_a_namespace_deleted_by_hand_comes_back_with_everything_in_it() {
     let uid = scene.uid("v1", "Namespace", "", &name).await;
     let position = scene.position();
     scene.remove("v1", "Namespace", "", &name).await;
-    scene.told("feature/a", Phase::Deploying, &["Namespace", "created anew once it is gone"]).await;
+    scene
+        .told("feature/a", Phase::Deploying, &["Namespace", "created anew once it is gone"])
+        .await;
     scene.anew("v1", "Namespace", "", &name, &uid).await;
     let status = scene.told("feature/a", Phase::Ready, &["ready"]).await;
     let new = scene.uid("v1", "Namespace", "", &name).await;
     assert_eq!(status.namespace.unwrap().uid, Some(new));
     assert!(status.inventory.iter().all(|entry| entry.uid.is_some()), "{:?}", status.inventory);
-    let refused: Vec<_> = scene.writes(position).iter().filter(|event| event.code >= 400 && event.code != 409).map(short).collect();
+    let refused: Vec<_> = scene
+        .writes(position)
+        .iter()
+        .filter(|event| event.code >= 400 && event.code != 409)
+        .map(short)
+        .collect();
     assert_eq!(refused, [""; 0], "nothing is tried in a namespace that is ending");
     assert!(status.history.iter().all(|run| run.result == "Ready"), "{:?}", status.history);
 }
@@ -161,9 +192,13 @@ async fn f41_what_somebody_else_created_is_never_written_to() {
     let name = environment.name_any();
     let theirs = json!({ "data": { "whose": "theirs" } });
     scene.world.create("v1", "ConfigMap", Some(&name), "notes", theirs).await;
-    scene.template(&format!("{CONFIG}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: notes}}\ndata: {{whose: ours}}\n"));
+    scene.template(&format!(
+        "{CONFIG}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: notes}}\ndata: {{whose: ours}}\n"
+    ));
     let revision = scene.push("feature/a");
-    scene.told("feature/a", Phase::Failed, &["ConfigMap notes", "was not created by graftling"]).await;
+    scene
+        .told("feature/a", Phase::Failed, &["ConfigMap notes", "was not created by graftling"])
+        .await;
     let notes = scene.read("v1", "ConfigMap", &name, "notes").await.unwrap();
     assert_eq!(notes["data"]["whose"], "theirs");
     assert_eq!(notes["metadata"]["labels"], Value::Null);
@@ -171,5 +206,8 @@ async fn f41_what_somebody_else_created_is_never_written_to() {
     scene.remove("v1", "ConfigMap", &name, "notes").await;
     scene.nudge(&environment).await;
     scene.world.wait_for("feature/a", Phase::Ready, &revision).await;
-    assert_eq!(scene.read("v1", "ConfigMap", &name, "notes").await.unwrap()["data"]["whose"], "ours");
+    assert_eq!(
+        scene.read("v1", "ConfigMap", &name, "notes").await.unwrap()["data"]["whose"],
+        "ours"
+    );
 }

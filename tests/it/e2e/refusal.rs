@@ -66,7 +66,12 @@ async fn f27_a_full_quota_is_told_and_heals_when_the_project_raises_it() {
     let quota = |number: &str| json!({ "guardrails": { "quota": { "count/configmaps": number, "pods": "0" } } });
     let scene = Scene::with("quota", WEB, quota("1"), &[]).await;
     let revision = scene.push("feature/a");
-    let words = ["ConfigMap settings", "exceeded quota", "count/configmaps=1", "limited: count/configmaps=1"];
+    let words = [
+        "ConfigMap settings",
+        "exceeded quota",
+        "count/configmaps=1",
+        "limited: count/configmaps=1",
+    ];
     scene.told("feature/a", Phase::Failed, &words).await;
     let raised = json!({ "guardrails": { "quota": { "count/configmaps": "5" } } });
     scene.change_project(raised).await;
