@@ -4,6 +4,7 @@ mod drift;
 mod figures;
 mod forecast;
 mod life;
+mod obstacles;
 mod plan;
 mod refusal;
 mod rights;
