@@ -56,11 +56,14 @@ impl Observer {
         let Some((key, entry)) = inventory.present().find(|(key, _)| key.kind == "Namespace") else {
             return Ok(None);
         };
-        let live = self.read(self.connection.controller(), key).await?;
+        let live = self.read_for_teardown(self.connection.controller(), key.clone(), false).await?;
         Ok(live.filter(|live| entry.relation(live, namespace.as_str()) != Relation::Foreign))
     }
 
     async fn read_for_teardown(&self, client: Client, key: ObjectKey, ending: bool) -> Result<Option<LiveObject>, Error> {
+        if let Ok(resource) = self.kinds.resolve(&key).await {
+            self.live.follow_changes(&resource);
+        }
         match self.read(client, &key).await {
             // The definition of a custom resource takes every object of the kind with it.
             Err(Error::UnknownKind { .. }) => Ok(None),

@@ -6,6 +6,7 @@ mod forecast;
 mod life;
 mod obstacles;
 mod plan;
+mod proof;
 mod refusal;
 mod rights;
 mod scene;
