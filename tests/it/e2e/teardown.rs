@@ -69,7 +69,12 @@ async fn feature_x1_workloads_go_first_identities_last_and_the_namespace_at_the_
     let tier = |wanted: &[&str]| -> (usize, usize) {
         let places: Vec<_> = wanted
             .iter()
-            .map(|wanted| order.iter().position(|event| event == wanted).unwrap_or_else(|| panic!("no {wanted} in {order:#?}")))
+            .map(|wanted| {
+                order
+                    .iter()
+                    .position(|event| event == wanted)
+                    .unwrap_or_else(|| panic!("no {wanted} in {order:#?}"))
+            })
             .collect();
         (*places.iter().min().unwrap(), *places.iter().max().unwrap())
     };
@@ -81,13 +86,23 @@ async fn feature_x1_workloads_go_first_identities_last_and_the_namespace_at_the_
         tier(&[&format!("delete namespaces {name}")]),
     ];
     assert!(tiers.windows(2).all(|pair| pair[0].1 < pair[1].0), "{order:#?}");
-    assert_eq!(order.len(), 9, "each object once, and no guardrail before its namespace: {order:#?}");
+    assert_eq!(
+        order.len(),
+        9,
+        "each object once, and no guardrail before its namespace: {order:#?}"
+    );
     // F51: the last pod was gone before the account's deletion was asked for.
     let last_pod = events.iter().rposition(|event| event.resource == "pods").expect("pods went");
-    let account = events.iter().position(|event| short(event) == "delete serviceaccounts web").unwrap();
+    let account = events
+        .iter()
+        .position(|event| short(event) == "delete serviceaccounts web")
+        .unwrap();
     assert!(last_pod < account, "{:#?}", events.iter().map(short).collect::<Vec<_>>());
     // F58.
-    wait::until("end of the account's token", LONG, || async { !authenticates(&scene, &token).await }).await;
+    wait::until("end of the account's token", LONG, || async {
+        !authenticates(&scene, &token).await
+    })
+    .await;
 }
 
 async fn authenticates(scene: &Scene, token: &str) -> bool {
@@ -108,11 +123,19 @@ async fn feature_x1_a_controller_that_needs_its_account_for_a_finalizer_still_ha
     let operator = as_account(&scene, &name, "operator").await;
     let api = objects::api(&operator, "order.test.example/v1", "Widget", Some(&name)).await;
     let finalizers = |list: Value| Patch::Merge(json!({ "metadata": { "finalizers": list } }));
-    api.patch("spring", &PatchParams::default(), &finalizers(json!(["order.test.example/clean"]))).await.unwrap();
+    api.patch("spring", &PatchParams::default(), &finalizers(json!(["order.test.example/clean"])))
+        .await
+        .unwrap();
 
     let position = scene.position();
     scene.repository.delete_branches(&["feature/a"]).unwrap();
-    let told = scene.told("feature/a", Phase::Deleting, &["Widget spring", "since", "order.test.example/clean"]).await;
+    let told = scene
+        .told(
+            "feature/a",
+            Phase::Deleting,
+            &["Widget spring", "since", "order.test.example/clean"],
+        )
+        .await;
     assert!(told.namespace.is_some());
     // The controller works a while on it, and everything that it may need is still there.
     for (version, kind, object) in [
@@ -121,12 +144,22 @@ async fn feature_x1_a_controller_that_needs_its_account_for_a_finalizer_still_ha
         ("apps/v1", "Deployment", "web"),
         ("v1", "Secret", "keys"),
     ] {
-        assert!(scene.read(version, kind, &name, object).await.unwrap()["metadata"]["deletionTimestamp"].is_null(), "{kind}");
+        assert!(
+            scene.read(version, kind, &name, object).await.unwrap()["metadata"]["deletionTimestamp"].is_null(),
+            "{kind}"
+        );
     }
-    api.patch("spring", &PatchParams::default(), &finalizers(json!([]))).await.expect("with the account's own token");
+    api.patch("spring", &PatchParams::default(), &finalizers(json!([])))
+        .await
+        .expect("with the account's own token");
     scene.world.wait_gone("feature/a").await;
     let events = deletions(&scene, position, &name);
-    let place = |wanted: &str| events.iter().position(|event| short(event) == wanted).unwrap_or_else(|| panic!("no {wanted}: {events:#?}"));
+    let place = |wanted: &str| {
+        events
+            .iter()
+            .position(|event| short(event) == wanted)
+            .unwrap_or_else(|| panic!("no {wanted}: {events:#?}"))
+    };
     assert!(place("delete widgets spring") < place("delete deployments web"));
     assert!(place("delete deployments web") < place("delete serviceaccounts operator"));
 }
@@ -167,15 +200,28 @@ async fn define_widgets(group: &str) {
         }}}],
     }});
     let name = format!("widgets.{group}");
-    objects::apply(&client, "apiextensions.k8s.io/v1", "CustomResourceDefinition", None, &name, definition).await;
+    objects::apply(
+        &client,
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        None,
+        &name,
+        definition,
+    )
+    .await;
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let established = |definition: &CustomResourceDefinition| {
         let conditions = definition.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        conditions.into_iter().any(|condition| condition.type_ == "Established" && condition.status == "True")
+        conditions
+            .into_iter()
+            .any(|condition| condition.type_ == "Established" && condition.status == "True")
     };
     wait::for_object(&api, &name, "established definition", LONG, established).await;
     wait::until("widgets to be served", LONG, || async {
-        client.list_api_group_resources(&format!("{group}/v1")).await.is_ok_and(|list| !list.resources.is_empty())
+        client
+            .list_api_group_resources(&format!("{group}/v1"))
+            .await
+            .is_ok_and(|list| !list.resources.is_empty())
     })
     .await;
 }
@@ -183,9 +229,16 @@ async fn define_widgets(group: &str) {
 /// A client with nothing but the token of an account of the environment.
 async fn as_account(scene: &Scene, namespace: &str, account: &str) -> Client {
     let path = scene.world.folder.path().join(format!("{account}.kubeconfig"));
-    scene.world.plane.service_account_kubeconfig(namespace, account, &path).await.unwrap();
+    scene
+        .world
+        .plane
+        .service_account_kubeconfig(namespace, account, &path)
+        .await
+        .unwrap();
     let kubeconfig = Kubeconfig::read_from(path).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .unwrap();
     Client::try_from(config).unwrap()
 }
 
@@ -221,12 +274,18 @@ async fn feature_x6_a_teardown_needs_neither_project_nor_bundle_nor_git_host() {
     let scene = Scene::start("bare", WEB).await;
     let environment = scene.up("feature/a").await;
     scene.suspend_project().await;
-    scene.remove("graftling.dev/v1alpha1", "Project", scene.world.namespace.name(), "shop").await;
-    scene.remove("graftling.dev/v1alpha1", "GitHost", scene.world.namespace.name(), "git").await;
+    scene
+        .remove("graftling.dev/v1alpha1", "Project", scene.world.namespace.name(), "shop")
+        .await;
+    scene
+        .remove("graftling.dev/v1alpha1", "GitHost", scene.world.namespace.name(), "git")
+        .await;
     std::fs::remove_dir_all(scene.bundle_folder()).unwrap();
     std::fs::remove_dir_all(scene.repository.path()).unwrap();
     let name = environment.name_any();
-    scene.remove("graftling.dev/v1alpha1", "Environment", scene.world.namespace.name(), &name).await;
+    scene
+        .remove("graftling.dev/v1alpha1", "Environment", scene.world.namespace.name(), &name)
+        .await;
     scene.world.wait_gone("feature/a").await;
     assert!(!scene.world.namespace_exists(&name).await);
     let receipt = scene.world.receipt(&environment).await;
@@ -240,7 +299,10 @@ async fn feature_x11_a_teardown_ends_well_when_a_person_deletes_the_namespace_me
     let before = scene.up("feature/before").await;
     scene.suspend_project().await;
     scene.remove("v1", "Namespace", "", &before.name_any()).await;
-    wait::until("end of the namespace", LONG, || async { !scene.world.namespace_exists(&before.name_any()).await }).await;
+    wait::until("end of the namespace", LONG, || async {
+        !scene.world.namespace_exists(&before.name_any()).await
+    })
+    .await;
     let position = scene.position();
     scene.delete(&before).await;
     scene.remove("v1", "Namespace", "", &during.name_any()).await;
@@ -248,7 +310,10 @@ async fn feature_x11_a_teardown_ends_well_when_a_person_deletes_the_namespace_me
     for environment in [&before, &during] {
         scene.world.wait_gone(&environment.spec.branch).await;
         let receipt = scene.world.receipt(environment).await;
-        assert!(receipt.contains("left: []") && receipt.contains("created: 10\nremoved: 10\n"), "{receipt}");
+        assert!(
+            receipt.contains("left: []") && receipt.contains("created: 10\nremoved: 10\n"),
+            "{receipt}"
+        );
     }
     let inside = scene.writes_inside(position, &before);
     assert_eq!(inside, [""; 0], "there was nothing left to delete");
@@ -276,6 +341,8 @@ async fn feature_x10_ten_teardowns_at_once_do_not_wait_for_one_that_is_stuck() {
         scene.world.wait_gone(&environment.spec.branch).await;
     }
     println!("ten teardowns at once: {:.1} s", start.elapsed().as_secs_f64());
-    let told = scene.told("stuck", Phase::Deleting, &["ConfigMap settings", "nobody.example/serves"]).await;
+    let told = scene
+        .told("stuck", Phase::Deleting, &["ConfigMap settings", "nobody.example/serves"])
+        .await;
     assert!(told.message.unwrap().contains("since"));
 }
