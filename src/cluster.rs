@@ -3,6 +3,7 @@
 //! Everything in here is a thin shell. What to write is decided in `domain::plan`; what an answer means, in `domain::outcome`.
 
 pub mod apply;
+pub mod backoff;
 pub mod connection;
 pub mod environments;
 pub mod error;

@@ -109,14 +109,23 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
-        let words = next.to_string();
+        let answer = said(next);
+        let words = answer.map_or_else(|| next.to_string(), str::to_owned);
         if !text.contains(&words) {
             text.push_str(": ");
             text.push_str(&words);
         }
-        cause = next.source();
+        cause = answer.is_none().then(|| next.source()).flatten();
     }
     text
+}
+
+/// The sentence of an answer of the API server: kube shows the whole structure, and its cause once more.
+fn said<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> {
+    match error.downcast_ref() {
+        Some(kube::Error::Api(status)) if !status.message.is_empty() => Some(&status.message),
+        _ => None,
+    }
 }
 
 /// What an error of the API server means for a retry.
@@ -135,17 +144,24 @@ pub fn classify(error: &kube::Error) -> FailureClass {
         403 if is_missing_right(&status.message) => FailureClass::Forbidden,
         401 => FailureClass::Forbidden,
         409 if has_cause("FieldManagerConflict") => FailureClass::Conflict,
-        404 if status.message.contains("the server could not find the requested resource") => FailureClass::UnknownKind,
-        404 | 408 | 409 | 429 => FailureClass::Transient,
+        404 if is_missing_kind(&status.message) => FailureClass::UnknownKind,
+        404 | 408 | 409 | 410 | 429 => FailureClass::Transient,
         500 if status.message.contains("failed calling webhook") => FailureClass::Transient,
         400..=499 => FailureClass::Rejected,
         _ => FailureClass::Transient,
     }
 }
 
-/// RBAC words a refusal as `User "…" cannot VERB resource …`; admission (quota, Pod Security) uses other words.
+/// A path that no kind is served under: in JSON where the group exists, as plain text where it does not.
+fn is_missing_kind(message: &str) -> bool {
+    message.contains("the server could not find the requested resource") || message.trim() == "404 page not found"
+}
+
+/// RBAC words a refusal as `… forbidden: User "…" cannot VERB resource …`; admission (quota, Pod Security, webhooks) uses other
+/// words, but a webhook's may hold a "cannot" too.
 fn is_missing_right(message: &str) -> bool {
-    message.contains(" cannot ") || message.contains("attempting to grant RBAC permissions")
+    let refused_user = message.split_once("forbidden: User \"").map(|(_, rest)| rest);
+    refused_user.is_some_and(|rest| rest.contains("\" cannot ")) || message.contains("attempting to grant RBAC permissions")
 }
 
 /// What the API server said, fit for a status.
@@ -155,3 +171,6 @@ pub fn message(error: &kube::Error) -> String {
         other => chain(other),
     }
 }
+
+#[cfg(test)]
+mod tests;

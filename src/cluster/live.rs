@@ -13,6 +13,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 use tokio::sync::{mpsc, watch};
 
+use super::backoff::WatchBackoff;
 use super::kinds::Resource;
 use super::{Error, MARKS};
 use crate::api::keys;
@@ -56,6 +57,10 @@ enum WatchState {
 
 /// How long an observation waits for the first listing of a kind.
 const SYNC_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// How long to wait after a listing was refused: doubled from the one to the other.
+const REFUSED_AT_FIRST: std::time::Duration = std::time::Duration::from_secs(1);
+const REFUSED_FOR_LONG: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl LiveObjects {
     /// An empty cache. Environments to look at again are sent to `wake`.
@@ -142,10 +147,14 @@ impl LiveObjects {
     async fn follow(self, resource: Resource, id: GroupKind) {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource.api);
         let config = watcher::Config::default().labels(keys::ENVIRONMENT_LABEL);
-        let mut events = watcher(api, config).default_backoff().boxed();
+        let mut events = watcher(api, config).backoff(WatchBackoff::default()).boxed();
+        let mut patience = REFUSED_AT_FIRST;
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
+                    if !matches!(event, Event::Init) {
+                        patience = REFUSED_AT_FIRST;
+                    }
                     if let Some(wake) = self.take(&id, &resource, event)
                         && self.wake.send(wake).await.is_err()
                     {
@@ -153,9 +162,12 @@ impl LiveObjects {
                     }
                 }
                 Err(error) if is_forbidden(&error) => {
-                    tracing::info!(kind = %resource.api.kind, "this kind may not be listed; its objects are read one by one");
-                    self.settle(&id, WatchState::Forbidden);
-                    return;
+                    // Not for good: an API server that has just started knows no rights yet, and rights can be given later.
+                    if self.settle(&id, WatchState::Forbidden) {
+                        tracing::info!(kind = %resource.api.kind, "this kind may not be listed; its objects are read one by one");
+                    }
+                    tokio::time::sleep(patience).await;
+                    patience = (patience * 2).min(REFUSED_FOR_LONG);
                 }
                 Err(error) => tracing::warn!(kind = %resource.api.kind, error = %super::error::chain(&error), "watch interrupted"),
             }
@@ -177,15 +189,22 @@ impl LiveObjects {
                 kind.state.send_replace(WatchState::Synced);
                 None
             }
-            Event::Apply(object) => kind.apply(resource, &object),
-            Event::Delete(object) => kind.delete(resource, &object),
+            // A watch that was refused in between goes on where it was.
+            Event::Apply(object) => {
+                kind.state.send_replace(WatchState::Synced);
+                kind.apply(resource, &object)
+            }
+            Event::Delete(object) => {
+                kind.state.send_replace(WatchState::Synced);
+                kind.delete(resource, &object)
+            }
         }
     }
 
-    fn settle(&self, id: &GroupKind, state: WatchState) {
-        if let Some(kind) = self.lock().kinds.get(id) {
-            kind.state.send_replace(state);
-        }
+    /// Whether that is news.
+    fn settle(&self, id: &GroupKind, state: WatchState) -> bool {
+        let shared = self.lock();
+        shared.kinds.get(id).is_some_and(|kind| kind.state.send_replace(state) != state)
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {

@@ -45,7 +45,7 @@ impl Observer {
         let found: Vec<_> = stream::iter(reads).buffer_unordered(FAN_OUT).try_collect().await?;
         view.observed
             .extend(found.into_iter().flatten().map(|live| (live.key.clone(), live)));
-        if only_rights(&view, inventory) {
+        if only_rights(&view, namespace, inventory) {
             view.pods = self.pods(namespace).await?;
         }
         Ok(view)
@@ -131,12 +131,16 @@ fn named<'a>(subjects: Option<&'a [Subject]>, namespace: &'a Namespace, accounts
 }
 
 /// Whether everything of the earlier tiers is gone, so that the question who uses an identity is worth its request.
-fn only_rights(view: &View, inventory: &Inventory) -> bool {
-    let left = view.observed.keys().any(|key| Tier::of(key) == Tier::Identity);
-    left && view.observed.keys().all(|key| {
-        let stage = inventory.get(key).map(|entry| entry.stage);
-        stage != Some(Stage::Deploy) || Tier::of(key) >= Tier::Access
-    })
+///
+/// What stands under one of our names and is somebody else's counts as gone, as in the plan: an account must never be planned away
+/// before its pods were looked at. An environment's namespace bears its name.
+fn only_rights(view: &View, namespace: &Namespace, inventory: &Inventory) -> bool {
+    let ours = |key: &ObjectKey| {
+        let (entry, live) = (inventory.get(key)?, view.observed.get(key)?);
+        (entry.relation(live, namespace.as_str()) != Relation::Foreign).then_some(entry.stage)
+    };
+    let mut left = view.observed.keys().filter(|key| ours(key) == Some(Stage::Deploy)).map(Tier::of);
+    left.clone().any(|tier| tier == Tier::Identity) && left.all(|tier| tier >= Tier::Access)
 }
 
 async fn list<K>(api: &Api<K>, what: String) -> Result<Vec<K>, Error>
@@ -153,4 +157,60 @@ where
         },
     );
     Ok(listed.await?.items)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
+
+    use super::*;
+    use crate::domain::observed::LiveObject;
+    use crate::domain::readiness::Readiness;
+
+    fn key(group: &str, kind: &str) -> ObjectKey {
+        ObjectKey {
+            group: group.into(),
+            version: "v1".into(),
+            kind: kind.into(),
+            namespace: Some("shop-a".into()),
+            name: "web".into(),
+        }
+    }
+
+    /// An inventory with these objects under the UID `1`, and a view of them under these UIDs.
+    fn asked(objects: &[(ObjectKey, &str)]) -> bool {
+        let mut inventory = Inventory::default();
+        let mut view = View::default();
+        for (key, uid) in objects {
+            inventory.write_ahead(key, Stage::Deploy);
+            inventory.record_found(key, "1");
+            let live = LiveObject {
+                key: key.clone(),
+                uid: (*uid).to_owned(),
+                version: 1,
+                deletion: None,
+                environment: Some("shop-a".into()),
+                environment_uid: None,
+                ownership: None,
+                co_appliers: Vec::new(),
+                secret: None,
+                readiness: Readiness::Ready,
+                owners: Vec::new(),
+            };
+            view.observed.insert(key.clone(), live);
+        }
+        only_rights(&view, &"shop-a".parse().unwrap(), &inventory)
+    }
+
+    #[test]
+    fn f51_pods_are_looked_at_whenever_the_plan_may_come_to_the_accounts() {
+        let (account, web) = (key("", "ServiceAccount"), key("apps", "Deployment"));
+        assert!(asked(&[(account.clone(), "1")]));
+        assert!(!asked(&[(account.clone(), "1"), (web.clone(), "1")]), "workloads come first");
+        assert!(!asked(&[(web.clone(), "1")]));
+        assert!(
+            asked(&[(account, "1"), (web, "2")]),
+            "S5: somebody else's Deployment under our name may use the account"
+        );
+    }
 }

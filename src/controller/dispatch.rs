@@ -51,14 +51,24 @@ struct ProjectVersion {
     hint: Option<String>,
 }
 
-/// How often the Secrets of GitHosts are read anew, so that a rotated secret is taken up.
+impl ProjectVersion {
+    fn of(project: &Project) -> Self {
+        Self {
+            generation: project.metadata.generation,
+            release: project.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).cloned(),
+            hint: project.annotations().get(keys::HINT_ANNOTATION).cloned(),
+        }
+    }
+}
+
+/// How often the Secrets of GitHosts are read anew, so that a rotated secret is taken up; sooner if sweeps are more frequent.
 const SECRETS: Duration = Duration::from_secs(60);
 
 impl Dispatcher {
     /// Dispatches until the senders are gone.
     pub async fn run(self, mut changes: mpsc::Receiver<Change>, mut woken: mpsc::Receiver<Wake>) {
         let mut seen = Seen::default();
-        let mut secrets = tokio::time::interval(SECRETS);
+        let mut secrets = tokio::time::interval(SECRETS.min(self.sync.settings.sweep_interval));
         self.catch_up(&mut seen).await;
         loop {
             tokio::select! {
@@ -75,9 +85,14 @@ impl Dispatcher {
         }
     }
 
-    /// Changes may have been taken while this replica followed: begin with everything.
+    /// Changes may have been taken while this replica followed: begin with everything. Projects are about to be swept anyway; but what
+    /// their annotations hold now is no news.
     async fn catch_up(&self, seen: &mut Seen) {
         let scope = &self.sync.settings.scope;
+        for project in self.stores.projects.state() {
+            seen.projects
+                .insert(project.uid().unwrap_or_default(), ProjectVersion::of(&project));
+        }
         let environments = self.stores.environments.state();
         for environment in environments.iter().filter(|object| scope.contains(object.namespace().as_deref())) {
             self.environment(environment, seen).await;
@@ -89,6 +104,7 @@ impl Dispatcher {
             Change::GitHost(object) => self.githost(*object, seen),
             Change::GitHostGone(object) => self.hosts.remove(&object),
             Change::Project(object) => self.project(*object, seen).await,
+            Change::ProjectGone(object) => self.project_gone(&object, seen).await,
             Change::Environment(object) => self.environment(&object, seen).await,
             Change::EnvironmentGone(object) => self.environment_gone(&object, seen),
         }
@@ -121,11 +137,7 @@ impl Dispatcher {
 
     /// A changed Project is looked at at once, and so are all its environments; a relayed hint is taken in.
     async fn project(&self, object: Project, seen: &mut Seen) {
-        let version = ProjectVersion {
-            generation: object.metadata.generation,
-            release: object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).cloned(),
-            hint: object.annotations().get(keys::HINT_ANNOTATION).cloned(),
-        };
+        let version = ProjectVersion::of(&object);
         let uid = object.uid().unwrap_or_default();
         let before = seen.projects.insert(uid, version.clone());
         if let (Some(before), Some(text)) = (&before, &version.hint)
@@ -138,14 +150,24 @@ impl Dispatcher {
         if same {
             return;
         }
+        self.trigger_environments_of(&object).await;
+        let sync = self.sync.clone();
+        tokio::spawn(async move { sync.sweep_project(&object).await });
+    }
+
+    /// Its environments stay, and have to say why nothing happens to them any more.
+    async fn project_gone(&self, object: &Project, seen: &mut Seen) {
+        seen.projects.remove(&object.uid().unwrap_or_default());
+        self.trigger_environments_of(object).await;
+    }
+
+    async fn trigger_environments_of(&self, project: &Project) {
         for environment in self.stores.environments.state() {
-            if environment.namespace() == object.namespace() && environment.spec.project_ref.name == object.name_any() {
+            if environment.namespace() == project.namespace() && environment.spec.project_ref.name == project.name_any() {
                 self.trigger(&environment.name_any(), &environment.namespace().unwrap_or_default())
                     .await;
             }
         }
-        let sync = self.sync.clone();
-        tokio::spawn(async move { sync.sweep_project(&object).await });
     }
 
     async fn environment(&self, object: &Environment, seen: &mut Seen) {

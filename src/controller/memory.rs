@@ -47,3 +47,58 @@ impl Memory {
 fn version(environment: &Environment) -> u64 {
     environment.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::environment::EnvironmentSpec;
+    use crate::api::project::LocalReference;
+
+    fn environment(uid: &str, version: &str) -> Arc<Environment> {
+        let spec = EnvironmentSpec {
+            project_ref: LocalReference { name: "shop".into() },
+            branch: "a".into(),
+            repository_id: "1".into(),
+            revision: "a".repeat(40),
+            pull_request: None,
+            values: serde_json::Map::new(),
+            suspend: false,
+        };
+        let mut environment = Environment::new("shop-a", spec);
+        environment.metadata.uid = Some(uid.into());
+        environment.metadata.resource_version = Some(version.into());
+        Arc::new(environment)
+    }
+
+    fn newest(memory: &Memory, uid: &str, version: &str) -> Option<String> {
+        memory.newest(environment(uid, version)).resource_version()
+    }
+
+    #[test]
+    fn f20_what_was_written_last_is_seen_until_the_watch_has_caught_up() {
+        let memory = Memory::default();
+        memory.remember(&environment("1", "10"));
+        assert_eq!(newest(&memory, "1", "9").as_deref(), Some("10"), "as numbers: 10 is newer than 9");
+        assert_eq!(newest(&memory, "1", "10").as_deref(), Some("10"));
+        assert!(
+            memory.0.lock().is_ok_and(|written| written.is_empty()),
+            "then the memory is released"
+        );
+        assert_eq!(newest(&memory, "1", "9").as_deref(), Some("9"));
+    }
+
+    #[test]
+    fn an_environment_of_the_same_name_with_another_uid_is_another() {
+        let memory = Memory::default();
+        memory.remember(&environment("1", "10"));
+        assert_eq!(newest(&memory, "2", "5").as_deref(), Some("5"));
+    }
+
+    #[test]
+    fn what_is_gone_is_released() {
+        let memory = Memory::default();
+        memory.remember(&environment("1", "10"));
+        memory.release("1");
+        assert_eq!(newest(&memory, "1", "9").as_deref(), Some("9"));
+    }
+}

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::settings::Scope;
 use crate::api::{Environment, GitHost, Project};
+use crate::cluster::backoff::WatchBackoff;
 use crate::cluster::error::chain;
 
 /// What the watches know.
@@ -31,6 +32,8 @@ pub enum Change {
     GitHostGone(Box<GitHost>),
     /// A Project is new or different.
     Project(Box<Project>),
+    /// A Project is gone.
+    ProjectGone(Box<Project>),
     /// An Environment is new or different.
     Environment(Box<Environment>),
     /// An Environment is gone.
@@ -53,7 +56,7 @@ pub fn start(client: &Client, scope: &Scope, changes: &mpsc::Sender<Change>) -> 
         scope.clone(),
         changes.clone(),
         |object| Some(Change::Project(object)),
-        |_| None,
+        |object| Some(Change::ProjectGone(object)),
     ));
     let (environments, writer) = store();
     tokio::spawn(follow(
@@ -87,7 +90,7 @@ where
     K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
 {
     watcher(Api::<K>::all(client.clone()), watcher::Config::default())
-        .default_backoff()
+        .backoff(WatchBackoff::default())
         .reflect(writer)
 }
 

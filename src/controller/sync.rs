@@ -14,6 +14,7 @@ use futures::{StreamExt, stream};
 use kube::{Client, ResourceExt};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::project::Sighting;
 use super::hosts::Hosts;
@@ -62,7 +63,10 @@ struct ProjectProgress {
     failures: u32,
 }
 
-/// So many Projects talk to Git hosts at the same time.
+/// The namespace and the name of a GitHost, as a Project names it.
+type HostPlace = (String, String);
+
+/// So many Projects talk to one Git host at the same time.
 const CONCURRENT_PROJECTS: usize = 8;
 /// A host that fails is asked again after a sweep interval, doubled up to this.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
@@ -121,25 +125,44 @@ impl Sync {
         })
     }
 
+    /// Lists the repository of every Project at each tick. Each Git host has its own pace: one that does not answer delays its own
+    /// Projects and no others.
     async fn sweep_for_ever(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(self.settings.sweep_interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut sweeps: HashMap<HostPlace, AbortOnDropHandle<()>> = HashMap::new();
         loop {
             ticks.tick().await;
-            self.sweep().await;
+            sweeps.retain(|_, sweep| !sweep.is_finished());
+            for (host, projects) in self.objects_by_host() {
+                sweeps
+                    .entry(host)
+                    .or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(self.clone().sweep_host(projects))));
+            }
+            self.count_environments();
         }
     }
 
-    /// Lists the repository of every Project once.
-    pub async fn sweep(&self) {
-        let all: Vec<_> = self.stores.projects.state();
-        let in_scope = all
-            .iter()
-            .filter(|object| self.settings.scope.contains(object.namespace().as_deref()));
-        stream::iter(in_scope)
-            .for_each_concurrent(CONCURRENT_PROJECTS, |object| self.sweep_project(object))
+    /// All Projects in scope, valid or not, by the GitHost that they name.
+    fn objects_by_host(&self) -> HashMap<HostPlace, Vec<Arc<Project>>> {
+        let mut by_host: HashMap<_, Vec<_>> = HashMap::new();
+        for object in self.stores.projects.state() {
+            let namespace = object.namespace().unwrap_or_default();
+            if self.settings.scope.contains(Some(&namespace)) {
+                let host = (namespace, object.spec.git_host_ref.name.clone());
+                by_host.entry(host).or_default().push(object);
+            }
+        }
+        by_host
+    }
+
+    async fn sweep_host(self: Arc<Self>, projects: Vec<Arc<Project>>) {
+        stream::iter(projects)
+            .for_each_concurrent(CONCURRENT_PROJECTS, |object| {
+                let sync = self.clone();
+                async move { sync.sweep_project(&object).await }
+            })
             .await;
-        self.count_environments();
     }
 
     /// Lists the repository of one Project, unless its host asked for patience.

@@ -1,5 +1,7 @@
 //! The namespace and what fences it, before anything runs in it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::manifest::{Manifest, ObjectKey, Source};
@@ -68,7 +70,7 @@ pub fn guardrails(fence: &Fence<'_>) -> Vec<Manifest> {
         ));
     }
     if let Some(ingress_from) = &settings.ingress_from {
-        manifests.push(ingress_policy(fence, &json!(ingress_from)));
+        manifests.push(ingress_policy(fence, ingress_from));
         manifests.push(egress_policy(fence));
     }
     manifests
@@ -92,7 +94,13 @@ pub fn deployer_binding(fence: &Fence<'_>) -> Manifest {
     )
 }
 
-fn ingress_policy(fence: &Fence<'_>, ingress_from: &Value) -> Manifest {
+/// The environment itself may connect, and the namespaces that bear `ingress_from`: none if that is empty, for an empty selector
+/// would select every namespace of the cluster.
+fn ingress_policy(fence: &Fence<'_>, ingress_from: &BTreeMap<String, String>) -> Manifest {
+    let mut from = vec![json!({"podSelector": {}})];
+    if !ingress_from.is_empty() {
+        from.push(json!({"namespaceSelector": {"matchLabels": ingress_from}}));
+    }
     manifest(
         fence,
         "networking.k8s.io",
@@ -101,10 +109,7 @@ fn ingress_policy(fence: &Fence<'_>, ingress_from: &Value) -> Manifest {
         json!({"spec": {
             "podSelector": {},
             "policyTypes": ["Ingress"],
-            "ingress": [{"from": [
-                {"podSelector": {}},
-                {"namespaceSelector": {"matchLabels": ingress_from}},
-            ]}],
+            "ingress": [{"from": from}],
         }}),
     )
 }
@@ -168,3 +173,6 @@ fn manifest(fence: &Fence<'_>, group: &str, kind: &str, name: &str, rest: Value)
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

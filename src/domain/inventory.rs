@@ -44,9 +44,10 @@ pub enum Stage {
 /// How a live object relates to an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
-    /// We created it: the recorded UID is its UID, or the entry was written ahead and the object bears our label.
+    /// We created it: the recorded UID is its UID, or the entry was written ahead and the object shows that we applied it. It
+    /// bears our label.
     Ours,
-    /// The recorded UID is its UID, but somebody took our label off.
+    /// We created it, but somebody took our label off.
     Disowned,
     /// Somebody else created it.
     Foreign,
@@ -89,21 +90,32 @@ impl Inventory {
 
     /// Records that an object is about to be created: its old UID, if any, is void.
     pub fn write_ahead(&mut self, key: &ObjectKey, stage: Stage) {
-        self.entries.insert(key.clone(), Entry::ahead(stage));
+        self.put(key, Entry::ahead(stage));
     }
 
     /// Records what an apply came back with.
     pub fn record_applied(&mut self, stage: Stage, digest: &str, live: &LiveObject) {
-        self.entries.insert(
-            live.key.clone(),
-            Entry {
-                stage,
-                uid: Some(live.uid.clone()),
-                digest: Some(digest.to_owned()),
-                ownership: live.ownership.clone(),
-                gone: false,
-            },
-        );
+        let entry = Entry {
+            stage,
+            uid: Some(live.uid.clone()),
+            digest: Some(digest.to_owned()),
+            ownership: live.ownership.clone(),
+            gone: false,
+        };
+        self.put(&live.key, entry);
+    }
+
+    /// Records the UID of an object that turned out to be ours although a crash lost the answer to its creation.
+    pub fn record_found(&mut self, key: &ObjectKey, uid: &str) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.uid = Some(uid.to_owned());
+        }
+    }
+
+    /// The version of a key takes no part in comparisons, so an insertion alone would keep a version that may no longer be served.
+    fn put(&mut self, key: &ObjectKey, entry: Entry) {
+        self.entries.remove(key);
+        self.entries.insert(key.clone(), entry);
     }
 
     /// Forgets an object that is confirmed gone while the environment lives on.
@@ -138,7 +150,8 @@ impl Inventory {
 // === impl Entry ===
 
 impl Entry {
-    fn ahead(stage: Stage) -> Self {
+    /// The entry of an object that is about to be created.
+    pub fn ahead(stage: Stage) -> Self {
         Self {
             stage,
             uid: None,
@@ -149,13 +162,17 @@ impl Entry {
     }
 
     /// How `live`, found under this entry's key, relates to the environment.
+    ///
+    /// Without a recorded UID, fields that we applied are the proof: labels are copied by people and by controllers, but nobody
+    /// applies under our name. An object that bears another environment's label belongs to that one.
     pub fn relation(&self, live: &LiveObject, environment: &str) -> Relation {
         let labelled = live.is_labelled_for(environment);
         match &self.uid {
-            Some(uid) if *uid == live.uid && labelled => Relation::Ours,
-            Some(uid) if *uid == live.uid => Relation::Disowned,
-            None if labelled => Relation::Ours,
-            _ => Relation::Foreign,
+            Some(uid) if *uid != live.uid => Relation::Foreign,
+            None if live.ownership.is_none() => Relation::Foreign,
+            _ if labelled => Relation::Ours,
+            None if live.environment.is_some() => Relation::Foreign,
+            _ => Relation::Disowned,
         }
     }
 }

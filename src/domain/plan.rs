@@ -105,6 +105,8 @@ pub struct Obstacle {
     pub key: ObjectKey,
     /// Why, worded to follow the object.
     pub reason: String,
+    /// The stage that it keeps from going on.
+    pub stage: Stage,
 }
 
 impl Plan {

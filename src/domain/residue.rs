@@ -61,10 +61,14 @@ pub fn foreign(inventory: &Inventory, found: &[Found]) -> Vec<ObjectKey> {
 /// What every namespace gets, and what only records what happened.
 fn is_put_by_kubernetes(key: &ObjectKey) -> bool {
     matches!(
-        (key.kind.as_str(), key.name.as_str()),
-        ("ServiceAccount", "default")
-            | ("ConfigMap", "kube-root-ca.crt")
-            | ("Event" | "Endpoints" | "EndpointSlice" | "Lease" | "PodMetrics", _)
+        (key.group.as_str(), key.kind.as_str(), key.name.as_str()),
+        ("", "ServiceAccount", "default")
+            | ("", "ConfigMap", "kube-root-ca.crt")
+            | ("", "Event" | "Endpoints", _)
+            | ("events.k8s.io", "Event", _)
+            | ("discovery.k8s.io", "EndpointSlice", _)
+            | ("coordination.k8s.io", "Lease", _)
+            | ("metrics.k8s.io", "PodMetrics", _)
     )
 }
 
@@ -133,6 +137,15 @@ mod tests {
             found("Event", "web.17", "c", &[]),
         ];
         assert_eq!(foreign(&inventory(), &contents), []);
+    }
+
+    #[test]
+    fn feature_x3_a_custom_resource_is_foreign_even_if_its_kind_is_called_like_one_of_kubernetes() {
+        let mut lease = found("Lease", "flat-12", "a", &[]);
+        lease.key.group = "homes.example.com".into();
+        assert_eq!(foreign(&inventory(), std::slice::from_ref(&lease)), [lease.key.clone()]);
+        lease.key.group = "coordination.k8s.io".into();
+        assert_eq!(foreign(&inventory(), &[lease]), []);
     }
 
     #[test]

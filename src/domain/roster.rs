@@ -146,12 +146,15 @@ pub enum SkipReason {
     AtCapacity,
     /// The previous environment of this branch is still being torn down.
     BeingTornDown,
+    /// An Environment that was made for something else bears the name that this branch's would have.
+    NameTaken,
 }
 
 /// Decides what to do.
 ///
 /// # Guarantees
-/// - Nothing is retired because of an absence that was seen once, or of a listing without the default branch.
+/// - Nothing is retired because of an absence that was seen once, or of an answer without the repository's default branch.
+/// - A branch that two looks disagree about is present.
 /// - A listing of another repository (by id) than an environment was made for says nothing about that environment.
 /// - The answer depends on the question alone; the order of branches does not matter.
 pub fn decide(question: &Question<'_>) -> Roster {
@@ -165,7 +168,7 @@ pub fn decide(question: &Question<'_>) -> Roster {
     match question.facts {
         Facts::Listing(listing) => decide_listing(question, listing, &mut roster),
         Facts::Lookups(lookups) => {
-            for sighted in lookups {
+            for sighted in one_each(lookups) {
                 decide_lookup(question, sighted, &mut roster);
             }
         }
@@ -186,7 +189,9 @@ fn decide_listing(question: &Question<'_>, listing: &Listing, roster: &mut Roste
         return;
     }
     for (branch, revision) in &listing.branches {
-        let pull_request = listing.pull_requests.iter().find(|pull| pull.head == *branch && !pull.from_fork);
+        let own = listing.pull_requests.iter().filter(|pull| pull.head == *branch && !pull.from_fork);
+        // Hosts list in an order of their own; a look-up answers with the lowest number too.
+        let pull_request = own.min_by_key(|pull| pull.number);
         present(question, &listing.repository, branch, revision, pull_request, roster);
     }
     for environment in question.existing {
@@ -205,6 +210,24 @@ fn holds_default_branch(listing: &Listing) -> bool {
         .is_some_and(|branch| listing.branches.contains_key(branch))
 }
 
+/// Several deliveries may have led to one branch. A look that found it is stronger than one that did not.
+fn one_each(lookups: &[Sighted]) -> impl Iterator<Item = &Sighted> {
+    let strength = |sighted: &Sighted| {
+        let pull_request = sighted.lookup.pull_request.as_ref().map(|pull| pull.number);
+        (sighted.lookup.head.clone(), pull_request, sighted.deletion_announced)
+    };
+    let mut strongest: BTreeMap<(&RepositoryId, &BranchName), &Sighted> = BTreeMap::new();
+    for sighted in lookups {
+        let known = strongest
+            .entry((&sighted.lookup.repository.id, &sighted.lookup.branch))
+            .or_insert(sighted);
+        if strength(sighted) > strength(known) {
+            *known = sighted;
+        }
+    }
+    strongest.into_values()
+}
+
 fn decide_lookup(question: &Question<'_>, sighted: &Sighted, roster: &mut Roster) {
     let lookup = &sighted.lookup;
     match &lookup.head {
@@ -216,6 +239,7 @@ fn decide_lookup(question: &Question<'_>, sighted: &Sighted, roster: &mut Roster
             lookup.pull_request.as_ref(),
             roster,
         ),
+        None if !could_be_absent(lookup) => {}
         None => {
             for environment in question.existing {
                 if environment.repository == lookup.repository.id && environment.branch == lookup.branch {
@@ -226,6 +250,15 @@ fn decide_lookup(question: &Question<'_>, sighted: &Sighted, roster: &mut Roster
     }
 }
 
+/// A repository without its default branch is an outage in disguise, whoever asks for which branch.
+fn could_be_absent(lookup: &RefLookup) -> bool {
+    lookup
+        .repository
+        .default_branch
+        .as_ref()
+        .is_some_and(|branch| *branch != lookup.branch)
+}
+
 fn present(
     question: &Question<'_>,
     repository: &Repository,
@@ -234,11 +267,12 @@ fn present(
     pull_request: Option<&PullRequest>,
     roster: &mut Roster,
 ) {
-    let existing = question
+    let existing: Vec<_> = question
         .existing
         .iter()
-        .find(|environment| environment.branch == *branch && environment.repository == repository.id);
-    if let Some(environment) = existing {
+        .filter(|environment| environment.branch == *branch && environment.repository == repository.id)
+        .collect();
+    for environment in &existing {
         roster.absences.remove(&environment.name);
     }
     match question.project.branches.verdict(branch) {
@@ -254,20 +288,28 @@ fn present(
         revision: revision.clone(),
         pull_request: pull_request.cloned(),
     };
-    match existing {
-        Some(environment) if environment.deleting => roster.skip(branch, SkipReason::BeingTornDown),
-        Some(environment) => {
-            if environment.revision != revision.as_str() || environment.pull_request.as_ref() != pull_request {
-                roster.refresh.push(wanted(environment.name.clone()));
-            }
-        }
-        None if at_capacity(question, roster) => roster.skip(branch, SkipReason::AtCapacity),
-        None => roster.create.push(wanted(EnvironmentName::compute(Identity {
-            host_url: question.host_url,
-            repository: &repository.id,
-            branch,
-            project: &question.project.key,
-        }))),
+    let alive: Vec<_> = existing.iter().filter(|environment| !environment.deleting).collect();
+    if !alive.is_empty() {
+        let stale = alive
+            .iter()
+            .filter(|environment| environment.revision != revision.as_str() || environment.pull_request.as_ref() != pull_request);
+        return roster.refresh.extend(stale.map(|environment| wanted(environment.name.clone())));
+    }
+    if !existing.is_empty() {
+        return roster.skip(branch, SkipReason::BeingTornDown);
+    }
+    let name = EnvironmentName::compute(Identity {
+        host_url: question.host_url,
+        repository: &repository.id,
+        branch,
+        project: &question.project.key,
+    });
+    if question.existing.iter().any(|environment| environment.name == name) {
+        roster.skip(branch, SkipReason::NameTaken);
+    } else if at_capacity(question, roster) {
+        roster.skip(branch, SkipReason::AtCapacity);
+    } else {
+        roster.create.push(wanted(name));
     }
 }
 
@@ -319,6 +361,7 @@ impl SkipReason {
             Self::NotIncluded => "the Project includes no such branch",
             Self::AtCapacity => "the Project has as many environments as it allows",
             Self::BeingTornDown => "the previous environment of this branch is still being torn down",
+            Self::NameTaken => "an Environment that was made for another branch or repository bears its name; remove that Environment",
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::inventory::{Inventory, Stage};
+use super::manifest::ObjectKey;
 use super::observed::LiveObject;
 use super::outcome::{self, Failure, FailureClass, Outcome};
 use super::plan::teardown::{Next, TeardownPlan};
-use super::plan::{Obstacle, Plan, Waiting};
+use super::plan::{Obstacle, Plan, Step, Waiting};
 use super::readiness::Readiness;
 
 /// Where an environment stands, in one word.
@@ -85,13 +86,22 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
     let mut inventory = plan.write_ahead.clone();
     outcome::absorb(&mut inventory, outcomes);
     let carried_out = outcomes.iter().filter(|outcome| is_change(outcome)).count();
-    let failure = worst(outcomes).map(|failure| settle(failure, outcomes));
+    let failure = worst(outcomes);
     let interrupted = outcomes.len() < plan.size() || outcomes.iter().any(needs_another_look);
     let waiting = waiting(plan, outcomes);
     let (phase, reason, message, again) = if let Some(obstacle) = plan.obstacles.first() {
         (Phase::Failed, "NotOurs", sentence(obstacle, plan.obstacles.len()), Some(PATIENTLY))
-    } else if let Some(failure) = &failure {
-        conclude_failure(failure)
+    } else if let Some(failure) = failure {
+        if failure.class == FailureClass::Forbidden && grants_rights(outcomes) {
+            (
+                Phase::Deploying,
+                "RightsSettling",
+                "waiting for rights to take effect".to_owned(),
+                Some(SOON),
+            )
+        } else {
+            conclude_failure(failure)
+        }
     } else if interrupted {
         (Phase::Deploying, "Applying", "applying objects".to_owned(), Some(SOON))
     } else if let Some(failed) = waiting.iter().find(|waiting| waiting.failed) {
@@ -104,7 +114,8 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
     } else {
         (Phase::Ready, "Ready", "everything is applied and ready".to_owned(), None)
     };
-    let applied = plan.obstacles.is_empty() && failure.is_none() && outcomes.len() == plan.size() && !held_by_namespace(plan);
+    let held = plan.waiting.iter().any(|waiting| waiting.deletion.is_some());
+    let applied = plan.obstacles.is_empty() && failure.is_none() && !interrupted && !held;
     Report {
         stages: stages(plan, outcomes, &waiting),
         phase,
@@ -220,17 +231,12 @@ fn conclude_failure(failure: &Failure) -> (Phase, &'static str, String, Option<D
     }
 }
 
-/// Rights that were given in this very pass need a moment until the API server knows of them everywhere.
-fn settle(failure: &Failure, outcomes: &[Outcome]) -> Failure {
-    let bound = |outcome: &Outcome| match outcome {
-        Outcome::Applied { stage, live, .. } => *stage == Stage::Guardrails && live.key.kind == "RoleBinding",
-        _ => false,
-    };
-    let mut failure = failure.clone();
-    if failure.class == FailureClass::Forbidden && outcomes.iter().any(bound) {
-        failure.class = FailureClass::Transient;
-    }
-    failure
+/// Whether this very pass wrote rights: the API server's authorizer learns of them a moment later.
+fn grants_rights(outcomes: &[Outcome]) -> bool {
+    let of_rights = |live: &LiveObject| live.key.group == "rbac.authorization.k8s.io";
+    outcomes
+        .iter()
+        .any(|outcome| matches!(outcome, Outcome::Applied { live, .. } if of_rights(live)))
 }
 
 /// A failure that somebody has to settle is told before one that passes by itself.
@@ -249,11 +255,6 @@ fn needs_another_look(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Exists { .. } | Outcome::Vanished { .. })
 }
 
-/// Nothing was planned because an earlier namespace of the same name is still ending.
-fn held_by_namespace(plan: &Plan) -> bool {
-    plan.waiting.iter().any(|waiting| waiting.key.kind == "Namespace")
-}
-
 fn stages(plan: &Plan, outcomes: &[Outcome], waiting: &[Waiting]) -> Vec<StageReport> {
     let mut reached = true;
     Stage::ALL
@@ -267,16 +268,25 @@ fn stages(plan: &Plan, outcomes: &[Outcome], waiting: &[Waiting]) -> Vec<StageRe
 }
 
 fn stage_report(stage: Stage, plan: &Plan, outcomes: &[Outcome], waiting: &[Waiting], reached: bool) -> StageReport {
-    let belongs = |key: &super::manifest::ObjectKey| plan.write_ahead.get(key).is_some_and(|entry| entry.stage == stage);
+    let belongs = |key: &ObjectKey| match plan.write_ahead.get(key) {
+        Some(entry) => entry.stage == stage,
+        None => stage == Stage::Namespace && key.kind == "Namespace",
+    };
     let failure = outcome::failures(outcomes).find(|failure| belongs(&failure.key));
     let waiting = waiting.iter().find(|waiting| belongs(&waiting.key));
-    let obstacle = plan.obstacles.iter().find(|obstacle| belongs(&obstacle.key));
+    let obstacle = plan.obstacles.iter().find(|obstacle| obstacle.stage == stage);
+    let applied = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Outcome::Applied { stage: of, .. } if *of == stage))
+        .count();
+    let running = applied < planned(stage, plan);
     let (state, message) = match (failure, obstacle, waiting) {
         (Some(failure), _, _) => (StageState::Failed, Some(format!("{}: {}", failure.key, failure.message))),
         (_, Some(obstacle), _) => (StageState::Failed, Some(obstacle.to_string())),
         (_, _, Some(waiting)) if waiting.failed => (StageState::Failed, Some(waiting.to_string())),
         (_, _, Some(waiting)) => (StageState::Running, Some(waiting.to_string())),
         _ if !plan.obstacles.is_empty() || !reached => (StageState::Waiting, None),
+        _ if running => (StageState::Running, None),
         _ => (StageState::Ready, None),
     };
     StageReport {
@@ -284,6 +294,15 @@ fn stage_report(stage: Stage, plan: &Plan, outcomes: &[Outcome], waiting: &[Wait
         state,
         message: message.map(|text| shorten(&text)),
     }
+}
+
+/// How many objects of a stage the plan applies.
+fn planned(stage: Stage, plan: &Plan) -> usize {
+    let applies = plan.steps.iter().flat_map(|step| match step {
+        Step::Apply(applies) => applies.as_slice(),
+        Step::Delete(_) => &[],
+    });
+    applies.filter(|apply| apply.stage == stage).count()
 }
 
 trait Sentence: std::fmt::Display {}
@@ -320,3 +339,6 @@ impl StageState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

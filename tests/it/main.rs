@@ -1,5 +1,6 @@
 //! Integration tests.
 
+mod architecture;
 mod cli;
 mod e2e;
 mod githost;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a world that cannot be made is the test's failure")]
 
 pub mod chart;
+mod look;
 pub mod objects;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use tempfile::TempDir;
 use testbed::wait;
 use testbed::webhook::Response;
 use testbed::{ControlPlane, Invocation, Repository, Running, TestNamespace};
+
+pub use look::{ready_reason, without_main};
 
 /// Long enough for a loaded machine; nothing waits this long when it works.
 pub const LONG: Duration = Duration::from_secs(90);
@@ -88,6 +91,18 @@ impl World {
     /// A world in which everything is installed and nothing runs yet.
     pub async fn without_server(name: &str, options: Options) -> Self {
         let plane = ControlPlane::shared().await;
+        chart::define_once(&plane.client().await).await;
+        Self::on(plane, name, options).await
+    }
+
+    /// A world on a control plane of the test's own, which goes with the process.
+    pub async fn apart(name: &str, options: Options) -> Self {
+        let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await.unwrap()));
+        chart::define(&plane.client().await).await;
+        Self::on(plane, name, options).await
+    }
+
+    async fn on(plane: &'static ControlPlane, name: &str, options: Options) -> Self {
         let client = plane.client().await;
         let namespace = plane.namespace(name).await;
         let release = namespace.name().to_owned();

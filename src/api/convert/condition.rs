@@ -40,3 +40,48 @@ pub fn conditions(previous: &[Condition], claims: &[Claim<'_>], generation: Opti
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time(jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(seconds))
+    }
+
+    fn claim(holds: Option<bool>, message: &str) -> Claim<'_> {
+        Claim {
+            kind: "Ready",
+            holds,
+            reason: "Because",
+            message,
+        }
+    }
+
+    #[test]
+    fn an_unchanged_claim_gives_an_unchanged_condition() {
+        let first = conditions(&[], &[claim(Some(true), "m")], Some(1), &at(10));
+        assert_eq!(conditions(&first, &[claim(Some(true), "m")], Some(1), &at(20)), first);
+    }
+
+    #[test]
+    fn only_a_change_of_status_is_a_transition() {
+        let first = conditions(&[], &[claim(Some(false), "one")], Some(1), &at(10));
+        let reworded = conditions(&first, &[claim(Some(false), "two")], Some(2), &at(20));
+        assert_eq!(reworded[0].last_transition_time, at(10));
+        assert_eq!((reworded[0].message.as_str(), reworded[0].observed_generation), ("two", Some(2)));
+        for (holds, status) in [(Some(true), "True"), (None, "Unknown")] {
+            let turned = conditions(&first, &[claim(holds, "one")], Some(1), &at(20));
+            assert_eq!(
+                (turned[0].status.as_str(), turned[0].last_transition_time.clone()),
+                (status, at(20))
+            );
+        }
+    }
+
+    #[test]
+    fn conditions_that_are_no_longer_claimed_go() {
+        let first = conditions(&[], &[claim(Some(true), "m")], None, &at(10));
+        assert_eq!(conditions(&first, &[], None, &at(20)), []);
+    }
+}

@@ -189,6 +189,29 @@ pub fn status(environment: &Environment, identity: &Identity, report: &Report, n
     status
 }
 
+/// The status of an environment that nothing is applied to because somebody suspended it: what it shows stays as it is.
+pub fn suspended(environment: &Environment, identity: &Identity, message: &str, now: &Time) -> EnvironmentStatus {
+    let mut status = environment.status.clone().unwrap_or_default();
+    status.phase.get_or_insert(Phase::Pending);
+    status.revision.get_or_insert_default().wanted = Some(identity.revision.to_string());
+    let shown = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+    let claims = [
+        ("Ready", shown.is_some_and(|condition| condition.status == "True")),
+        ("Progressing", false),
+        ("Stalled", false),
+    ];
+    let claims = claims.map(|(kind, holds)| Claim {
+        kind,
+        holds: Some(holds),
+        reason: "Suspended",
+        message,
+    });
+    status.conditions = conditions(&status.conditions, &claims, environment.metadata.generation, now);
+    status.observed_generation = environment.metadata.generation;
+    status.message = Some(message.to_owned());
+    status
+}
+
 fn stage(report: &status::StageReport) -> StageStatus {
     StageStatus {
         name: report.stage.name().to_owned(),
@@ -248,3 +271,6 @@ pub fn phase(phase: status::Phase) -> Phase {
         status::Phase::Blocked => Phase::Blocked,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         .map_err(|error| problems.push(error.to_string()))
         .ok();
     for kind in &spec.policy.kinds {
-        if kind.split_once('/').is_none_or(|(_, kind)| kind.is_empty()) {
+        if kind.split_once('/').is_none_or(|(_, kind)| kind.is_empty() || kind.contains('/')) {
             problems.push(format!(
                 "spec.policy.kinds: {kind:?} must have the form GROUP/KIND, or /KIND for the core group"
             ));
@@ -103,3 +103,6 @@ fn guardrails(settings: &Guardrails) -> policy::Guardrails {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

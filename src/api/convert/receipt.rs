@@ -116,3 +116,80 @@ fn objects(inventory: &Inventory) -> Vec<Removed> {
 fn reference(reference: &Reference) -> String {
     format!("{} still names ServiceAccount {}", reference.binding, reference.service_account)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
+
+    use super::*;
+    use crate::api::convert::environment;
+    use crate::domain::inventory::Stage;
+    use crate::domain::manifest::ObjectKey;
+    use crate::domain::roster::Wanted;
+
+    fn key(kind: &str, name: &str) -> ObjectKey {
+        ObjectKey {
+            group: String::new(),
+            version: "v1".into(),
+            kind: kind.into(),
+            namespace: Some("n".into()),
+            name: name.into(),
+        }
+    }
+
+    fn written(inventory: &Inventory, references: &[Reference]) -> (Receipt, String) {
+        let wanted = Wanted {
+            name: "shop-a-aaaaaaaaaa".parse().unwrap(),
+            branch: "true".parse().unwrap(),
+            repository: "1".parse().unwrap(),
+            revision: "a".repeat(40).parse().unwrap(),
+            pull_request: None,
+        };
+        let spec = environment::spec(&wanted, &"team/shop".parse().unwrap());
+        let mut object = Environment::new(wanted.name.as_str(), spec);
+        object.metadata.namespace = Some("team".into());
+        object.metadata.uid = Some("u".into());
+        let identity = environment::identity(&object).unwrap();
+        write(&Teardown {
+            environment: &object,
+            identity: &identity,
+            inventory,
+            references,
+            unseen: &["metrics.k8s.io/PodMetrics".to_owned()],
+            at: Time(jiff::Timestamp::UNIX_EPOCH),
+        })
+    }
+
+    #[test]
+    fn feature_x13_the_receipt_counts_what_was_created_and_names_what_is_left() {
+        let mut inventory = Inventory::default();
+        for (name, uid, gone) in [("a", Some("1"), true), ("b", Some("2"), false), ("c", None, true)] {
+            inventory.write_ahead(&key("Service", name), Stage::Deploy);
+            uid.into_iter().for_each(|uid| inventory.record_found(&key("Service", name), uid));
+            if gone {
+                inventory.mark_gone(&key("Service", name));
+            }
+        }
+        let (summary, text) = written(&inventory, &[]);
+        assert_eq!((summary.created, summary.removed), (2, 1));
+        assert_eq!(summary.left.len(), 1);
+        assert_eq!(summary.left[0].object, key("Service", "b").to_string());
+        assert_eq!(summary.config_map, "shop-a-aaaaaaaaaa-receipt");
+        let full: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!((full["created"].as_u64(), full["removed"].as_u64()), (Some(2), Some(1)));
+        assert_eq!(full["objects"].as_array().unwrap().len(), 2);
+        assert_eq!(full["kindsNotVisible"][0], "metrics.k8s.io/PodMetrics");
+    }
+
+    #[test]
+    fn f52_a_binding_elsewhere_that_names_a_removed_account_is_told() {
+        let reference = Reference {
+            binding: key("RoleBinding", "deploys"),
+            service_account: "web".into(),
+        };
+        let (_, text) = written(&Inventory::default(), &[reference]);
+        let full: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        let told = full["danglingReferences"][0].as_str().unwrap();
+        assert_eq!(told, format!("{} still names ServiceAccount web", key("RoleBinding", "deploys")));
+    }
+}

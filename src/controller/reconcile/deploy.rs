@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use super::{Pass, Reconciler};
+use super::{Pass, Reconciler, convert, now};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::project;
 use crate::api::environment::{DeployerStatus, Environment, EnvironmentStatus};
@@ -26,7 +26,7 @@ impl Reconciler {
         // Validate and render: no client.
         let wish = match self.wish(environment, &identity) {
             Ok(Some(wish)) => wish,
-            Ok(None) => return Ok(Pass::idle()),
+            Ok(None) => return self.suspended(environment, &identity).await,
             Err(refusal) => return self.refused(environment, &identity, inventory, &refusal).await,
         };
         let desired = match self.bundles.desired(&wish).await {
@@ -83,6 +83,19 @@ impl Reconciler {
             settings.deployer_role.clone(),
             settings.url_port,
         )))
+    }
+
+    /// Says that nothing is applied; what is there, and the phase that it is in, stay as they are.
+    async fn suspended(&self, environment: &Environment, identity: &Identity) -> Result<Pass, cluster::Error> {
+        let whose = match environment.spec.suspend {
+            true => "this Environment".to_owned(),
+            false => format!("Project {}", identity.project.name),
+        };
+        let message = format!("spec.suspend of {whose} is true; nothing is applied");
+        let status = convert::suspended(environment, identity, &message, &now());
+        let written = self.publisher.environment_status(environment, &status).await?;
+        self.memory.remember(&written);
+        Ok(Pass::idle())
     }
 
     async fn refused(

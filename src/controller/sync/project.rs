@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
 use super::{ProjectProgress, Sync};
@@ -19,6 +20,7 @@ use crate::cluster::publish::Announcement;
 use crate::controller::hosts::Connected;
 use crate::controller::inbox::PendingHint;
 use crate::domain::git::RepositoryId;
+use crate::domain::name::GitHostKey;
 use crate::domain::policy;
 use crate::domain::roster::{self, Existing, Facts, Question, Retirement, Roster, Sighted};
 use crate::githost::{self, Class};
@@ -33,6 +35,17 @@ pub(super) enum Sighting<'a> {
     Branches(&'a [PendingHint]),
 }
 
+/// Where a Project stands, as its conditions say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The last look succeeded.
+    Ready,
+    /// Somebody has to do something.
+    Stalled,
+    /// Nothing is done, because somebody wants it so.
+    Paused,
+}
+
 /// So many branches of one Project are looked up at the same time.
 const CONCURRENT_LOOKUPS: usize = 4;
 /// So many Environment objects of one Project are written at the same time.
@@ -45,9 +58,9 @@ impl Sync {
     /// Whatever fails, nothing is retired because of it; the failure is told in the Project's status.
     pub(super) async fn look(&self, object: &Project, project: &policy::Project, sighting: Sighting<'_>, progress: &mut ProjectProgress) {
         if project.suspended {
-            return;
+            return self.report_suspended(object).await;
         }
-        let Some(connected) = self.hosts.get(&project.host) else {
+        let Some(connected) = self.connected(&project.host).await else {
             let message = format!("GitHost {} does not exist or is not ready", project.host.name);
             return self.report_problem(object, "GitHostNotReady", &message).await;
         };
@@ -65,6 +78,17 @@ impl Sync {
                 self.report_problem(object, "SourceUnavailable", &chain(&error)).await;
             }
         }
+    }
+
+    /// The connection to a Git host, made now if the host was met before its own turn came.
+    async fn connected(&self, key: &GitHostKey) -> Option<Connected> {
+        if let Some(connected) = self.hosts.get(key) {
+            return Some(connected);
+        }
+        let reference = ObjectRef::new(key.name.as_str()).within(key.namespace.as_str());
+        let object = self.stores.githosts.get(&reference)?;
+        self.hosts.refresh(&object, Some(&self.publisher)).await;
+        self.hosts.get(key)
     }
 
     async fn facts(&self, connected: &Connected, project: &policy::Project, sighting: Sighting<'_>) -> Result<Facts, githost::Error> {
@@ -227,7 +251,7 @@ impl Sync {
                 self.publisher.announce(&object.object_ref(&()), &announcement).await;
             }
             status.brake = Some(held);
-            return self.write_status(object, status, ("Braked", &message), false).await;
+            return self.write_status(object, status, ("Braked", &message), Standing::Stalled).await;
         }
         if matches!(facts, Facts::Listing(_)) {
             status.brake = None;
@@ -237,7 +261,13 @@ impl Sync {
             return;
         }
         let message = format!("the repository was looked at; {environments} environments");
-        self.write_status(object, status, ("Synced", &message), true).await;
+        self.write_status(object, status, ("Synced", &message), Standing::Ready).await;
+    }
+
+    async fn report_suspended(&self, object: &Project) {
+        let status = object.status.clone().unwrap_or_default();
+        let message = "spec.suspend is true; environments are neither created nor updated nor retired";
+        self.write_status(object, status, ("Suspended", message), Standing::Paused).await;
     }
 
     pub(super) async fn report_invalid(&self, object: &Project, problems: &[String]) {
@@ -247,17 +277,20 @@ impl Sync {
 
     async fn report_problem(&self, object: &Project, reason: &'static str, message: &str) {
         let status = object.status.clone().unwrap_or_default();
-        self.write_status(object, status, (reason, message), false).await;
+        self.write_status(object, status, (reason, message), Standing::Stalled).await;
     }
 
-    async fn write_status(&self, object: &Project, mut status: ProjectStatus, (reason, message): (&'static str, &str), ready: bool) {
+    async fn write_status(&self, object: &Project, mut status: ProjectStatus, (reason, message): (&'static str, &str), standing: Standing) {
         let claim = |kind, holds| Claim {
             kind,
             holds: Some(holds),
             reason,
             message,
         };
-        let claims = [claim("Ready", ready), claim("Stalled", !ready)];
+        let claims = [
+            claim("Ready", standing == Standing::Ready),
+            claim("Stalled", standing == Standing::Stalled),
+        ];
         status.conditions = conditions(&status.conditions, &claims, object.metadata.generation, &Time(Timestamp::now()));
         status.observed_generation = object.metadata.generation;
         status.message = Some(message.to_owned());

@@ -28,9 +28,10 @@ pub struct AllowedKinds {
 /// When an object is applied, earlier ones first. A teardown goes the other way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wave {
-    /// Who the workloads are: ServiceAccounts, Roles and RoleBindings.
+    /// Who the workloads are: ServiceAccounts and Roles.
     Identity,
-    /// What the workloads need to be there: ConfigMaps, Secrets, claims, policies.
+    /// What the workloads need to be there: RoleBindings, ConfigMaps, Secrets, claims, policies. The API server refuses a
+    /// RoleBinding whose Role it does not know yet.
     Configuration,
     /// Everything else.
     Workload,
@@ -102,10 +103,11 @@ const CLUSTER_SCOPED: [(&str, &str); 39] = [
 /// The wave in which an object is applied.
 pub fn wave(key: &ObjectKey) -> Wave {
     match (key.group.as_str(), key.kind.as_str()) {
-        ("", "ServiceAccount") | ("rbac.authorization.k8s.io", "Role" | "RoleBinding") => Wave::Identity,
+        ("", "ServiceAccount") | ("rbac.authorization.k8s.io", "Role") => Wave::Identity,
         ("", "ConfigMap" | "Secret" | "PersistentVolumeClaim")
         | ("policy", "PodDisruptionBudget")
-        | ("networking.k8s.io", "NetworkPolicy") => Wave::Configuration,
+        | ("networking.k8s.io", "NetworkPolicy")
+        | ("rbac.authorization.k8s.io", "RoleBinding") => Wave::Configuration,
         _ => Wave::Workload,
     }
 }
@@ -267,7 +269,8 @@ mod tests {
             })
         };
         assert_eq!(wave_of("", "ServiceAccount"), Wave::Identity);
-        assert_eq!(wave_of("rbac.authorization.k8s.io", "RoleBinding"), Wave::Identity);
+        assert_eq!(wave_of("rbac.authorization.k8s.io", "Role"), Wave::Identity);
+        assert_eq!(wave_of("rbac.authorization.k8s.io", "RoleBinding"), Wave::Configuration);
         assert_eq!(wave_of("", "Secret"), Wave::Configuration);
         assert_eq!(wave_of("apps", "Deployment"), Wave::Workload);
         assert_eq!(wave_of("example.com", "Secret"), Wave::Workload);

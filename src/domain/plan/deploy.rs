@@ -5,7 +5,7 @@ use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::{Manifest, ObjectKey, Wave, wave};
 use crate::domain::name::EnvironmentName;
 use crate::domain::observed::{LiveObject, secret_digests};
-use crate::domain::plan::teardown::Tier;
+use crate::domain::plan::teardown::{LABEL_TAKEN_OFF, Tier};
 use crate::domain::readiness::Readiness;
 
 /// Everything that an environment should consist of.
@@ -25,7 +25,8 @@ pub struct Desired {
 /// - Guardrails come before anything of the bundle, identities and configuration before workloads.
 /// - Every object that could come into being is in `write_ahead`.
 /// - An object that somebody else created is never written: it becomes an obstacle, and then nothing at all is written.
-/// - What the bundle no longer contains is deleted only once everything it does contain is ready.
+/// - What the bundle no longer contains is deleted only once everything it does contain is ready, and in the order of a teardown:
+///   a tier only after the tiers before it are gone.
 /// - Planning again over the result plans nothing.
 pub fn plan(environment: &EnvironmentName, environment_uid: &str, desired: &Desired, inventory: &Inventory, observed: &Observed) -> Plan {
     let mut planning = Planning {
@@ -72,9 +73,12 @@ impl Planning<'_> {
             return true;
         };
         let recorded = self.plan.write_ahead.get(&manifest.key).and_then(|entry| entry.uid.as_deref());
-        let made_for_us = live.environment_uid.as_deref() == Some(environment_uid) && live.is_labelled_for(self.environment);
+        // Whatever was recorded, a namespace that we made for this very Environment is its own.
+        let unrecorded = Entry::ahead(Stage::Namespace).relation(live, self.environment);
+        let made_for_us = live.environment_uid.as_deref() == Some(environment_uid) && unrecorded != Relation::Foreign;
         if recorded != Some(live.uid.as_str()) && !made_for_us {
             self.obstacle(
+                Stage::Namespace,
                 &manifest.key,
                 "exists and was not created for this environment; nothing is written to it",
             );
@@ -84,7 +88,11 @@ impl Planning<'_> {
             self.wait(live, "is being deleted; the environment is created anew once it is gone");
             return false;
         }
-        self.reconcile_existing(Stage::Namespace, manifest, live, Relation::Ours);
+        let relation = match live.is_labelled_for(self.environment) {
+            true => Relation::Ours,
+            false => Relation::Disowned,
+        };
+        self.reconcile_existing(Stage::Namespace, manifest, live, relation);
         true
     }
 
@@ -104,6 +112,7 @@ impl Planning<'_> {
         };
         if relation == Relation::Foreign {
             return self.obstacle(
+                stage,
                 &manifest.key,
                 "exists and was not created by graftling; rename it in the bundle or remove it",
             );
@@ -167,14 +176,15 @@ impl Planning<'_> {
         }
     }
 
-    fn obstacle(&mut self, key: &ObjectKey, reason: &str) {
+    fn obstacle(&mut self, stage: Stage, key: &ObjectKey, reason: &str) {
         self.plan.obstacles.push(Obstacle {
             key: key.clone(),
             reason: reason.to_owned(),
+            stage,
         });
     }
 
-    /// Deletes what is ours and no longer wanted, in the order of a teardown.
+    /// Deletes what is ours and no longer wanted, tier by tier as in a teardown: the next tier is planned once this one is gone.
     fn prune(&mut self, desired: &Desired) {
         let stale: Vec<_> = stale(&self.plan.write_ahead, desired)
             .map(|(key, entry)| (key.clone(), entry.clone()))
@@ -187,29 +197,29 @@ impl Planning<'_> {
             if !deletes.is_empty() {
                 self.plan.steps.push(Step::Delete(deletes));
             }
+            if !self.plan.is_quiet() || !self.plan.waiting.is_empty() || !self.plan.obstacles.is_empty() {
+                return;
+            }
         }
     }
 
     fn prune_one(&mut self, key: &ObjectKey, entry: &Entry) -> Option<Delete> {
-        let live = self
-            .observed
-            .get(key)
-            .filter(|live| entry.relation(live, self.environment) == Relation::Ours);
-        match live {
-            None => {
-                self.plan.write_ahead.forget(key);
-                None
-            }
-            Some(live) if live.deletion.is_some() => {
+        let found = self.observed.get(key).map(|live| (live, entry.relation(live, self.environment)));
+        match found {
+            None | Some((_, Relation::Foreign)) => self.plan.write_ahead.forget(key),
+            Some((live, _)) if live.deletion.is_some() => {
                 self.wait(live, "is being deleted, because the bundle no longer contains it");
-                None
             }
-            Some(live) => Some(Delete {
-                key: key.clone(),
-                uid: live.uid.clone(),
-                stage: entry.stage,
-            }),
+            Some((_, Relation::Disowned)) => self.obstacle(entry.stage, key, LABEL_TAKEN_OFF),
+            Some((live, Relation::Ours)) => {
+                return Some(Delete {
+                    key: key.clone(),
+                    uid: live.uid.clone(),
+                    stage: entry.stage,
+                });
+            }
         }
+        None
     }
 }
 
@@ -228,7 +238,7 @@ fn stale<'a>(inventory: &'a Inventory, desired: &'a Desired) -> impl Iterator<It
 
 /// Why `manifest` has to be written over `live`, if it has to.
 fn difference(entry: &Entry, manifest: &Manifest, live: &LiveObject, relation: Relation) -> Option<Because> {
-    if entry.uid.is_none() || entry.digest.is_none() {
+    if entry.uid.as_deref() != Some(live.uid.as_str()) || entry.digest.is_none() {
         Some(Because::Unrecorded)
     } else if has_changed(entry, manifest, live) {
         Some(Because::Changed)

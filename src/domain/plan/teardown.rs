@@ -24,6 +24,10 @@ pub enum Tier {
     Namespace,
 }
 
+/// Without the label there is no proof that the object is still meant to be ours.
+pub(super) const LABEL_TAKEN_OFF: &str =
+    "no longer bears graftling's label; put the label graftling.dev/environment back or remove the object";
+
 /// What was observed for a teardown. Everything in it was read with the API server's consistent reads, never from a watch.
 #[derive(Debug, Clone, Default)]
 pub struct View {
@@ -118,16 +122,20 @@ pub fn forecast(environment: &EnvironmentName, inventory: &Inventory, view: &Vie
     }
 }
 
-/// Marks everything gone that is gone, or that turned out never to have been ours.
+/// Marks everything gone that is gone, or that turned out never to have been ours, and records the UIDs that a crash lost.
 fn settle(environment: &EnvironmentName, inventory: &mut Inventory, observed: &Observed) {
-    let gone: Vec<_> = inventory
+    let of_ours = |(key, entry): (&ObjectKey, &Entry)| {
+        let live = observed.get(key);
+        live.filter(|live| entry.relation(live, environment.as_str()) != Relation::Foreign)
+    };
+    let (found, gone): (Vec<_>, Vec<_>) = inventory
         .present()
-        .filter(|(key, entry)| match observed.get(*key) {
-            None => true,
-            Some(live) => entry.relation(live, environment.as_str()) == Relation::Foreign,
-        })
-        .map(|(key, _)| key.clone())
-        .collect();
+        .map(|(key, entry)| (key.clone(), of_ours((key, entry))))
+        .partition(|(_, live)| live.is_some());
+    for live in found.into_iter().filter_map(|(_, live)| live) {
+        inventory.record_found(&live.key, &live.uid);
+    }
+    let gone: Vec<_> = gone.into_iter().map(|(key, _)| key).collect();
     let namespace = gone.iter().find(|key| key.kind == "Namespace").map(|key| key.name.clone());
     for key in &gone {
         inventory.mark_gone(key);
@@ -143,12 +151,12 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, delet
         && let Some(live) = view.observed.get(key)
         && let Some(deletion) = &live.deletion
     {
-        return Next::AwaitNamespace(Waiting {
+        return Next::AwaitNamespace(holder(inventory, &view.observed).unwrap_or(Waiting {
             key: key.clone(),
             reason: live.readiness.to_string(),
             deletion: Some(deletion.clone()),
             failed: false,
-        });
+        }));
     }
     for tier in Tier::DRAINED {
         if let Some(next) = drain(environment, inventory, view, tier) {
@@ -161,23 +169,39 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, delet
     finish(environment, (key, entry), view, delete_foreign)
 }
 
+/// The first of our objects that keeps an ending namespace: somebody still has to take its finalizers off.
+fn holder(inventory: &Inventory, observed: &Observed) -> Option<Waiting> {
+    let live = inventory.present().filter_map(|(key, _)| observed.get(key));
+    let mut held = live.filter(|live| live.key.namespace.is_some());
+    held.find_map(|live| {
+        let deletion = live.deletion.clone().filter(|deletion| !deletion.finalizers.is_empty())?;
+        Some(Waiting {
+            key: live.key.clone(),
+            reason: "keeps its namespace from ending: it is being deleted".to_owned(),
+            deletion: Some(deletion),
+            failed: false,
+        })
+    })
+}
+
 fn drain(environment: &EnvironmentName, inventory: &Inventory, view: &View, tier: Tier) -> Option<Next> {
     let mut deletes = Vec::new();
     let mut waiting = Vec::new();
     let mut obstacles = Vec::new();
     for (key, entry) in inventory.present().filter(|(key, entry)| tier_of_entry(key, entry) == tier) {
         let Some(live) = view.observed.get(key) else { continue };
-        if entry.relation(live, environment.as_str()) == Relation::Disowned {
-            obstacles.push(Obstacle {
-                key: key.clone(),
-                reason: "no longer bears graftling's label; put the label graftling.dev/environment back or remove the object".to_owned(),
-            });
-        } else if live.deletion.is_some() {
+        if live.deletion.is_some() {
             waiting.push(Waiting {
                 key: key.clone(),
                 reason: "is being deleted".to_owned(),
                 deletion: live.deletion.clone(),
                 failed: false,
+            });
+        } else if entry.relation(live, environment.as_str()) == Relation::Disowned {
+            obstacles.push(Obstacle {
+                key: key.clone(),
+                reason: LABEL_TAKEN_OFF.to_owned(),
+                stage: entry.stage,
             });
         } else {
             deletes.push(Delete {
@@ -189,8 +213,11 @@ fn drain(environment: &EnvironmentName, inventory: &Inventory, view: &View, tier
     }
     if tier == Tier::Access || tier == Tier::Identity {
         // A pod loses its rights with the bindings, not only with the account.
-        let accounts = inventory.present().filter(|(_, entry)| entry.stage == Stage::Deploy);
-        let kept = accounts.filter(|(key, _)| view.observed.get(*key).is_some_and(|live| live.deletion.is_none()));
+        let is_kept = |key: &ObjectKey, entry: &Entry| {
+            let live = view.observed.get(key).filter(|live| live.deletion.is_none());
+            live.is_some_and(|live| entry.relation(live, environment.as_str()) == Relation::Ours)
+        };
+        let kept = inventory.present().filter(|(key, entry)| is_kept(key, entry));
         obstacles.extend(kept.filter_map(|(key, _)| used_by_a_pod(key, &view.pods)));
     }
     if !obstacles.is_empty() {
@@ -207,6 +234,7 @@ fn used_by_a_pod(key: &ObjectKey, pods: &[Pod]) -> Option<Obstacle> {
     Some(Obstacle {
         key: key.clone(),
         reason: format!("is still used by Pod {}, which graftling did not create; remove the Pod", pod.name),
+        stage: Stage::Deploy,
     })
 }
 
@@ -221,13 +249,15 @@ fn finish(environment: &EnvironmentName, (key, entry): (&ObjectKey, &Entry), vie
         let obstacles = foreign.iter().map(|key| Obstacle {
             key: key.clone(),
             reason: "was not created by graftling; remove it, or set policy.foreignObjects of the Project to Delete".to_owned(),
+            stage: Stage::Namespace,
         });
         return Next::Blocked(obstacles.collect());
     }
     if entry.relation(live, environment.as_str()) == Relation::Disowned {
         return Next::Blocked(vec![Obstacle {
             key: key.clone(),
-            reason: "no longer bears graftling's label; put the label graftling.dev/environment back".to_owned(),
+            reason: LABEL_TAKEN_OFF.to_owned(),
+            stage: Stage::Namespace,
         }]);
     }
     Next::DeleteNamespace(Delete {
@@ -275,12 +305,17 @@ impl Tier {
     }
 }
 
-/// Kubernetes keeps groups without a dot, and those below `k8s.io`, for itself.
+/// Kubernetes' own groups: all without a dot, and these. Others below `k8s.io` are custom resources of its special interest groups.
 fn is_built_in(group: &str) -> bool {
     !group.contains('.')
         || matches!(
             group,
-            "networking.k8s.io"
+            "admissionregistration.k8s.io"
+                | "apiextensions.k8s.io"
+                | "apiregistration.k8s.io"
+                | "certificates.k8s.io"
+                | "flowcontrol.apiserver.k8s.io"
+                | "networking.k8s.io"
                 | "storage.k8s.io"
                 | "discovery.k8s.io"
                 | "coordination.k8s.io"

@@ -74,17 +74,12 @@ impl fmt::Display for Tier {
 impl fmt::Display for Waiting {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.key, self.reason)?;
-        if let Some(deletion) = &self.deletion
-            && !deletion.finalizers.is_empty()
-        {
-            write!(
-                formatter,
-                " since {}; finalizers: {}",
-                deletion.since,
-                deletion.finalizers.join(", ")
-            )?;
+        let Some(deletion) = &self.deletion else { return Ok(()) };
+        write!(formatter, ", since {}", deletion.since)?;
+        match deletion.finalizers.is_empty() {
+            true => Ok(()),
+            false => write!(formatter, "; finalizers: {}", deletion.finalizers.join(", ")),
         }
-        Ok(())
     }
 }
 

@@ -1,1 +1,168 @@
-//! Properties of the roster.
+//! Properties of the roster: what it answers, and above all what it must never answer.
+#![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
+
+mod absence;
+mod brake;
+mod decisions;
+mod histories;
+
+use super::*;
+use crate::domain::policy::{BranchPolicy, Guardrails};
+
+const HOST: &str = "https://git.example.com";
+const CONFIRMATION: Duration = Duration::from_secs(60);
+
+fn branch(name: &str) -> BranchName {
+    name.parse().unwrap()
+}
+
+fn revision(digit: char) -> Revision {
+    digit.to_string().repeat(40).parse().unwrap()
+}
+
+fn repository(id: &str) -> Repository {
+    Repository {
+        id: id.parse().unwrap(),
+        name: "acme/shop".parse().unwrap(),
+        default_branch: Some(branch("main")),
+    }
+}
+
+/// A Project for every branch but those below `protected/`.
+fn project() -> Project {
+    let own = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    Project {
+        key: "team/shop".parse().unwrap(),
+        host: crate::domain::name::GitHostKey {
+            namespace: "team".parse().unwrap(),
+            name: "git".parse().unwrap(),
+        },
+        repository: "acme/shop".parse().unwrap(),
+        branches: BranchPolicy::new(&own(&["**"]), &own(&["main", "wip/**"]), &own(&["protected/**"])).unwrap(),
+        bundle: "web".parse().unwrap(),
+        values: serde_json::Map::new(),
+        domain: "preview.example.com".parse().unwrap(),
+        https: true,
+        guardrails: Guardrails {
+            quota: BTreeMap::new(),
+            default_limits: BTreeMap::new(),
+            default_requests: BTreeMap::new(),
+            ingress_from: None,
+            pod_security: "baseline",
+        },
+        max_environments: None,
+        kinds: Vec::new(),
+        delete_foreign: false,
+        deployer: "deployer".parse().unwrap(),
+        suspended: false,
+    }
+}
+
+fn computed(repository: &str, branch_name: &str) -> EnvironmentName {
+    EnvironmentName::compute(Identity {
+        host_url: HOST,
+        repository: &repository.parse().unwrap(),
+        branch: &branch(branch_name),
+        project: &project().key,
+    })
+}
+
+/// The environment that the roster once created for a branch.
+fn existing(repository: &str, branch_name: &str, digit: char) -> Existing {
+    Existing {
+        name: computed(repository, branch_name),
+        branch: branch(branch_name),
+        repository: repository.parse().unwrap(),
+        revision: revision(digit).to_string(),
+        pull_request: None,
+        deleting: false,
+    }
+}
+
+fn deleting(repository: &str, branch_name: &str) -> Existing {
+    Existing {
+        deleting: true,
+        ..existing(repository, branch_name, 'a')
+    }
+}
+
+/// A complete listing of `main` at `1` and these branches.
+fn listing(repository_id: &str, branches: &[(&str, char)]) -> Facts {
+    let heads = branches.iter().chain(&[("main", '1')]);
+    Facts::Listing(Listing {
+        repository: repository(repository_id),
+        branches: heads.map(|(name, digit)| (branch(name), revision(*digit))).collect(),
+        pull_requests: Vec::new(),
+    })
+}
+
+fn sighted(repository_id: &str, branch_name: &str, head: Option<char>, announced: bool) -> Sighted {
+    Sighted {
+        lookup: RefLookup {
+            repository: repository(repository_id),
+            branch: branch(branch_name),
+            head: head.map(revision),
+            pull_request: None,
+        },
+        deletion_announced: announced,
+    }
+}
+
+fn pull_request(number: u64, head: &str) -> PullRequest {
+    PullRequest {
+        number,
+        head: branch(head),
+        from_fork: false,
+        base: "main".into(),
+        author: "ada".into(),
+        title: "a change".into(),
+        labels: Vec::new(),
+        draft: false,
+    }
+}
+
+/// Asks the roster; what is not said here is as in [`ask`].
+struct Asked<'a> {
+    project: Project,
+    facts: Facts,
+    existing: &'a [Existing],
+    absences: Absences,
+    at: u64,
+    released: Option<&'a str>,
+}
+
+fn ask(facts: Facts, existing: &[Existing]) -> Asked<'_> {
+    Asked {
+        project: project(),
+        facts,
+        existing,
+        absences: Absences::new(),
+        at: 1000,
+        released: None,
+    }
+}
+
+impl Asked<'_> {
+    fn seen_absent(mut self, environment: &Existing, seconds: u64) -> Self {
+        self.absences.insert(environment.name.clone(), Duration::from_secs(seconds));
+        self
+    }
+
+    fn decide(&self) -> Roster {
+        decide(&Question {
+            project: &self.project,
+            host_url: HOST,
+            facts: &self.facts,
+            existing: self.existing,
+            absences: &self.absences,
+            now: Duration::from_secs(self.at),
+            confirmation: CONFIRMATION,
+            released: self.released,
+        })
+    }
+}
+
+/// Whether a roster changes nothing in the cluster.
+fn is_quiet(roster: &Roster) -> bool {
+    roster.create.is_empty() && roster.refresh.is_empty() && roster.retire.is_empty() && roster.held.is_none()
+}

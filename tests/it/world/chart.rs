@@ -13,7 +13,6 @@ const NOT_INSTALLED: [&str; 6] = ["Deployment", "Service", "Pod", "PodDisruption
 
 /// Renders the chart with real helm for `release` in `namespace` and applies it.
 pub async fn install(client: &Client, release: &str, namespace: &str, values: &[String]) {
-    DEFINITIONS.get_or_init(|| install_definitions(client)).await;
     for body in render(release, namespace, values) {
         let kind = body["kind"].as_str().unwrap_or_default();
         if NOT_INSTALLED.contains(&kind) {
@@ -36,7 +35,13 @@ pub fn render(release: &str, namespace: &str, values: &[String]) -> Vec<Value> {
     documents(&testbed::helm::helm(arguments).unwrap())
 }
 
-async fn install_definitions(client: &Client) {
+/// Installs the definitions in the control plane that worlds share.
+pub async fn define_once(client: &Client) {
+    DEFINITIONS.get_or_init(|| define(client)).await;
+}
+
+/// Installs the definitions.
+pub async fn define(client: &Client) {
     let text = std::fs::read_to_string(root().join("helm/graftling/crds/graftling.dev.yaml")).unwrap();
     for body in documents(&text) {
         objects::apply_body(client, &body).await;

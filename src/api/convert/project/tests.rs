@@ -1,0 +1,98 @@
+//! Projects as people write them.
+#![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A Project with nothing but what it must have, and `more` over that.
+fn stored(more: &Value) -> Project {
+    let mut spec = json!({
+        "gitHostRef": {"name": "git"},
+        "repository": "acme/shop",
+        "bundle": {"name": "web"},
+        "domain": "preview.example.com",
+    });
+    for (field, value) in more.as_object().unwrap() {
+        spec[field] = value.clone();
+    }
+    let object = json!({
+        "apiVersion": "graftling.dev/v1alpha1",
+        "kind": "Project",
+        "metadata": {"name": "shop", "namespace": "team"},
+        "spec": spec,
+    });
+    serde_json::from_value(object).unwrap()
+}
+
+fn problems(more: &Value) -> Vec<String> {
+    project(&stored(more)).unwrap_err()
+}
+
+#[test]
+fn a_short_project_gets_safe_defaults() {
+    let project = project(&stored(&json!({}))).unwrap();
+    assert_eq!(project.key.to_string(), "team/shop");
+    assert_eq!(
+        project.host.to_string(),
+        "team/git",
+        "the GitHost stands in the Project's namespace"
+    );
+    assert!(project.https && !project.suspended && !project.delete_foreign);
+    assert_eq!(project.deployer.as_str(), "graftling-deployer");
+    assert_eq!(project.guardrails.pod_security, "baseline");
+    assert!(!project.guardrails.quota.is_empty() && !project.guardrails.default_limits.is_empty());
+    assert!(project.guardrails.ingress_from.is_some_and(|labels| !labels.is_empty()));
+    let verdict = project.branches.verdict(&"feature/a".parse().unwrap());
+    assert_eq!(verdict, policy::Verdict::Included);
+}
+
+#[test]
+fn feature_i2_an_empty_quota_means_none_and_a_missing_one_the_default() {
+    let guardrails = |settings: Value| project(&stored(&json!({"guardrails": settings}))).unwrap().guardrails;
+    assert!(guardrails(json!({"quota": {}})).quota.is_empty());
+    assert_eq!(guardrails(json!({"quota": {"pods": "3"}})).quota.len(), 1);
+    assert_eq!(guardrails(json!({"network": {"mode": "Open"}})).ingress_from, None);
+    assert_eq!(
+        guardrails(json!({"network": {"ingressFrom": {}}})).ingress_from,
+        Some(BTreeMap::new()),
+        "isolated from everybody"
+    );
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_field() {
+    let found = problems(&json!({
+        "repository": "a b",
+        "domain": "UPPER",
+        "bundle": {"name": "-"},
+        "gitHostRef": {"name": "_"},
+        "deployer": {"serviceAccountName": "X"},
+        "branches": {"include": ["a["]},
+        "policy": {"kinds": ["Widget", "/", "a/b/C", "example.com/Widget", "/Pod"]},
+    }));
+    for field in [
+        "spec.repository: ",
+        "spec.domain: ",
+        "spec.bundle.name: ",
+        "spec.gitHostRef.name: ",
+        "spec.deployer.serviceAccountName: ",
+        "spec.branches.include: ",
+    ] {
+        assert_eq!(
+            found.iter().filter(|problem| problem.starts_with(field)).count(),
+            1,
+            "{field} {found:?}"
+        );
+    }
+    let of_kinds: Vec<_> = found.iter().filter(|problem| problem.starts_with("spec.policy.kinds: ")).collect();
+    assert_eq!(of_kinds.len(), 3, "{of_kinds:?}");
+    assert_eq!(found.len(), 9);
+}
+
+#[test]
+fn feature_n4_a_project_cannot_claim_the_namespaces_of_kubernetes() {
+    let mut kube = stored(&json!({}));
+    kube.metadata.name = Some("kube-system".into());
+    assert!(project(&kube).unwrap_err()[0].starts_with("metadata.name: "));
+}

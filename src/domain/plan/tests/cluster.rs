@@ -1,0 +1,232 @@
+//! A model of the API server: objects with UIDs, labels, finalizers and field ownership, and how it answers.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use serde_json::json;
+
+use crate::domain::observed::secret_digests;
+use crate::domain::outcome::{Failure, FailureClass, Outcome};
+use crate::domain::plan::teardown::Pod;
+use crate::domain::readiness::Readiness;
+use crate::domain::residue::Found;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    pub uid: String,
+    pub content: String,
+    pub environment: Option<String>,
+    pub environment_uid: Option<String>,
+    /// The fields that we applied; `None` for what others made.
+    pub ownership: Option<String>,
+    pub finalizers: Vec<String>,
+    pub deleting: bool,
+    pub ready: bool,
+    /// Whether we made it: the model's own memory, which nothing in the cluster shows.
+    pub made_by_us: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Cluster {
+    pub objects: BTreeMap<ObjectKey, Object>,
+    /// Pods, with the workload that they belong to and the account that they run as. They go one tick after their workload.
+    pub pods: Vec<(ObjectKey, Pod)>,
+    /// Finalizers that each new object of a kind gets, as a controller would add them; taken off by [`Cluster::tick`].
+    pub slow_kinds: BTreeSet<String>,
+    /// Objects whose finalizers nobody takes off.
+    pub held: BTreeSet<ObjectKey>,
+    /// Objects that never become ready.
+    pub broken: BTreeSet<ObjectKey>,
+    /// Every write that changed something, in order.
+    pub log: Vec<Write>,
+    made: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    Create(ObjectKey, Stage),
+    Update(ObjectKey, Stage),
+    Delete(ObjectKey),
+}
+
+impl Cluster {
+    fn next(&mut self) -> u64 {
+        self.made += 1;
+        self.made
+    }
+
+    /// Somebody else makes an object, maybe with our label copied onto it.
+    pub fn make_foreign(&mut self, key: &ObjectKey, labelled: bool) {
+        let uid = format!("foreign-{}", self.next());
+        let object = Object {
+            uid,
+            content: "foreign".into(),
+            environment: labelled.then(|| ENVIRONMENT.to_owned()),
+            environment_uid: None,
+            ownership: None,
+            finalizers: Vec::new(),
+            deleting: false,
+            ready: true,
+            made_by_us: false,
+        };
+        self.objects.insert(key.clone(), object);
+    }
+
+    pub fn foreign(&self) -> BTreeMap<ObjectKey, Object> {
+        let foreign = self.objects.iter().filter(|(_, object)| !object.made_by_us);
+        foreign.map(|(key, object)| (key.clone(), object.clone())).collect()
+    }
+
+    pub fn live(&self, key: &ObjectKey) -> Option<LiveObject> {
+        let object = self.objects.get(key)?;
+        Some(LiveObject {
+            key: key.clone(),
+            uid: object.uid.clone(),
+            version: self.made,
+            deletion: object.deleting.then(|| Deletion {
+                since: "2026-01-01T00:00:00Z".into(),
+                finalizers: object.finalizers.clone(),
+            }),
+            environment: object.environment.clone(),
+            environment_uid: object.environment_uid.clone(),
+            ownership: object.ownership.clone(),
+            co_appliers: Vec::new(),
+            secret: secret_digests(key, &json!({"stringData": {"content": object.content}})),
+            readiness: match object.ready {
+                true => Readiness::Ready,
+                false => Readiness::Progressing {
+                    reason: "is starting".into(),
+                },
+            },
+            owners: Vec::new(),
+        })
+    }
+
+    pub fn observe<'a>(&self, keys: impl IntoIterator<Item = &'a ObjectKey>) -> Observed {
+        keys.into_iter()
+            .filter_map(|key| self.live(key))
+            .map(|live| (live.key.clone(), live))
+            .collect()
+    }
+
+    /// What the namespace holds, beside pods.
+    pub fn contents(&self) -> Vec<Found> {
+        let inside = self.objects.iter().filter(|(key, _)| key.namespace.as_deref() == Some(ENVIRONMENT));
+        inside
+            .map(|(key, object)| Found {
+                key: key.clone(),
+                uid: object.uid.clone(),
+                environment: object.environment.clone(),
+                owners: Vec::new(),
+            })
+            .collect()
+    }
+
+    pub fn apply(&mut self, apply: &Apply) -> Outcome {
+        let key = &apply.manifest.key;
+        if let Some(failure) = self.refuses_creation(key) {
+            return Outcome::Failed(failure);
+        }
+        let (uid, made_by_us) = match (self.objects.get(key), &apply.fence) {
+            (Some(_), Fence::MustNotExist) => {
+                let live = Box::new(self.live(key).unwrap());
+                return Outcome::Exists { live };
+            }
+            (Some(object), Fence::Uid(uid)) if object.uid == *uid => (uid.clone(), object.made_by_us),
+            (_, Fence::Uid(_)) => return Outcome::Vanished { key: key.clone() },
+            (None, Fence::MustNotExist) => (format!("uid-{}", self.next()), true),
+        };
+        let old = self.objects.get(key).cloned();
+        self.log.push(match old {
+            None => Write::Create(key.clone(), apply.stage),
+            Some(_) => Write::Update(key.clone(), apply.stage),
+        });
+        let object = self.applied(apply, uid, made_by_us, old);
+        self.objects.insert(key.clone(), object);
+        Outcome::Applied {
+            stage: apply.stage,
+            digest: apply.manifest.recorded_digest(),
+            live: Box::new(self.live(key).unwrap()),
+        }
+    }
+
+    fn applied(&self, apply: &Apply, uid: String, made_by_us: bool, old: Option<Object>) -> Object {
+        let key = &apply.manifest.key;
+        let text = |pointer: &str| {
+            apply
+                .manifest
+                .body
+                .pointer(pointer)
+                .and_then(|value| value.as_str())
+                .map(str::to_owned)
+        };
+        let slow = self.slow_kinds.contains(&key.kind) || self.held.contains(key);
+        let instant = matches!(key.kind.as_str(), "Namespace" | "RoleBinding" | "ResourceQuota");
+        let content = text("/content").unwrap();
+        Object {
+            uid,
+            environment: text("/metadata/labels/graftling.dev~1environment"),
+            environment_uid: text("/metadata/annotations/graftling.dev~1environment-uid"),
+            ownership: Some(format!("fields of {content}")),
+            finalizers: if slow { vec!["example.com/hold".into()] } else { Vec::new() },
+            deleting: old.as_ref().is_some_and(|old| old.deleting),
+            ready: instant || old.is_some_and(|old| old.ready && old.content == content),
+            content,
+            made_by_us,
+        }
+    }
+
+    fn refuses_creation(&self, key: &ObjectKey) -> Option<Failure> {
+        key.namespace.as_ref()?;
+        let class = match self.objects.get(&namespace_key()) {
+            None => FailureClass::Transient,
+            Some(namespace) if namespace.deleting && !self.objects.contains_key(key) => FailureClass::NamespaceEnding,
+            Some(_) => return None,
+        };
+        Some(Failure {
+            key: key.clone(),
+            class,
+            message: "the namespace does not take it".into(),
+        })
+    }
+
+    pub fn delete(&mut self, delete: &Delete) -> Outcome {
+        let key = &delete.key;
+        let outcome = Outcome::Deleting { key: key.clone() };
+        let Some(object) = self.objects.get_mut(key).filter(|object| object.uid == delete.uid) else {
+            return outcome;
+        };
+        self.log.push(Write::Delete(key.clone()));
+        let has_pods = self.pods.iter().any(|(owner, _)| owner == key);
+        object.deleting = true;
+        if object.finalizers.is_empty() && !has_pods && key.kind != "Namespace" {
+            self.objects.remove(key);
+        }
+        outcome
+    }
+
+    /// Time passes: controllers do their work.
+    pub fn tick(&mut self) {
+        let ending = self.objects.get(&namespace_key()).is_some_and(|namespace| namespace.deleting);
+        for (key, object) in &mut self.objects {
+            object.ready |= !self.broken.contains(key);
+            object.deleting |= ending && key.namespace.is_some();
+        }
+        let objects = &self.objects;
+        self.pods
+            .retain(|(owner, _)| objects.get(owner).is_some_and(|object| !object.deleting) && !ending);
+        let held = &self.held;
+        self.objects
+            .retain(|key, object| !(object.deleting && key.kind != "Namespace" && !held.contains(key)));
+        let empty = !self.objects.keys().any(|key| key.namespace.is_some());
+        if ending && empty {
+            self.objects.remove(&namespace_key());
+        }
+    }
+
+    /// Everything except UIDs: what a crash must not change.
+    pub fn shape(&self) -> BTreeMap<ObjectKey, (String, Option<String>, Option<String>)> {
+        let shape = |object: &Object| (object.content.clone(), object.environment.clone(), object.ownership.clone());
+        self.objects.iter().map(|(key, object)| (key.clone(), shape(object))).collect()
+    }
+}
