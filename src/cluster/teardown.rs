@@ -172,6 +172,7 @@ mod tests {
                 environment_uid: None,
                 ownership: None,
                 co_appliers: Vec::new(),
+                secret: None,
                 readiness: Readiness::Ready,
                 owners: Vec::new(),
             };

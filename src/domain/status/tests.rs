@@ -38,6 +38,7 @@ fn live(kind: &str) -> Box<LiveObject> {
         environment_uid: None,
         ownership: None,
         co_appliers: Vec::new(),
+        secret: None,
         readiness: Readiness::Ready,
         owners: Vec::new(),
     })
@@ -96,6 +97,7 @@ fn quiet() -> Plan {
         steps: Vec::new(),
         waiting: Vec::new(),
         obstacles: Vec::new(),
+        stale: 0,
     }
 }
 
@@ -132,13 +134,51 @@ fn an_environment_is_ready_only_when_nothing_was_planned_and_nothing_waits() {
     assert_eq!(states(&report), [Ready, Ready, Ready]);
 
     let report = summarise_deployment(&plan_of_all(), &KINDS.map(|(kind, _)| applied(kind)));
-    assert_eq!((report.phase, report.applied, report.changed), (Phase::Deploying, true, 3));
-    assert_eq!(
-        states(&report),
-        [Ready, Ready, Running],
-        "what was just written is not known to be ready"
-    );
+    assert_eq!((report.phase, report.applied, report.changed), (Phase::Ready, true, 3));
+    assert_eq!(states(&report), [Ready, Ready, Ready], "the answers say that it is ready");
+}
+
+#[test]
+fn what_was_just_applied_is_told_as_its_answer_says() {
+    let reason = || "is starting".to_owned();
+    for (readiness, phase, state) in [
+        (Readiness::Progressing { reason: reason() }, Phase::Deploying, Running),
+        (Readiness::Failed { reason: reason() }, Phase::Failed, Failed),
+    ] {
+        let mut outcomes = KINDS.map(|(kind, _)| applied(kind));
+        if let Outcome::Applied { live, .. } = &mut outcomes[2] {
+            live.readiness = readiness;
+        }
+        let report = summarise_deployment(&plan_of_all(), &outcomes);
+        assert_eq!((report.phase, report.applied), (phase, true));
+        assert_eq!(report.message, format!("{} is starting", key("Service")));
+        assert_eq!(states(&report), [Ready, Ready, state]);
+    }
+}
+
+#[test]
+fn an_environment_is_not_ready_while_something_stale_is_there() {
+    let mut plan = quiet();
+    plan.stale = 2;
+    let report = summarise_deployment(&plan, &[]);
+    assert_eq!((report.phase, report.reason), (Phase::Deploying, "Pruning"));
     assert!(report.again.is_some());
+}
+
+#[test]
+fn rights_that_were_just_granted_get_a_moment_and_others_do_not() {
+    let forbidden = || failed("Service", FailureClass::Forbidden);
+    let mut granted = applied("ResourceQuota");
+    if let Outcome::Applied { live, .. } = &mut granted {
+        live.key.group = "rbac.authorization.k8s.io".into();
+    }
+    let report = summarise_deployment(&plan_of_all(), &[applied("Namespace"), granted, forbidden()]);
+    assert_eq!(
+        (report.phase, report.reason, report.applied),
+        (Phase::Deploying, "RightsSettling", false)
+    );
+    let report = summarise_deployment(&plan_of_all(), &[applied("Namespace"), applied("ResourceQuota"), forbidden()]);
+    assert_eq!((report.phase, report.reason), (Phase::Failed, "Forbidden"));
 }
 
 #[test]
