@@ -63,7 +63,7 @@ async fn guardrails_come_before_the_bundle_and_identities_before_workloads() {
     let name = environment.name_any();
     let writes = scene.writes(start);
     let position = |wanted: &str| {
-        let found = writes.iter().position(|event| event.name != "" && short(event) == wanted);
+        let found = writes.iter().position(|event| !event.name.is_empty() && short(event) == wanted);
         found.unwrap_or_else(|| panic!("no {wanted} in {:#?}", writes.iter().map(short).collect::<Vec<_>>()))
     };
     let steps = [
