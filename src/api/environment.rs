@@ -113,6 +113,9 @@ pub struct EnvironmentStatus {
     /// What was ever applied and not yet seen gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inventory: Vec<InventoryEntry>,
+    /// Objects of others that go with the namespace, because the Project says so; recorded before it is deleted, for the receipt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<String>,
     /// The last runs, newest first; at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,

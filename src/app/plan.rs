@@ -82,7 +82,7 @@ pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<
     let keys = inventory.present().map(|(key, _)| key.clone());
     let observed = observer.read_all(&client, keys).await.map_err(Error::Observe)?;
     let contents = observer
-        .contents(&client, &identity.name.namespace())
+        .contents(std::slice::from_ref(&client), &identity.name.namespace())
         .await
         .map_err(Error::Observe)?;
     let view = teardown::View {

@@ -13,12 +13,13 @@ use super::{Error, error};
 use crate::api::keys;
 use crate::domain::inventory::Stage;
 use crate::domain::manifest::ObjectKey;
-use crate::domain::outcome::{Failure, FailureClass, Outcome, failures};
+use crate::domain::outcome::{Failure, FailureClass, Outcome};
 use crate::domain::plan::teardown::Tier;
 use crate::domain::plan::{Apply, Delete, Fence, Step};
 
 impl Observer {
-    /// Carries out `steps` in their order; stops after the first step with a failure.
+    /// Carries out `steps` in their order; stops after the first step with a failure. A conflict is none in this sense: the object
+    /// is there, somebody else decides about some of its fields, and what comes later can do its work.
     ///
     /// # Guarantees
     /// Every outcome of every request that was sent is returned, whatever else failed.
@@ -26,7 +27,7 @@ impl Observer {
         let mut outcomes = Vec::new();
         for step in steps {
             let of_step = self.carry_out_step(deployer, step).await;
-            let stop = failures(&of_step).next().is_some() || of_step.iter().any(|outcome| !goes_on(outcome));
+            let stop = !of_step.iter().all(goes_on);
             outcomes.extend(of_step);
             if stop {
                 break;
@@ -77,7 +78,7 @@ impl Observer {
         .await;
         match applied {
             Ok(object) => Ok(self.applied(apply, &resource, &object)),
-            Err(Error::Write { source, .. }) if is_fence(&source) => self.refused_by_fence(client, apply).await,
+            Err(Error::Write { source, .. }) if is_fence(&source, &apply.fence) => self.refused_by_fence(client, apply).await,
             Err(error) => Err(error),
         }
     }
@@ -88,7 +89,7 @@ impl Observer {
                 self.live.record(&live);
                 Outcome::Applied {
                     stage: apply.stage,
-                    digest: apply.manifest.digest.clone(),
+                    digest: apply.manifest.recorded_digest(),
                     live: Box::new(live),
                 }
             }
@@ -104,6 +105,12 @@ impl Observer {
     async fn refused_by_fence(&self, client: Client, apply: &Apply) -> Result<Outcome, Error> {
         let key = &apply.manifest.key;
         Ok(match (self.read(client, key).await?, &apply.fence) {
+            // It does not even say that it is ours, and no watch will show it.
+            (Some(live), Fence::MustNotExist) if live.environment.is_none() => Outcome::Failed(Failure {
+                key: key.clone(),
+                class: FailureClass::NotOurs,
+                message: NOT_OURS.to_owned(),
+            }),
             (Some(live), Fence::MustNotExist) => {
                 self.live.record(&live);
                 Outcome::Exists { live: Box::new(live) }
@@ -162,6 +169,8 @@ impl Observer {
     }
 }
 
+const NOT_OURS: &str = "exists and was not created by graftling; rename it in the bundle or remove it";
+
 async fn concurrently<F: Future<Output = Outcome>>(writes: Vec<F>) -> Vec<Outcome> {
     stream::iter(writes).buffer_unordered(FAN_OUT).collect().await
 }
@@ -185,11 +194,12 @@ fn fenced_body(apply: &Apply) -> serde_json::Value {
     body
 }
 
-/// Whether the server refused because of the fence: 409 for a missing object or another version, 422 for another UID.
-fn is_fence(error: &kube::Error) -> bool {
+/// Whether the server refused because of the fence: 409 for a missing object or another version, 422 for another UID. Where an object
+/// had to be missing, a conflict over its fields says that it is there: the server looks at them first.
+fn is_fence(error: &kube::Error, fence: &Fence) -> bool {
     let kube::Error::Api(status) = error else { return false };
     match status.code {
-        409 => classify(error) != FailureClass::Conflict,
+        409 => *fence == Fence::MustNotExist || classify(error) != FailureClass::Conflict,
         422 => status.message.contains("metadata.uid"),
         _ => false,
     }
@@ -197,7 +207,11 @@ fn is_fence(error: &kube::Error) -> bool {
 
 /// Whether later steps may still be carried out after this outcome.
 fn goes_on(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Applied { .. } | Outcome::Deleting { .. })
+    match outcome {
+        Outcome::Applied { .. } | Outcome::Deleting { .. } => true,
+        Outcome::Failed(failure) => failure.class == FailureClass::Conflict,
+        Outcome::Exists { .. } | Outcome::Vanished { .. } => false,
+    }
 }
 
 fn failed(key: &ObjectKey, error: &Error) -> Outcome {

@@ -62,6 +62,14 @@ pub enum Error {
         /// The limit, in seconds.
         seconds: u64,
     },
+    /// Nobody whom we act as may list a kind.
+    #[error("could not look for objects of others in {namespace}: the kinds {kinds} may not be listed")]
+    LookForForeign {
+        /// Where.
+        namespace: String,
+        /// The kinds.
+        kinds: String,
+    },
     /// A watch that observations depend on has not caught up.
     #[error("the watch of {kind} has not caught up yet")]
     WatchBehind {
@@ -80,6 +88,7 @@ impl Error {
             | Self::Read { source, .. }
             | Self::List { source, .. }
             | Self::Write { source, .. } => classify(source),
+            Self::LookForForeign { .. } => FailureClass::Forbidden,
             Self::TimedOut { .. } | Self::WatchBehind { .. } => FailureClass::Transient,
         }
     }
@@ -130,6 +139,8 @@ pub fn classify(error: &kube::Error) -> FailureClass {
     };
     match status.code {
         403 if has_cause("NamespaceTerminating") => FailureClass::NamespaceEnding,
+        // The quota is new, and its controller has not counted yet.
+        403 if status.message.contains("status unknown for quota") => FailureClass::Transient,
         403 if is_missing_right(&status.message) => FailureClass::Forbidden,
         401 => FailureClass::Forbidden,
         409 if has_cause("FieldManagerConflict") => FailureClass::Conflict,

@@ -80,7 +80,7 @@ impl LiveObjects {
     /// # Errors
     /// [`Error::WatchBehind`] if the first listing does not arrive in time.
     pub async fn watches(&self, resource: &Resource) -> Result<bool, Error> {
-        if resource.api.kind == "Secret" && resource.api.group.is_empty() {
+        if is_unwatched(resource) {
             return Ok(false);
         }
         let mut state = self.subscribe(resource);
@@ -90,6 +90,13 @@ impl LiveObjects {
             _ => Err(Error::WatchBehind {
                 kind: resource.api.kind.clone(),
             }),
+        }
+    }
+
+    /// Begins to watch a kind, if it may be watched, so that its changes wake their environments. Waits for nothing.
+    pub fn follow_changes(&self, resource: &Resource) {
+        if !is_unwatched(resource) {
+            self.subscribe(resource);
         }
     }
 
@@ -260,6 +267,10 @@ impl KindCache {
         }
         wake(object)
     }
+}
+
+fn is_unwatched(resource: &Resource) -> bool {
+    resource.api.kind == "Secret" && resource.api.group.is_empty()
 }
 
 fn group_kind(key: &ObjectKey) -> GroupKind {

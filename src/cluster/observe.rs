@@ -1,5 +1,7 @@
 //! What a deployment plan is made over: the live objects under an environment's keys.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::Client;
 
@@ -7,6 +9,7 @@ use super::Error;
 use super::connection::{Connection, Deployer, within};
 use super::kinds::Kinds;
 use super::live::{LiveObjects, reduce};
+use crate::domain::inventory::{Entry, Inventory, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::observed::LiveObject;
 use crate::domain::plan::Observed;
@@ -23,29 +26,50 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Observes `keys`: from the watches where there is one, else by a request as the deployer.
+    /// Observes `keys` and everything of `inventory`: from the watches where there is one, else by a request as the deployer.
+    ///
+    /// The watches show only what bears our label. So that an object is not missed because somebody took the label off, what is
+    /// recorded and does not show is asked for.
     ///
     /// A kind that the cluster does not know has no objects: that is left to the apply, which names the object.
     ///
     /// # Errors
     /// The first read that failed: a plan is made over everything or not at all.
-    pub async fn observe(&self, deployer: &Deployer, keys: impl IntoIterator<Item = ObjectKey>) -> Result<Observed, Error> {
+    pub async fn observe(
+        &self,
+        deployer: &Deployer,
+        keys: impl IntoIterator<Item = ObjectKey>,
+        inventory: &Inventory,
+    ) -> Result<Observed, Error> {
         let as_deployer = self.connection.deployer(deployer)?;
-        let looks: Vec<_> = keys.into_iter().map(|key| self.observe_one(as_deployer.clone(), key)).collect();
+        let recorded = inventory.iter().map(|(key, _)| key.clone());
+        let keys: BTreeSet<_> = keys.into_iter().chain(recorded).collect();
+        let look = |key: ObjectKey| {
+            let entry = inventory.get(&key);
+            self.observe_one(as_deployer.clone(), key, entry)
+        };
+        let looks: Vec<_> = keys.into_iter().map(look).collect();
         let found: Vec<Option<LiveObject>> = stream::iter(looks).buffer_unordered(FAN_OUT).try_collect().await?;
         Ok(found.into_iter().flatten().map(|live| (live.key.clone(), live)).collect())
     }
 
-    async fn observe_one(&self, as_deployer: Client, key: ObjectKey) -> Result<Option<LiveObject>, Error> {
+    async fn observe_one(&self, as_deployer: Client, key: ObjectKey, entry: Option<&Entry>) -> Result<Option<LiveObject>, Error> {
         let resource = match self.kinds.resolve(&key).await {
             Ok(resource) => resource,
             Err(Error::UnknownKind { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         if self.live.watches(&resource).await? {
-            return Ok(self.live.get(&key));
+            let live = self.live.get(&key);
+            if live.is_some() || entry.is_none_or(|entry| entry.uid.is_none()) {
+                return Ok(live);
+            }
         }
-        match self.read(as_deployer, &key).await {
+        let client = match entry.map(|entry| entry.stage) {
+            Some(Stage::Namespace | Stage::Guardrails) => self.connection.controller(),
+            Some(Stage::Deploy) | None => as_deployer,
+        };
+        match self.read(client, &key).await {
             // Before the namespace has its RoleBinding, the deployer may not even look; then there is nothing of ours either.
             Err(Error::Read {
                 source: kube::Error::Api(status),

@@ -24,19 +24,17 @@ pub struct Look {
 }
 
 impl Observer {
-    /// Lists what a namespace holds, over every kind that can be listed.
+    /// Lists what a namespace holds, over every kind that one of `clients` may list; the first that may does.
     ///
     /// # Errors
     /// A listing failed for another reason than a missing right: an unknown rest must not be deleted.
-    pub async fn contents(&self, client: &Client, namespace: &Namespace) -> Result<Look, Error> {
+    pub async fn contents(&self, clients: &[Client], namespace: &Namespace) -> Result<Look, Error> {
         let resources = self.listable().await?.into_iter().filter(|(_, scope)| *scope == Scope::Namespaced);
-        self.look(resources, |resource| {
-            (
-                Api::namespaced_with(client.clone(), namespace.as_str(), resource),
-                ListParams::default(),
-            )
-        })
-        .await
+        let apis = |resource: &ApiResource| {
+            let api = |client: &Client| Api::namespaced_with(client.clone(), namespace.as_str(), resource);
+            clients.iter().map(api).collect()
+        };
+        self.look(resources, &ListParams::default(), apis).await
     }
 
     /// Searches the whole cluster for objects that bear an environment's label.
@@ -47,7 +45,7 @@ impl Observer {
         let client: Client = self.connection.controller();
         let params = ListParams::default().labels(&format!("{}={environment}", keys::ENVIRONMENT_LABEL));
         let resources = self.listable().await?;
-        self.look(resources, |resource| (Api::all_with(client.clone(), resource), params.clone()))
+        self.look(resources, &params, |resource| vec![Api::all_with(client.clone(), resource)])
             .await
     }
 
@@ -72,11 +70,12 @@ impl Observer {
     async fn look(
         &self,
         resources: impl IntoIterator<Item = (ApiResource, Scope)>,
-        api: impl Fn(&ApiResource) -> (Api<DynamicObject>, ListParams),
+        params: &ListParams,
+        apis: impl Fn(&ApiResource) -> Vec<Api<DynamicObject>>,
     ) -> Result<Look, Error> {
         let list = |(resource, _)| {
-            let (api, params) = api(&resource);
-            list_metadata(resource, api, params)
+            let apis = apis(&resource);
+            list_by_any(resource, apis, params.clone())
         };
         let listings: Vec<_> = resources.into_iter().map(list).collect();
         let results: Vec<_> = stream::iter(listings).buffer_unordered(FAN_OUT).collect().await;
@@ -98,11 +97,22 @@ enum Listed {
     Unseen(String),
 }
 
-async fn list_metadata(resource: ApiResource, api: Api<DynamicObject>, params: ListParams) -> Result<Listed, Error> {
+async fn list_by_any(resource: ApiResource, apis: Vec<Api<DynamicObject>>, params: ListParams) -> Result<Listed, Error> {
+    let mut listed = Listed::Unseen(resource.kind.clone());
+    for api in &apis {
+        listed = list_metadata(&resource, api, &params).await?;
+        if matches!(listed, Listed::Found(_)) {
+            break;
+        }
+    }
+    Ok(listed)
+}
+
+async fn list_metadata(resource: &ApiResource, api: &Api<DynamicObject>, params: &ListParams) -> Result<Listed, Error> {
     let what = resource.plural.clone();
     let listed = within(
         || format!("list {what}"),
-        api.list_metadata(&params),
+        api.list_metadata(params),
         |source| Error::List {
             what: what.clone(),
             source,
@@ -110,7 +120,7 @@ async fn list_metadata(resource: ApiResource, api: Api<DynamicObject>, params: L
     );
     match listed.await {
         Ok(list) => Ok(Listed::Found(
-            list.items.iter().filter_map(|object| found(&resource, object)).collect(),
+            list.items.iter().filter_map(|object| found(resource, object)).collect(),
         )),
         Err(Error::List {
             source: kube::Error::Api(status),
@@ -118,7 +128,7 @@ async fn list_metadata(resource: ApiResource, api: Api<DynamicObject>, params: L
         }) if matches!(status.code, 403..=405) => {
             tracing::debug!(kind = %resource.kind, "kind cannot be listed: {}", chain(&kube::Error::Api(status)));
             Ok(Listed::Unseen(if resource.group.is_empty() {
-                resource.kind
+                resource.kind.clone()
             } else {
                 format!("{}/{}", resource.group, resource.kind)
             }))

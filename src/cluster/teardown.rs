@@ -12,42 +12,63 @@ use super::observe::{FAN_OUT, Observer};
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::Namespace;
+use crate::domain::observed::LiveObject;
+use crate::domain::outcome::FailureClass;
 use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View};
 use crate::domain::residue::Reference;
 
 impl Observer {
-    /// Observes everything of `inventory` that is not confirmed gone, and, once only identities are left, the pods that may use them.
+    /// Observes everything of `inventory` that is not confirmed gone, and, once only rights and identities are left, the pods that may
+    /// use them.
+    ///
+    /// Where the namespace is gone, or is another by now, everything that was in it is gone with it and nothing else is asked.
     ///
     /// # Errors
     /// The first read that failed: nothing may be concluded from half a view.
     pub async fn view(&self, deployer: &Deployer, namespace: &Namespace, inventory: &Inventory) -> Result<View, Error> {
-        let as_deployer = self.connection.deployer(deployer)?;
-        let read = |(key, entry): (&ObjectKey, &Entry)| self.read_for_teardown(as_deployer.clone(), key.clone(), entry.stage);
-        let reads: Vec<_> = inventory.present().map(read).collect();
-        let found: Vec<_> = stream::iter(reads).buffer_unordered(FAN_OUT).try_collect().await?;
-        let mut view = View {
-            observed: found.into_iter().flatten().map(|live| (live.key.clone(), live)).collect(),
-            ..View::default()
+        let mut view = View::default();
+        let Some(home) = self.home(namespace, inventory).await? else {
+            return Ok(view);
         };
-        if only_identities(&view, namespace, inventory) {
+        let ending = home.deletion.is_some();
+        view.observed.insert(home.key.clone(), home);
+        let as_deployer = self.connection.deployer(deployer)?;
+        let read = |(key, entry): (&ObjectKey, &Entry)| {
+            let client = match entry.stage {
+                Stage::Namespace | Stage::Guardrails => self.connection.controller(),
+                Stage::Deploy => as_deployer.clone(),
+            };
+            self.read_for_teardown(client, key.clone(), ending)
+        };
+        let inside = inventory.present().filter(|(key, _)| key.namespace.is_some());
+        let reads: Vec<_> = inside.map(read).collect();
+        let found: Vec<_> = stream::iter(reads).buffer_unordered(FAN_OUT).try_collect().await?;
+        view.observed
+            .extend(found.into_iter().flatten().map(|live| (live.key.clone(), live)));
+        if only_rights(&view, namespace, inventory) {
             view.pods = self.pods(namespace).await?;
         }
         Ok(view)
     }
 
-    async fn read_for_teardown(
-        &self,
-        as_deployer: Client,
-        key: ObjectKey,
-        stage: Stage,
-    ) -> Result<Option<crate::domain::observed::LiveObject>, Error> {
-        let client = match stage {
-            Stage::Namespace | Stage::Guardrails => self.connection.controller(),
-            Stage::Deploy => as_deployer,
+    /// The environment's namespace, if it is there and is the one that was made for it.
+    async fn home(&self, namespace: &Namespace, inventory: &Inventory) -> Result<Option<LiveObject>, Error> {
+        let Some((key, entry)) = inventory.present().find(|(key, _)| key.kind == "Namespace") else {
+            return Ok(None);
         };
+        let live = self.read_for_teardown(self.connection.controller(), key.clone(), false).await?;
+        Ok(live.filter(|live| entry.relation(live, namespace.as_str()) != Relation::Foreign))
+    }
+
+    async fn read_for_teardown(&self, client: Client, key: ObjectKey, ending: bool) -> Result<Option<LiveObject>, Error> {
+        if let Ok(resource) = self.kinds.resolve(&key).await {
+            self.live.follow_changes(&resource);
+        }
         match self.read(client, &key).await {
             // The definition of a custom resource takes every object of the kind with it.
             Err(Error::UnknownKind { .. }) => Ok(None),
+            // The end of a namespace takes the deployer's binding at any time; then only the namespace itself is waited for.
+            Err(error) if ending && error.class() == FailureClass::Forbidden => Ok(None),
             other => other,
         }
     }
@@ -109,17 +130,17 @@ fn named<'a>(subjects: Option<&'a [Subject]>, namespace: &'a Namespace, accounts
         .map(|subject| subject.name.clone())
 }
 
-/// Whether everything of the earlier tiers is gone, so that the questions about identities are worth their requests.
+/// Whether everything of the earlier tiers is gone, so that the question who uses an identity is worth its request.
 ///
 /// What stands under one of our names and is somebody else's counts as gone, as in the plan: an account must never be planned away
 /// before its pods were looked at. An environment's namespace bears its name.
-fn only_identities(view: &View, namespace: &Namespace, inventory: &Inventory) -> bool {
+fn only_rights(view: &View, namespace: &Namespace, inventory: &Inventory) -> bool {
     let ours = |key: &ObjectKey| {
         let (entry, live) = (inventory.get(key)?, view.observed.get(key)?);
         (entry.relation(live, namespace.as_str()) != Relation::Foreign).then_some(entry.stage)
     };
     let mut left = view.observed.keys().filter(|key| ours(key) == Some(Stage::Deploy)).map(Tier::of);
-    left.clone().any(|tier| tier == Tier::Identity) && left.all(|tier| tier >= Tier::Identity)
+    left.clone().any(|tier| tier == Tier::Identity) && left.all(|tier| tier >= Tier::Access)
 }
 
 async fn list<K>(api: &Api<K>, what: String) -> Result<Vec<K>, Error>
@@ -178,7 +199,7 @@ mod tests {
             };
             view.observed.insert(key.clone(), live);
         }
-        only_identities(&view, &"shop-a".parse().unwrap(), &inventory)
+        only_rights(&view, &"shop-a".parse().unwrap(), &inventory)
     }
 
     #[test]

@@ -87,6 +87,11 @@ impl Reconciler {
             Ok(result) => result.map_err(Error::Cluster),
             Err(_) => Err(Error::Deadline),
         };
+        if let Err(Error::Cluster(error)) = &result
+            && !passes_by_itself(error.class())
+        {
+            self.tell(&environment, error).await;
+        }
         let outcome = match &result {
             Ok(pass) => pass.outcome,
             Err(Error::Cluster(error)) if passes_by_itself(error.class()) => ReconcileOutcome::Transient,
@@ -95,6 +100,28 @@ impl Reconciler {
         };
         self.metrics.reconcile(outcome, started.elapsed());
         result.map(|pass| pass.action)
+    }
+
+    /// A failure that somebody has to settle must be seen where the environment is looked at, not only in our log.
+    async fn tell(&self, environment: &Arc<Environment>, error: &cluster::Error) {
+        let environment = self.memory.newest(environment.clone());
+        let told = async {
+            let Some((identity, inventory)) = self.read_own(&environment).await? else {
+                return Ok(());
+            };
+            let phase = match environment.metadata.deletion_timestamp {
+                Some(_) => Phase::Blocked,
+                None => Phase::Failed,
+            };
+            let report = Report {
+                phase,
+                ..summarise_refusal("ClusterRefuses", &error.chain(), inventory, None)
+            };
+            self.publish(&environment, &identity, &report, |_| {}).await.map(drop)
+        };
+        if let Err(error) = told.await {
+            tracing::warn!(environment = %environment.name_any(), error = %error.chain(), "could not write why the environment is stuck");
+        }
     }
 
     /// Reads who the environment is and what it owns; a refusal is published and ends the pass.

@@ -53,7 +53,7 @@ pub fn namespace(fence: &Fence<'_>) -> Manifest {
 
 /// Quota, limits, network policies and the deployer's RoleBinding.
 pub fn guardrails(fence: &Fence<'_>) -> Vec<Manifest> {
-    let mut manifests = vec![role_binding(fence)];
+    let mut manifests = vec![deployer_binding(fence)];
     let settings = fence.guardrails;
     if !settings.quota.is_empty() {
         let spec = json!({"spec": {"hard": settings.quota}});
@@ -76,7 +76,8 @@ pub fn guardrails(fence: &Fence<'_>) -> Vec<Manifest> {
     manifests
 }
 
-fn role_binding(fence: &Fence<'_>) -> Manifest {
+/// The binding without which nothing of the bundle can be applied, read or removed. It does not depend on the Project's settings.
+pub fn deployer_binding(fence: &Fence<'_>) -> Manifest {
     manifest(
         fence,
         "rbac.authorization.k8s.io",

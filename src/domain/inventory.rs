@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::manifest::ObjectKey;
-use super::observed::{LiveObject, is_secret};
+use super::observed::LiveObject;
 
 /// Every object of an environment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,16 +22,13 @@ pub struct Entry {
     pub stage: Stage,
     /// Its UID; `None` between writing the entry and the first answer.
     pub uid: Option<String>,
-    /// The digest of the manifest that was last applied; [`WITHHELD`] for a Secret.
+    /// The digest of the manifest that was last applied; for a Secret without what it holds.
     pub digest: Option<String>,
     /// The digest of our fields after the last apply.
     pub ownership: Option<String>,
     /// Whether its deletion was confirmed during a teardown.
     pub gone: bool,
 }
-
-/// Stands for the digest of a Secret: a stored digest would let anybody who may read a status test guesses of its contents.
-pub const WITHHELD: &str = "withheld";
 
 /// The stages that graftling knows by itself, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,7 +98,7 @@ impl Inventory {
         let entry = Entry {
             stage,
             uid: Some(live.uid.clone()),
-            digest: Some(if is_secret(&live.key) { WITHHELD } else { digest }.to_owned()),
+            digest: Some(digest.to_owned()),
             ownership: live.ownership.clone(),
             gone: false,
         };

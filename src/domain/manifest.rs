@@ -20,6 +20,7 @@ use aws_lc_rs::digest;
 use serde_json::{Map, Value};
 
 use super::name::{DomainName, EnvironmentName, Namespace, ProjectKey};
+use super::observed::is_secret;
 use super::render::Document;
 pub use key::{KeyError, ObjectKey};
 pub use kind::{AllowedKinds, GroupKind, Wave, wave};
@@ -72,6 +73,20 @@ impl Manifest {
             body,
             source,
         }
+    }
+
+    /// The digest as it may be stored where many can read it: that of a Secret does not depend on its values, or anybody could test
+    /// guesses of them.
+    pub fn recorded_digest(&self) -> String {
+        if !is_secret(&self.key) {
+            return self.digest.clone();
+        }
+        let mut outline = self.body.clone();
+        for field in ["data", "stringData"] {
+            let values = outline.get_mut(field).and_then(Value::as_object_mut);
+            values.into_iter().flatten().for_each(|(_, value)| *value = Value::Null);
+        }
+        digest_of(&outline)
     }
 }
 

@@ -29,8 +29,9 @@ pub struct LiveObject {
     pub ownership: Option<String>,
     /// Other field managers that use server-side apply on it: they own their fields on purpose.
     pub co_appliers: Vec<String>,
-    /// For a Secret, a digest of what it holds. It stays in memory: stored, it would let anybody who may read a status test guesses.
-    pub secret: Option<String>,
+    /// For a Secret, a digest of each value that it holds. They stay in memory: stored, they would let anybody who may read a status
+    /// test guesses.
+    pub secret: Option<BTreeMap<String, String>>,
     /// Whether it does its work.
     pub readiness: Readiness,
     /// UIDs of its owners.
@@ -78,7 +79,7 @@ impl LiveObject {
             environment_uid: text(&format!("/annotations/{}", escape(marks.environment_uid_annotation))),
             ownership: ownership(metadata, marks.field_manager),
             co_appliers: co_appliers(metadata, marks.field_manager),
-            secret: secret_digest(&key, body),
+            secret: secret_digests(&key, body),
             readiness: readiness::assess(body),
             owners: owners
                 .into_iter()
@@ -95,8 +96,8 @@ impl LiveObject {
     }
 }
 
-/// A digest of a Secret's contents, the same for a manifest (`stringData`) and the live object (`data`); `None` for other kinds.
-pub fn secret_digest(key: &ObjectKey, body: &Value) -> Option<String> {
+/// A digest of each of a Secret's values, the same for a manifest (`stringData`) and the live object (`data`); `None` for other kinds.
+pub fn secret_digests(key: &ObjectKey, body: &Value) -> Option<BTreeMap<String, String>> {
     if !is_secret(key) {
         return None;
     }
@@ -105,14 +106,11 @@ pub fn secret_digest(key: &ObjectKey, body: &Value) -> Option<String> {
     let plain = entries("stringData").map(|(name, value)| (name, BASE64.encode(value.as_str().unwrap_or_default())));
     // In Kubernetes, too, stringData wins.
     let merged: BTreeMap<&String, String> = encoded.chain(plain).collect();
-    let mut context = digest::Context::new(&digest::SHA256);
-    for (name, value) in &merged {
-        for part in [name.as_str(), value] {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-    }
-    Some(hexadecimal(context.finish().as_ref()))
+    let digests = merged.into_iter().map(|(name, value)| {
+        let digest = digest::digest(&digest::SHA256, value.as_bytes());
+        (name.clone(), hexadecimal(digest.as_ref()))
+    });
+    Some(digests.collect())
 }
 
 /// Whether an object is a Secret, whose contents must not leave a trace in any status.
@@ -220,12 +218,12 @@ mod tests {
             kind: "Secret".into(),
             ..reduce(json!([])).key
         };
-        let manifest = secret_digest(&key, &json!({"stringData": {"a": "hello"}, "data": {"b": "eA=="}}));
-        let live = secret_digest(&key, &json!({"data": {"a": "aGVsbG8=", "b": "eA=="}}));
-        let other = secret_digest(&key, &json!({"data": {"a": "aGVsbG8h", "b": "eA=="}}));
+        let manifest = secret_digests(&key, &json!({"stringData": {"a": "hello"}, "data": {"b": "eA=="}}));
+        let live = secret_digests(&key, &json!({"data": {"a": "aGVsbG8=", "b": "eA=="}}));
+        let other = secret_digests(&key, &json!({"data": {"a": "aGVsbG8h", "b": "eA=="}}));
         assert_eq!(manifest, live);
         assert_ne!(live, other);
-        assert_eq!(secret_digest(&reduce(json!([])).key, &json!({"data": {}})), None);
+        assert_eq!(secret_digests(&reduce(json!([])).key, &json!({"data": {}})), None);
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub enum FailureClass {
     Conflict,
     /// The server knows no such kind.
     UnknownKind,
+    /// Somebody else created an object of that name.
+    NotOurs,
 }
 
 /// Takes what came of writes into the inventory.

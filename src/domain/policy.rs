@@ -56,6 +56,19 @@ pub struct Guardrails {
     pub pod_security: &'static str,
 }
 
+impl Guardrails {
+    /// No fence at all, for what does not depend on one.
+    pub fn none() -> Self {
+        Self {
+            quota: BTreeMap::new(),
+            default_limits: BTreeMap::new(),
+            default_requests: BTreeMap::new(),
+            ingress_from: None,
+            pod_security: "restricted",
+        }
+    }
+}
+
 /// Which branches get an environment.
 #[derive(Debug, Clone)]
 pub struct BranchPolicy {

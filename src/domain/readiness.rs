@@ -38,7 +38,10 @@ pub enum Readiness {
 ///   `Stalled`, `Failed` and `Reconciling`.
 pub fn assess(body: &Value) -> Readiness {
     if body.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null()) {
-        return Readiness::progressing("is being deleted");
+        return match group_and_kind(body) {
+            ("", "Namespace") => condition::ending_namespace(body),
+            _ => Readiness::progressing("is being deleted"),
+        };
     }
     match group_and_kind(body) {
         ("", "Pod") => pod::assess(body),

@@ -227,6 +227,7 @@ fn conclude_failure(failure: &Failure) -> (Phase, &'static str, String, Option<D
         FailureClass::Forbidden => (Phase::Failed, "Forbidden", message, Some(PATIENTLY)),
         FailureClass::Conflict => (Phase::Failed, "Conflict", message, Some(PATIENTLY)),
         FailureClass::UnknownKind => (Phase::Failed, "UnknownKind", message, Some(PATIENTLY)),
+        FailureClass::NotOurs => (Phase::Failed, "NotOurs", message, Some(PATIENTLY)),
     }
 }
 

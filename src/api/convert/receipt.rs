@@ -40,6 +40,7 @@ struct FullReceipt {
     removed: usize,
     left: Vec<LeftOver>,
     objects: Vec<Removed>,
+    foreign_objects: Vec<String>,
     dangling_references: Vec<String>,
     kinds_not_visible: Vec<String>,
 }
@@ -75,6 +76,7 @@ pub fn write(teardown: &Teardown<'_>) -> (Receipt, String) {
         removed,
         left: left.clone(),
         objects: objects(teardown.inventory),
+        foreign_objects: environment.status.as_ref().map(|status| status.foreign.clone()).unwrap_or_default(),
         dangling_references: teardown.references.iter().map(reference).collect(),
         kinds_not_visible: teardown.unseen.to_vec(),
     };

@@ -35,9 +35,7 @@ impl Reconciler {
         };
         let deployer = deployer(&wish.project);
         // Observe.
-        let keys = desired.keys().chain(inventory.iter().map(|(key, _)| key.clone()));
-        let keys: std::collections::BTreeSet<_> = keys.collect();
-        let observed = self.observer.observe(&deployer, keys).await?;
+        let observed = self.observer.observe(&deployer, desired.keys(), &inventory).await?;
         // Plan: pure.
         let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
         // Act: the inventory first.
@@ -129,7 +127,8 @@ impl Reconciler {
         let mut stored = environment.status.clone().unwrap_or_default();
         complete(&mut stored);
         let known = environment.status.as_ref() == Some(&stored);
-        if known && plan.write_ahead == *inventory {
+        // What is only forgotten may be lost: the next look comes to the same.
+        if known && (plan.is_quiet() || plan.write_ahead == *inventory) {
             return Ok(environment.clone());
         }
         let report = Report {

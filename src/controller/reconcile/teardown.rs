@@ -16,12 +16,15 @@ use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::cluster::publish::Announcement;
 
+use crate::domain::guardrails::{self, Fence};
 use crate::domain::inventory::{Inventory, Stage};
-use crate::domain::outcome::Outcome;
-use crate::domain::plan::Step;
+use crate::domain::manifest::ObjectKey;
+use crate::domain::outcome::{FailureClass, Outcome, absorb};
 use crate::domain::plan::teardown::{self, Next, TeardownPlan};
+use crate::domain::plan::{self, Apply, Because, Step};
+use crate::domain::policy::Guardrails;
 use crate::domain::residue::{self, Found};
-use crate::domain::status::{Report, summarise_refusal, summarise_teardown};
+use crate::domain::status::{Phase, Report, summarise_refusal, summarise_teardown};
 
 /// Each round empties a tier or finds it empty; what is left after so many waits for somebody.
 const ROUNDS: usize = 12;
@@ -35,16 +38,29 @@ impl Reconciler {
         let Some((identity, mut inventory)) = self.read_own(environment).await? else {
             return Ok(Pass::idle());
         };
+        if let Some(receipt) = environment.status.as_ref().and_then(|status| status.receipt.clone()) {
+            // Everything was proven and written before; only the end of the object is missing.
+            return self.let_go(environment, receipt).await;
+        }
         let deployer = Self::recorded_deployer(environment).unwrap_or_else(|| self.default_deployer(&identity));
+        let mut environment = environment.clone();
         for _ in 0..ROUNDS {
-            let plan = self.plan_teardown(environment, &identity, &inventory, &deployer).await?;
+            let planned = self.plan_teardown(&environment, &identity, &inventory, &deployer).await;
+            let (plan, foreign) = match planned {
+                Err(error) if error.class() == FailureClass::Forbidden => {
+                    let own = (&identity, inventory);
+                    return self.restore_binding(&environment, own, &deployer, error).await;
+                }
+                planned => planned?,
+            };
             if plan.next == Next::Conclude {
-                return self.conclude(environment, &identity, &plan.inventory).await;
+                return self.conclude(&environment, &identity, &plan.inventory).await;
             }
+            environment = self.record_foreign(&environment, &identity, &plan, &foreign).await?;
             let outcomes = self.carry_out_teardown(&deployer, &plan).await;
             let report = summarise_teardown(&plan, &outcomes);
             if outcomes.is_empty() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Deleting { .. })) {
-                self.publish(environment, &identity, &report, |_| {}).await?;
+                self.publish(&environment, &identity, &report, |_| {}).await?;
                 return Ok(self.pass(&report));
             }
             inventory = report.inventory;
@@ -58,18 +74,88 @@ impl Reconciler {
         identity: &Identity,
         inventory: &Inventory,
         deployer: &Deployer,
-    ) -> Result<TeardownPlan, cluster::Error> {
+    ) -> Result<(TeardownPlan, Vec<ObjectKey>), cluster::Error> {
         let namespace = identity.name.namespace();
         let delete_foreign = self.deletes_foreign(environment);
         let mut view = self.observer.view(deployer, &namespace, inventory).await?;
         let plan = teardown::plan(&identity.name, inventory, &view, delete_foreign);
         if plan.next != Next::LookForForeign {
-            return Ok(plan);
+            return Ok((plan, Vec::new()));
         }
-        let as_deployer = self.observer.connection.deployer(deployer)?;
-        let contents = self.observer.contents(&as_deployer, &namespace).await?;
-        view.foreign = Some(residue::foreign(&plan.inventory, &contents.found));
-        Ok(teardown::plan(&identity.name, &plan.inventory, &view, delete_foreign))
+        let connection = &self.observer.connection;
+        let clients = [connection.controller(), connection.deployer(deployer)?];
+        let contents = self.observer.contents(&clients, &namespace).await?;
+        // Whoever sees no Secrets sees nothing of what only the deployer may list.
+        if contents.unseen.iter().any(|kind| kind == "Secret") {
+            return Err(cluster::Error::LookForForeign {
+                namespace: namespace.to_string(),
+                kinds: contents.unseen.join(", "),
+            });
+        }
+        let foreign = residue::foreign(&plan.inventory, &contents.found);
+        view.foreign = Some(foreign.clone());
+        let plan = teardown::plan(&identity.name, &plan.inventory, &view, delete_foreign);
+        Ok((plan, foreign))
+    }
+
+    /// Somebody removed the binding that lets the deployer work: without it nothing can be read or removed any more.
+    async fn restore_binding(
+        &self,
+        environment: &Environment,
+        (identity, mut inventory): (&Identity, Inventory),
+        deployer: &Deployer,
+        error: cluster::Error,
+    ) -> Result<Pass, cluster::Error> {
+        let manifest = guardrails::deployer_binding(&Fence {
+            environment: &identity.name,
+            environment_uid: &identity.uid,
+            branch: identity.branch.as_str(),
+            project: &identity.project,
+            guardrails: &Guardrails::none(),
+            deployer: &deployer.name,
+            deployer_role: &self.settings.deployer_role,
+        });
+        let controller = self.observer.connection.controller();
+        if inventory.is_empty() || self.observer.read(controller, &manifest.key).await?.is_some() {
+            return Err(error);
+        }
+        inventory.write_ahead(&manifest.key, Stage::Guardrails);
+        let message = format!("restoring {}, which the teardown needs", manifest.key);
+        let report = Report {
+            phase: Phase::Deleting,
+            ..summarise_refusal("Deleting", &message, inventory.clone(), None)
+        };
+        let environment = &self.publish(environment, identity, &report, |_| {}).await?;
+        let apply = Apply {
+            manifest,
+            stage: Stage::Guardrails,
+            fence: plan::Fence::MustNotExist,
+            force: false,
+            because: Because::Missing,
+        };
+        let outcomes = self.observer.carry_out(deployer, &[Step::Apply(vec![apply])]).await;
+        if !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Applied { .. })) {
+            return Err(error);
+        }
+        absorb(&mut inventory, &outcomes);
+        self.publish(environment, identity, &Report { inventory, ..report }, |_| {}).await?;
+        Ok(Pass::again_soon())
+    }
+
+    /// What of others goes with the namespace is recorded before it goes.
+    async fn record_foreign(
+        &self,
+        environment: &Environment,
+        identity: &Identity,
+        plan: &TeardownPlan,
+        foreign: &[ObjectKey],
+    ) -> Result<Environment, cluster::Error> {
+        if !matches!(plan.next, Next::DeleteNamespace(_)) || foreign.is_empty() {
+            return Ok(environment.clone());
+        }
+        let report = summarise_teardown(plan, &[]);
+        let names = foreign.iter().map(ToString::to_string).collect();
+        self.publish(environment, identity, &report, |status| status.foreign = names).await
     }
 
     async fn carry_out_teardown(&self, deployer: &Deployer, plan: &TeardownPlan) -> Vec<Outcome> {
@@ -157,7 +243,7 @@ impl Reconciler {
         );
         let refusal = summarise_refusal("Residue", &message, inventory.clone(), Some(Duration::from_secs(30)));
         let report = Report {
-            phase: crate::domain::status::Phase::Blocked,
+            phase: Phase::Blocked,
             ..refusal
         };
         self.publish(environment, identity, &report, |_| {}).await?;

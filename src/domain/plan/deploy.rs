@@ -4,7 +4,7 @@ use super::{Apply, Because, Delete, Fence, Observed, Obstacle, Plan, Step, Waiti
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::{Manifest, ObjectKey, Wave, wave};
 use crate::domain::name::EnvironmentName;
-use crate::domain::observed::{LiveObject, secret_digest};
+use crate::domain::observed::{LiveObject, secret_digests};
 use crate::domain::plan::teardown::{LABEL_TAKEN_OFF, Tier};
 use crate::domain::readiness::Readiness;
 
@@ -250,10 +250,14 @@ fn difference(entry: &Entry, manifest: &Manifest, live: &LiveObject, relation: R
 }
 
 fn has_changed(entry: &Entry, manifest: &Manifest, live: &LiveObject) -> bool {
-    match secret_digest(&manifest.key, &manifest.body) {
-        Some(wanted) => live.secret.as_ref() != Some(&wanted),
-        None => entry.digest.as_deref() != Some(manifest.digest.as_str()),
-    }
+    entry.digest.as_deref() != Some(manifest.recorded_digest().as_str()) || holds_other_values(manifest, live)
+}
+
+/// Only the values of the manifest count: what somebody else added to a Secret is not ours to take away.
+fn holds_other_values(manifest: &Manifest, live: &LiveObject) -> bool {
+    let held = |name: &String| live.secret.as_ref().and_then(|held| held.get(name));
+    let wanted = secret_digests(&manifest.key, &manifest.body).unwrap_or_default();
+    wanted.iter().any(|(name, digest)| held(name) != Some(digest))
 }
 
 /// Where an object stands in the order of applies: stage, then wave.

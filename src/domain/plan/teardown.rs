@@ -85,7 +85,7 @@ pub struct TeardownPlan {
 ///
 /// # Guarantees
 /// - Only objects that bear our label and the recorded UID are deleted, each under its UID as precondition.
-/// - No ServiceAccount is deleted while a pod of the namespace runs as it.
+/// - No ServiceAccount, and nothing that gives it rights, is deleted while a pod of the namespace runs as it.
 /// - The namespace is deleted only when everything of the inventory inside it is gone and, unless `delete_foreign`, nothing else is left.
 pub fn plan(environment: &EnvironmentName, inventory: &Inventory, view: &View, delete_foreign: bool) -> TeardownPlan {
     let mut inventory = inventory.clone();
@@ -153,7 +153,7 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, delet
     {
         return Next::AwaitNamespace(holder(inventory, &view.observed).unwrap_or(Waiting {
             key: key.clone(),
-            reason: "is being deleted".to_owned(),
+            reason: live.readiness.to_string(),
             deletion: Some(deletion.clone()),
             failed: false,
         }));
@@ -211,8 +211,14 @@ fn drain(environment: &EnvironmentName, inventory: &Inventory, view: &View, tier
             });
         }
     }
-    if tier == Tier::Identity {
-        obstacles.extend(deletes.iter().filter_map(|delete| used_by_a_pod(delete, &view.pods)));
+    if tier == Tier::Access || tier == Tier::Identity {
+        // A pod loses its rights with the bindings, not only with the account.
+        let is_kept = |key: &ObjectKey, entry: &Entry| {
+            let live = view.observed.get(key).filter(|live| live.deletion.is_none());
+            live.is_some_and(|live| entry.relation(live, environment.as_str()) == Relation::Ours)
+        };
+        let kept = inventory.present().filter(|(key, entry)| is_kept(key, entry));
+        obstacles.extend(kept.filter_map(|(key, _)| used_by_a_pod(key, &view.pods)));
     }
     if !obstacles.is_empty() {
         return Some(Next::Blocked(obstacles));
@@ -221,12 +227,14 @@ fn drain(environment: &EnvironmentName, inventory: &Inventory, view: &View, tier
     (!idle).then_some(Next::Drain { tier, deletes, waiting })
 }
 
-fn used_by_a_pod(delete: &Delete, pods: &[Pod]) -> Option<Obstacle> {
-    let pod = pods.iter().find(|pod| pod.service_account == delete.key.name)?;
+fn used_by_a_pod(key: &ObjectKey, pods: &[Pod]) -> Option<Obstacle> {
+    let pod = pods
+        .iter()
+        .find(|pod| key.kind == "ServiceAccount" && pod.service_account == key.name)?;
     Some(Obstacle {
-        key: delete.key.clone(),
+        key: key.clone(),
         reason: format!("is still used by Pod {}, which graftling did not create; remove the Pod", pod.name),
-        stage: delete.stage,
+        stage: Stage::Deploy,
     })
 }
 

@@ -53,3 +53,23 @@ fn is_stale(body: &Value, condition: &Value) -> bool {
         _ => false,
     }
 }
+
+/// What an ending namespace waits for, in the words of its controller.
+pub(super) fn ending_namespace(body: &Value) -> Readiness {
+    let holding = [
+        "NamespaceDeletionDiscoveryFailure",
+        "NamespaceDeletionGroupVersionParsingFailure",
+        "NamespaceDeletionContentFailure",
+        "NamespaceContentRemaining",
+        "NamespaceFinalizersRemaining",
+    ];
+    let reasons: Vec<_> = holding
+        .into_iter()
+        .filter(|kind| is_true(body, kind))
+        .filter_map(|kind| Some(words(condition(body, kind)?, kind)))
+        .collect();
+    match reasons.is_empty() {
+        true => Readiness::progressing("is being deleted"),
+        false => Readiness::progressing(format!("is being deleted: {}", reasons.join(" "))),
+    }
+}

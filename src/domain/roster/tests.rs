@@ -6,6 +6,8 @@ mod brake;
 mod decisions;
 mod histories;
 
+use std::sync::LazyLock;
+
 use super::*;
 use crate::domain::policy::{BranchPolicy, Guardrails};
 
@@ -30,6 +32,12 @@ fn repository(id: &str) -> Repository {
 
 /// A Project for every branch but those below `protected/`.
 fn project() -> Project {
+    // Globs take long to compile, and properties ask for the Project thousands of times.
+    static PROJECT: LazyLock<Project> = LazyLock::new(make_project);
+    PROJECT.clone()
+}
+
+fn make_project() -> Project {
     let own = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
     Project {
         key: "team/shop".parse().unwrap(),

@@ -135,43 +135,49 @@ fn an_environment_is_ready_once_everything_is_written_ready_and_nothing_is_left_
 
     let report = summarise_deployment(&plan_of_all(), &KINDS.map(|(kind, _)| applied(kind)));
     assert_eq!((report.phase, report.applied, report.changed), (Phase::Ready, true, 3));
+    assert_eq!(states(&report), [Ready, Ready, Ready], "the answers say that it is ready");
+}
 
-    let mut written = KINDS.map(|(kind, _)| applied(kind));
-    if let Outcome::Applied { live, .. } = &mut written[2] {
-        live.readiness = Readiness::Progressing {
-            reason: "is starting".into(),
-        };
+#[test]
+fn what_was_just_applied_is_told_as_its_answer_says() {
+    let reason = || "is starting".to_owned();
+    for (readiness, phase, state) in [
+        (Readiness::Progressing { reason: reason() }, Phase::Deploying, Running),
+        (Readiness::Failed { reason: reason() }, Phase::Failed, Failed),
+    ] {
+        let mut outcomes = KINDS.map(|(kind, _)| applied(kind));
+        if let Outcome::Applied { live, .. } = &mut outcomes[2] {
+            live.readiness = readiness;
+        }
+        let report = summarise_deployment(&plan_of_all(), &outcomes);
+        assert_eq!((report.phase, report.applied), (phase, true));
+        assert_eq!(report.message, format!("{} is starting", key("Service")));
+        assert_eq!(states(&report), [Ready, Ready, state]);
     }
-    let report = summarise_deployment(&plan_of_all(), &written);
-    assert_eq!((report.phase, report.applied, report.changed), (Phase::Deploying, true, 3));
-    assert_eq!(
-        states(&report),
-        [Ready, Ready, Running],
-        "the server's answer says that it is starting"
-    );
-    assert!(report.again.is_some());
+}
 
-    let mut plan = plan_of_all();
-    plan.stale = 1;
-    let report = summarise_deployment(&plan, &KINDS.map(|(kind, _)| applied(kind)));
+#[test]
+fn an_environment_is_not_ready_while_something_stale_is_there() {
+    let mut plan = quiet();
+    plan.stale = 2;
+    let report = summarise_deployment(&plan, &[]);
     assert_eq!((report.phase, report.reason), (Phase::Deploying, "Pruning"));
     assert!(report.again.is_some());
 }
 
 #[test]
-fn a_right_that_was_granted_a_moment_ago_is_awaited_and_one_that_was_not_is_missed() {
-    let refused = Outcome::Failed(Failure {
-        key: key("Service"),
-        class: FailureClass::Forbidden,
-        message: "cannot patch resource".into(),
-    });
-    let mut granting = applied("ResourceQuota");
-    if let Outcome::Applied { live, .. } = &mut granting {
+fn rights_that_were_just_granted_get_a_moment_and_others_do_not() {
+    let forbidden = || failed("Service", FailureClass::Forbidden);
+    let mut granted = applied("ResourceQuota");
+    if let Outcome::Applied { live, .. } = &mut granted {
         live.key.group = "rbac.authorization.k8s.io".into();
     }
-    let report = summarise_deployment(&plan_of_all(), &[granting, refused.clone()]);
-    assert_eq!((report.phase, report.reason), (Phase::Deploying, "RightsSettling"));
-    let report = summarise_deployment(&plan_of_all(), &[applied("ResourceQuota"), refused]);
+    let report = summarise_deployment(&plan_of_all(), &[applied("Namespace"), granted, forbidden()]);
+    assert_eq!(
+        (report.phase, report.reason, report.applied),
+        (Phase::Deploying, "RightsSettling", false)
+    );
+    let report = summarise_deployment(&plan_of_all(), &[applied("Namespace"), applied("ResourceQuota"), forbidden()]);
     assert_eq!((report.phase, report.reason), (Phase::Failed, "Forbidden"));
 }
 

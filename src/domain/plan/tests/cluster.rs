@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use serde_json::json;
 
-use crate::domain::observed::secret_digest;
+use crate::domain::observed::secret_digests;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
 use crate::domain::plan::teardown::Pod;
 use crate::domain::readiness::Readiness;
@@ -91,7 +91,7 @@ impl Cluster {
             environment_uid: object.environment_uid.clone(),
             ownership: object.ownership.clone(),
             co_appliers: Vec::new(),
-            secret: secret_digest(key, &json!({"stringData": {"content": object.content}})),
+            secret: secret_digests(key, &json!({"stringData": {"content": object.content}})),
             readiness: match object.ready {
                 true => Readiness::Ready,
                 false => Readiness::Progressing {
@@ -145,7 +145,7 @@ impl Cluster {
         self.objects.insert(key.clone(), object);
         Outcome::Applied {
             stage: apply.stage,
-            digest: apply.manifest.digest.clone(),
+            digest: apply.manifest.recorded_digest(),
             live: Box::new(self.live(key).unwrap()),
         }
     }

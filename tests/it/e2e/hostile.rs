@@ -1,0 +1,275 @@
+//! Bundles that want more than an environment: refused by graftling with file and object, and by the API server without graftling.
+#![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
+
+use graftling::api::environment::Phase;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+use super::scene::{CONFIG, Scene};
+use crate::world::objects;
+
+/// The environment's namespace and the deployer that writes into it, as the server does.
+async fn deployer(scene: &Scene) -> Client {
+    let home = scene.world.namespace.name();
+    let path = scene.world.folder.path().join("hostile.kubeconfig");
+    scene
+        .world
+        .plane
+        .service_account_kubeconfig(home, &scene.world.release, &path)
+        .await
+        .unwrap();
+    let kubeconfig = Kubeconfig::read_from(path).unwrap();
+    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .unwrap();
+    config.auth_info.impersonate = Some(format!("system:serviceaccount:{home}:graftling-deployer"));
+    Client::try_from(config).unwrap()
+}
+
+/// Applies an object as the deployer: the code of the refusal, or 200.
+async fn directly(client: &Client, body: &Value) -> u16 {
+    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str);
+    let (version, kind) = (text("/apiVersion").unwrap(), text("/kind").unwrap());
+    let admin = testbed::ControlPlane::shared().await.client().await;
+    let known = objects::api(&admin, version, kind, text("/metadata/namespace")).await;
+    let url = known.resource_url().to_owned();
+    let request = http::Request::patch(format!(
+        "{url}/{}?fieldManager=graftling&force=true",
+        text("/metadata/name").unwrap()
+    ))
+    .header("content-type", "application/apply-patch+yaml")
+    .body(serde_json::to_vec(body).unwrap())
+    .unwrap();
+    match client.request_text(request).await {
+        Ok(_) => 200,
+        Err(kube::Error::Api(status)) => status.code,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// One hostile object: its name here, its YAML (`NS` stands for the namespace), what the status must tell, and the API server's answer
+/// when the same object is applied by the deployer itself (200 where only graftling's policy stands in the way).
+const HOSTILE: &[(&str, &str, &[&str], u16)] = &[
+    (
+        "threat_t14 a binding of cluster-admin",
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: x}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\nsubjects: [{kind: ServiceAccount, name: web}]",
+        &["RoleBinding x", "roleRef.kind", "ClusterRole"],
+        403,
+    ),
+    (
+        "threat_t14 a role with everything",
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: x}\nrules: [{apiGroups: [\"*\"], resources: [\"*\"], verbs: [\"*\"]}]",
+        &["Role x", "rules[0].verbs"],
+        403,
+    ),
+    (
+        "threat_t15 a cluster role",
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: hostile-x}\nrules: []",
+        &["ClusterRole hostile-x", "whole cluster"],
+        403,
+    ),
+    (
+        "threat_t15 a namespace",
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: hostile-x}",
+        &["Namespace hostile-x", "made by graftling"],
+        403,
+    ),
+    (
+        "threat_t15 a priority class",
+        "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: hostile-x}\nvalue: 1000",
+        &["PriorityClass hostile-x", "whole cluster"],
+        403,
+    ),
+    (
+        "threat_t15 a webhook configuration",
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingWebhookConfiguration\nmetadata: {name: hostile-x}\nwebhooks: []",
+        &["ValidatingWebhookConfiguration hostile-x", "whole cluster"],
+        403,
+    ),
+    (
+        "threat_t16 an object for kube-system",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: kube-system}",
+        &["ConfigMap x", "metadata.namespace", "the environment's own"],
+        403,
+    ),
+    (
+        "threat_t18 another quota",
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: graftling-quota, namespace: NS}\nspec: {hard: {pods: \"5000\"}}",
+        &["ResourceQuota graftling-quota", "guardrails"],
+        403,
+    ),
+    (
+        "threat_t18 another network policy",
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: graftling-egress, namespace: NS}\nspec: {podSelector: {}}",
+        &["NetworkPolicy graftling-egress", "guardrails"],
+        403,
+    ),
+    (
+        "threat_t18 a name that graftling keeps",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: graftling-x, namespace: NS}",
+        &["ConfigMap graftling-x", "kept for the system"],
+        200,
+    ),
+    (
+        "threat_t20 the token of an account",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: x, namespace: NS, annotations: {kubernetes.io/service-account.name: default}}\ntype: kubernetes.io/service-account-token",
+        &["Secret x", "token of a ServiceAccount"],
+        200,
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threats_t14_t15_t16_t18_t20_hostile_objects_are_refused_with_file_and_object_by_both_fences() {
+    let scene = Scene::start("hostile", CONFIG).await;
+    let environment = scene.up("feature/a").await;
+    let name = environment.name_any();
+    let position = scene.position();
+    let client = deployer(&scene).await;
+    for (what, yaml, words, code) in HOSTILE {
+        let yaml = yaml.replace("NS", &name);
+        scene.template(&format!("{CONFIG}---\n{yaml}\n"));
+        scene.push("feature/a");
+        let words: Vec<_> = ["templates/all.yaml:"].iter().chain(*words).copied().collect();
+        scene.told("feature/a", Phase::Failed, &words).await;
+        let mut body: Value = serde_saphyr::from_str(&yaml).unwrap();
+        if !yaml.contains("namespace:") && what.contains("t14") {
+            body["metadata"]["namespace"] = json!(name);
+            if body["subjects"].is_array() {
+                body["subjects"][0]["namespace"] = json!(name);
+            }
+        }
+        assert_eq!(directly(&client, &body).await, *code, "{what}");
+    }
+    let written = scene.writes_inside(position, &environment);
+    let by_test = ["configmaps graftling-x", "secrets x"];
+    let by_server: Vec<_> = written
+        .iter()
+        .filter(|write| !write.ends_with(" 403") && !by_test.iter().any(|own| write.ends_with(own)))
+        .collect();
+    assert_eq!(by_server, Vec::<&String>::new(), "a refused bundle writes nothing");
+    scene.template(CONFIG);
+    scene.up("feature/a").await;
+}
+
+/// Every way that the Pod Security level `baseline` knows.
+fn privileged_pods() -> Vec<(&'static str, Value)> {
+    let container = |extra: Value| {
+        let mut container = json!({ "name": "a", "image": "registry.example/a:1" });
+        crate::world::merge(&mut container, extra);
+        json!({ "containers": [container] })
+    };
+    let pod = |extra: Value| {
+        let mut spec = container(json!({}));
+        crate::world::merge(&mut spec, extra);
+        spec
+    };
+    vec![
+        ("privileged", container(json!({ "securityContext": { "privileged": true } }))),
+        (
+            "capabilities",
+            container(json!({ "securityContext": { "capabilities": { "add": ["SYS_ADMIN"] } } })),
+        ),
+        ("hostPort", container(json!({ "ports": [{ "containerPort": 80, "hostPort": 80 }] }))),
+        (
+            "procMount",
+            pod(json!({ "containers": [{ "name": "a", "image": "a", "securityContext": { "procMount": "Unmasked" } }] })),
+        ),
+        (
+            "unconfined",
+            container(json!({ "securityContext": { "seccompProfile": { "type": "Unconfined" } } })),
+        ),
+        ("hostNetwork", pod(json!({ "hostNetwork": true }))),
+        ("hostPID", pod(json!({ "hostPID": true }))),
+        ("hostIPC", pod(json!({ "hostIPC": true }))),
+        (
+            "hostPath",
+            pod(json!({ "volumes": [{ "name": "a", "hostPath": { "path": "/" } }] })),
+        ),
+        (
+            "sysctls",
+            pod(json!({ "securityContext": { "sysctls": [{ "name": "kernel.msgmax", "value": "1" }] } })),
+        ),
+        (
+            "seLinux",
+            pod(json!({ "securityContext": { "seLinuxOptions": { "type": "spc_t" } } })),
+        ),
+        (
+            "appArmor",
+            pod(json!({ "securityContext": { "appArmorProfile": { "type": "Unconfined" } } })),
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threat_t17_pod_security_refuses_every_privileged_pod_and_the_status_says_so() {
+    let scene = Scene::start("privileged", CONFIG).await;
+    let environment = scene.up("feature/a").await;
+    let name = environment.name_any();
+    let client = deployer(&scene).await;
+    let as_deployer: Api<DynamicObject> = Api::namespaced_with(
+        client,
+        &name,
+        &kube::discovery::ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&()),
+    );
+    let harmless = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "fine" }, "spec": { "containers": [{ "name": "a", "image": "a" }] } });
+    as_deployer
+        .create(&PostParams::default(), &serde_json::from_value(harmless).unwrap())
+        .await
+        .expect("a plain pod is fine");
+    for (what, spec) in privileged_pods() {
+        let body = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "bad" }, "spec": spec });
+        let refused = as_deployer
+            .create(&PostParams::default(), &serde_json::from_value(body).unwrap())
+            .await;
+        match refused {
+            Err(kube::Error::Api(status)) if status.code == 403 && status.message.contains("violates PodSecurity") => {}
+            // The API server's own validation comes first: it runs without --allow-privileged, and wants a user namespace for procMount.
+            Err(kube::Error::Api(status)) if status.code == 422 && ["privileged", "procMount"].contains(&what) => {}
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+    // T19: the deployer's account is elsewhere; a pod cannot run as it.
+    let body = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "bad" },
+        "spec": { "serviceAccountName": "graftling-deployer", "containers": [{ "name": "a", "image": "a" }] } });
+    let refused = as_deployer
+        .create(&PostParams::default(), &serde_json::from_value(body).unwrap())
+        .await
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("serviceaccount \"graftling-deployer\" not found"),
+        "{refused}"
+    );
+
+    let pod = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: bad}\nspec: {hostNetwork: true, containers: [{name: a, image: a}]}\n";
+    scene.template(&format!("{CONFIG}{pod}"));
+    scene.push("feature/a");
+    scene
+        .told("feature/a", Phase::Failed, &["Pod bad", "violates PodSecurity", "hostNetwork"])
+        .await;
+    let deployment = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bad}\nspec:\n  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: b}}\n    spec: {hostPID: true, containers: [{name: a, image: a}]}\n";
+    scene.template(&format!("{CONFIG}{deployment}"));
+    scene.push("feature/a");
+    scene
+        .told(
+            "feature/a",
+            Phase::Deploying,
+            &["Deployment bad", "violates PodSecurity", "hostPID"],
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threat_t17_a_deployer_cannot_loosen_the_namespace() {
+    let scene = Scene::start("relabel", CONFIG).await;
+    let environment = scene.up("feature/a").await;
+    let client = deployer(&scene).await;
+    let api: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client);
+    let patch = Patch::Merge(json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "privileged" } } }));
+    let refused = api
+        .patch(&environment.name_any(), &PatchParams::default(), &patch)
+        .await
+        .unwrap_err();
+    assert!(matches!(&refused, kube::Error::Api(status) if status.code == 403), "{refused}");
+}

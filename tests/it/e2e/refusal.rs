@@ -1,0 +1,83 @@
+//! What the API server refuses: the object is named, what runs keeps running, and the next good revision heals.
+#![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
+
+use graftling::api::environment::Phase;
+use kube::ResourceExt;
+use serde_json::json;
+
+use super::scene::{CONFIG, Scene, WEB};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f26_a_rejected_object_is_named_and_the_next_good_revision_heals() {
+    let scene = Scene::start("rejected", WEB).await;
+    let environment = scene.up("feature/a").await;
+    let name = environment.name_any();
+    let good = scene.uid("apps/v1", "Deployment", &name, "web").await;
+    scene.template(&WEB.replace("name: web, image:", "name: Not_A_Label, image:"));
+    let bad = scene.push("feature/a");
+    let words = ["apps/v1 Deployment web", "spec.template.spec.containers[0].name"];
+    let status = scene.told("feature/a", Phase::Failed, &words).await;
+    let revision = status.revision.unwrap();
+    assert_eq!(revision.wanted, Some(bad.clone()));
+    assert_ne!(revision.applied, Some(bad));
+    let stage = status.stages.iter().find(|stage| stage.name == "deploy").unwrap();
+    assert_eq!(stage.state, "Failed", "{:?}", status.stages);
+    let deployment = scene.read("apps/v1", "Deployment", &name, "web").await.unwrap();
+    assert_eq!(deployment["status"]["availableReplicas"], 1, "what ran before runs on");
+
+    scene.template(WEB);
+    scene.up("feature/a").await;
+    assert_eq!(scene.uid("apps/v1", "Deployment", &name, "web").await, good);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f32_a_change_of_a_field_that_cannot_change_is_told() {
+    let scene = Scene::start("immutable", WEB).await;
+    scene.up("feature/a").await;
+    scene.template(&WEB.replace("app: web", "app: other"));
+    scene.push("feature/a");
+    let words = ["apps/v1 Deployment web", "spec.selector", "immutable"];
+    scene.told("feature/a", Phase::Failed, &words).await;
+    scene.template(WEB);
+    scene.up("feature/a").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f25_a_kind_that_the_cluster_does_not_know_is_named_and_its_environment_can_go() {
+    let policy = json!({ "policy": { "kinds": ["nowhere.example/Ghost"] } });
+    let ghost = "---\napiVersion: nowhere.example/v1\nkind: Ghost\nmetadata: {name: boo}\n";
+    let scene = Scene::with("unknown", &format!("{CONFIG}{ghost}"), policy, &[]).await;
+    scene.push("feature/a");
+    let words = ["nowhere.example/v1 Ghost boo", "the cluster knows no"];
+    scene.told("feature/a", Phase::Failed, &words).await;
+    scene.template(CONFIG);
+    let environment = scene.up("feature/a").await;
+    assert!(environment.status.unwrap().inventory.iter().all(|entry| entry.kind != "Ghost"));
+
+    scene.template(&format!("{CONFIG}{ghost}"));
+    scene.push("feature/a");
+    scene.told("feature/a", Phase::Failed, &words).await;
+    scene.repository.delete_branches(&["feature/a"]).unwrap();
+    scene.world.wait_gone("feature/a").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f27_a_full_quota_is_told_and_heals_when_the_project_raises_it() {
+    let quota = |number: &str| json!({ "guardrails": { "quota": { "count/configmaps": number, "pods": "0" } } });
+    let scene = Scene::with("quota", WEB, quota("1"), &[]).await;
+    let revision = scene.push("feature/a");
+    let words = [
+        "ConfigMap settings",
+        "exceeded quota",
+        "count/configmaps=1",
+        "limited: count/configmaps=1",
+    ];
+    scene.told("feature/a", Phase::Failed, &words).await;
+    let raised = json!({ "guardrails": { "quota": { "count/configmaps": "5" } } });
+    scene.change_project(raised).await;
+    let words = ["Deployment web", "refuses to make its pods", "exceeded quota", "limited: pods=0"];
+    scene.told("feature/a", Phase::Deploying, &words).await;
+    let raised = json!({ "guardrails": { "quota": { "pods": "5" } } });
+    scene.change_project(raised).await;
+    scene.world.wait_for("feature/a", Phase::Ready, &revision).await;
+}

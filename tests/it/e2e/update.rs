@@ -1,0 +1,200 @@
+//! Updates: what is written, in which order, and what is not written.
+#![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
+
+use std::time::{Duration, Instant};
+
+use graftling::api::environment::Phase;
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use testbed::wait;
+
+use super::scene::{Scene, WEB, short};
+use crate::world::{LONG, objects};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feature_f04_a_new_revision_writes_only_the_object_that_changed() {
+    let scene = Scene::start("update", WEB).await;
+    let start = scene.position();
+    let environment = scene.up("feature/a").await;
+    let created: Vec<_> = scene.writes(start).iter().map(short).collect();
+    println!("{} writes for a new environment: {created:#?}", created.len());
+    assert!(
+        created.iter().all(|write| write.split(' ').count() == 3),
+        "a write was refused: {created:#?}"
+    );
+    assert_eq!(environment.status.unwrap().history.len(), 1, "one run, one entry");
+
+    let position = scene.position();
+    let environment = scene.up("feature/a").await;
+    let writes = scene.writes(position);
+    println!(
+        "{} writes for one changed object: {:#?}",
+        writes.len(),
+        writes.iter().map(short).collect::<Vec<_>>()
+    );
+    assert_eq!(scene.writes_inside(position, &environment), ["patch deployments web"]);
+    let deployer = format!("system:serviceaccount:{}:graftling-deployer", scene.world.namespace.name());
+    for event in &writes {
+        let inside = event.namespace == environment.name_any();
+        assert_eq!(event.impersonated_user.as_deref(), inside.then_some(deployer.as_str()), "{event:?}");
+    }
+    let outside = |resource: &str| {
+        writes
+            .iter()
+            .filter(|event| format!("{}/{}", event.resource, event.subresource) == resource)
+            .count()
+    };
+    assert_eq!(outside("environments/"), 1, "one change of the wanted revision");
+    // Each step of the rollout that people can see is one status.
+    assert!((1..=6).contains(&outside("environments/status")), "{writes:#?}");
+    assert!(outside("events/") <= 1);
+    assert_eq!(
+        writes.len(),
+        1 + outside("environments/") + outside("environments/status") + outside("events/"),
+        "{writes:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guardrails_come_before_the_bundle_and_identities_before_workloads() {
+    let scene = Scene::start("order", &format!("{WEB}{ROLE}{SERVICE}")).await;
+    let start = scene.position();
+    let environment = scene.up("feature/a").await;
+    let name = environment.name_any();
+    let writes = scene.writes(start);
+    let position = |wanted: &str| {
+        let found = writes.iter().position(|event| !event.name.is_empty() && short(event) == wanted);
+        found.unwrap_or_else(|| panic!("no {wanted} in {:#?}", writes.iter().map(short).collect::<Vec<_>>()))
+    };
+    let steps = [
+        vec![format!("patch namespaces {name}")],
+        [
+            "rolebindings graftling-deployer",
+            "resourcequotas graftling-quota",
+            "limitranges graftling-limits",
+        ]
+        .into_iter()
+        .chain(["networkpolicies graftling-ingress", "networkpolicies graftling-egress"])
+        .map(|object| format!("patch {object}"))
+        .collect(),
+        ["serviceaccounts web", "roles reader", "rolebindings reader"]
+            .map(|object| format!("patch {object}"))
+            .to_vec(),
+        ["configmaps settings", "secrets keys"]
+            .map(|object| format!("patch {object}"))
+            .to_vec(),
+        ["deployments web", "services web"].map(|object| format!("patch {object}")).to_vec(),
+    ];
+    let spans: Vec<_> = steps
+        .iter()
+        .map(|step| step.iter().map(|wanted| position(wanted)).collect::<Vec<_>>())
+        .map(|step| (*step.iter().min().unwrap(), *step.iter().max().unwrap()))
+        .collect();
+    assert!(
+        spans.windows(2).all(|pair| pair[0].1 < pair[1].0),
+        "{spans:?} in {:#?}",
+        writes.iter().map(short).collect::<Vec<_>>()
+    );
+    // S6: as long as the quota's controller has not counted, the API server refuses what the quota limits; that is no failure.
+    let history = environment.status.unwrap().history;
+    assert!(history.iter().all(|run| run.result == "Ready"), "{history:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_bundle_no_longer_contains_goes_only_after_the_rest_is_ready() {
+    let scene = Scene::start("prune", &format!("{WEB}{OLD}")).await;
+    let environment = scene.up("feature/a").await;
+    let name = environment.name_any();
+    let position = scene.position();
+    scene.template(&WEB.replace("containers:", "nodeSelector: {no: such-node}\n      containers:"));
+    scene.push("feature/a");
+    scene
+        .told("feature/a", Phase::Deploying, &["Deployment web", "version before"])
+        .await;
+    assert!(scene.read("v1", "ConfigMap", &name, "old").await.is_some());
+    assert_eq!(scene.writes_inside(position, &environment), ["patch deployments web"]);
+
+    scene.template(WEB);
+    let environment = scene.up("feature/a").await;
+    wait::until("end of ConfigMap old", LONG, || async {
+        scene.read("v1", "ConfigMap", &name, "old").await.is_none()
+    })
+    .await;
+    let writes = scene.writes_inside(position, &environment);
+    assert_eq!(writes, ["patch deployments web", "patch deployments web", "delete configmaps old"]);
+    let settled = scene.told("feature/a", Phase::Ready, &[]).await;
+    assert!(settled.inventory.iter().all(|entry| entry.name != "old"), "{:?}", settled.inventory);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_changes_its_kind_is_replaced_without_a_gap() {
+    let scene = Scene::start("kind", WEB).await;
+    let environment = scene.up("feature/a").await;
+    let name = environment.name_any();
+    let position = scene.position();
+    let template = WEB
+        .replace("kind: Deployment", "kind: StatefulSet")
+        .replace("spec:\n  selector", "spec:\n  serviceName: web\n  selector");
+    scene.template(&template.replace("app: web", "app: web-2"));
+    let environment = scene.up("feature/a").await;
+    wait::until("end of Deployment web", LONG, || async {
+        scene.read("apps/v1", "Deployment", &name, "web").await.is_none()
+    })
+    .await;
+    assert!(scene.read("apps/v1", "StatefulSet", &name, "web").await.is_some());
+    let writes = scene.writes_inside(position, &environment);
+    assert_eq!(writes, ["patch statefulsets web", "delete deployments web"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l1_a_settled_environment_causes_no_write_however_much_its_objects_report() {
+    let scene = Scene::start("settled", WEB).await;
+    let environment = scene.up("feature/a").await;
+    let api = objects::api(&scene.world.client, "apps/v1", "Deployment", Some(&environment.name_any())).await;
+    scene.hint("feature/a").await;
+    let position = scene.position();
+    let until = Instant::now() + Duration::from_secs(10);
+    let mut round = 0;
+    while Instant::now() < until {
+        round += 1;
+        let condition = json!({ "type": "example.com/Round", "status": "True", "reason": "Round", "message": format!("{round}") });
+        let patch = Patch::Strategic(json!({ "status": { "conditions": [condition] } }));
+        api.patch_status("web", &PatchParams::default(), &patch).await.unwrap();
+        scene.hint("feature/a").await;
+        // Not a wait for a condition: this is the time in which nothing must happen.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(round > 5);
+    assert_eq!(scene.writes(position).iter().map(short).collect::<Vec<_>>(), [""; 0]);
+    println!("0 writes for {round} changes of status and {round} repeated deliveries");
+}
+
+const OLD: &str = r#"
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: old}
+"#;
+
+const SERVICE: &str = r#"
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+"#;
+
+const ROLE: &str = r#"
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader}
+rules: [{apiGroups: [""], resources: [configmaps], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects: [{kind: ServiceAccount, name: web}]
+"#;
