@@ -14,6 +14,7 @@ use crate::api::keys;
 use crate::domain::inventory::Stage;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
+use crate::domain::plan::deploy::not_ours;
 use crate::domain::plan::teardown::Tier;
 use crate::domain::plan::{Apply, Delete, Fence, Step};
 
@@ -109,7 +110,7 @@ impl Observer {
             (Some(live), Fence::MustNotExist) if live.environment.is_none() => Outcome::Failed(Failure {
                 key: key.clone(),
                 class: FailureClass::NotOurs,
-                message: NOT_OURS.to_owned(),
+                message: not_ours(key).to_owned(),
             }),
             (Some(live), Fence::MustNotExist) => {
                 self.live.record(&live);
@@ -168,8 +169,6 @@ impl Observer {
         }
     }
 }
-
-const NOT_OURS: &str = "exists and was not created by graftling; rename it in the bundle or remove it";
 
 async fn concurrently<F: Future<Output = Outcome>>(writes: Vec<F>) -> Vec<Outcome> {
     stream::iter(writes).buffer_unordered(FAN_OUT).collect().await

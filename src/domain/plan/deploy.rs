@@ -59,6 +59,14 @@ pub fn plan(environment: &EnvironmentName, environment_uid: &str, desired: &Desi
     planning.plan
 }
 
+/// What is said of an object that somebody else created, worded to follow its key.
+pub fn not_ours(key: &ObjectKey) -> &'static str {
+    match key.kind.as_str() {
+        "Namespace" => "exists and was not created for this environment; nothing is written to it",
+        _ => "exists and was not created by graftling; rename it in the bundle or remove it",
+    }
+}
+
 struct Planning<'a> {
     environment: &'a str,
     plan: Plan,
@@ -77,11 +85,7 @@ impl Planning<'_> {
         let unrecorded = Entry::ahead(Stage::Namespace).relation(live, self.environment);
         let made_for_us = live.environment_uid.as_deref() == Some(environment_uid) && unrecorded != Relation::Foreign;
         if recorded != Some(live.uid.as_str()) && !made_for_us {
-            self.obstacle(
-                Stage::Namespace,
-                &manifest.key,
-                "exists and was not created for this environment; nothing is written to it",
-            );
+            self.obstacle(Stage::Namespace, &manifest.key, not_ours(&manifest.key));
             return false;
         }
         if live.deletion.is_some() {
@@ -111,11 +115,7 @@ impl Planning<'_> {
             None => Relation::Foreign,
         };
         if relation == Relation::Foreign {
-            return self.obstacle(
-                stage,
-                &manifest.key,
-                "exists and was not created by graftling; rename it in the bundle or remove it",
-            );
+            return self.obstacle(stage, &manifest.key, not_ours(&manifest.key));
         }
         if live.deletion.is_some() {
             return self.wait(live, "is being deleted; it is created anew once it is gone");

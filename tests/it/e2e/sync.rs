@@ -240,6 +240,14 @@ async fn a_suspended_project_is_left_alone_and_catches_up_when_it_is_resumed() {
         })
         .await;
     assert!(told.message.unwrap().contains("suspend"));
+    for branch in ["moves", "goes"] {
+        let told = |message: String| message.contains("spec.suspend of Project shop is true");
+        world
+            .wait_until(branch, "that says it is suspended", |environment| {
+                environment.status.clone().and_then(|status| status.message).is_some_and(told)
+            })
+            .await;
+    }
     let position = world.plane.audit().position();
     let moved = repository.commit("moves", &[("a", "2")]).unwrap();
     let new = repository.commit("comes", &[("c", "1")]).unwrap();
