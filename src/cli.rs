@@ -96,7 +96,8 @@ impl Cli {
     /// A command that ends by itself reports its errors itself: what the libraries below log of them would only say it twice.
     pub fn log_filter(&self) -> &str {
         let default = match self.command {
-            Command::Serve(_) => "info",
+            // The client logs as an error what we report ourselves, often as nothing to worry about.
+            Command::Serve(_) => "info,kube_client::client::builder=off",
             _ => "graftling=warn",
         };
         self.logging.level.as_deref().unwrap_or(default)

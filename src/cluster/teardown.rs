@@ -9,6 +9,7 @@ use kube::{Api, Client, ResourceExt};
 use super::Error;
 use super::connection::{Deployer, within};
 use super::observe::{FAN_OUT, Observer};
+use crate::api::convert::environment::Identity;
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::Namespace;
@@ -25,9 +26,10 @@ impl Observer {
     ///
     /// # Errors
     /// The first read that failed: nothing may be concluded from half a view.
-    pub async fn view(&self, deployer: &Deployer, namespace: &Namespace, inventory: &Inventory) -> Result<View, Error> {
+    pub async fn view(&self, deployer: &Deployer, identity: &Identity, inventory: &Inventory) -> Result<View, Error> {
         let mut view = View::default();
-        let Some(home) = self.home(namespace, inventory).await? else {
+        let namespace = &identity.name.namespace();
+        let Some(home) = self.home(namespace, &identity.uid, inventory).await? else {
             return Ok(view);
         };
         let ending = home.deletion.is_some();
@@ -51,13 +53,15 @@ impl Observer {
         Ok(view)
     }
 
-    /// The environment's namespace, if it is there and is the one that was made for it.
-    async fn home(&self, namespace: &Namespace, inventory: &Inventory) -> Result<Option<LiveObject>, Error> {
+    /// The environment's namespace, if it is there and is the one that was made for it: the recorded one, or, if a crash lost the answer
+    /// to its creation, one that says it was made for this very Environment and not for an earlier one of the branch.
+    async fn home(&self, namespace: &Namespace, environment_uid: &str, inventory: &Inventory) -> Result<Option<LiveObject>, Error> {
         let Some((key, entry)) = inventory.present().find(|(key, _)| key.kind == "Namespace") else {
             return Ok(None);
         };
         let live = self.read_for_teardown(self.connection.controller(), key.clone(), false).await?;
-        Ok(live.filter(|live| entry.relation(live, namespace.as_str()) != Relation::Foreign))
+        let made_for_it = |live: &LiveObject| entry.uid.is_some() || live.environment_uid.as_deref() == Some(environment_uid);
+        Ok(live.filter(|live| made_for_it(live) && entry.relation(live, namespace.as_str()) != Relation::Foreign))
     }
 
     async fn read_for_teardown(&self, client: Client, key: ObjectKey, ending: bool) -> Result<Option<LiveObject>, Error> {

@@ -36,6 +36,8 @@ pub struct Sighted {
 pub struct Existing {
     /// Its stored name, which is never computed again.
     pub name: EnvironmentName,
+    /// The UID of the object: a later environment of the same branch has another.
+    pub uid: String,
     /// Its branch.
     pub branch: BranchName,
     /// The repository that it was made for.
@@ -109,6 +111,8 @@ pub struct Wanted {
 pub struct Retirement {
     /// Its name.
     pub name: EnvironmentName,
+    /// The UID of the object that the proof is about.
+    pub uid: String,
     /// Its branch.
     pub branch: BranchName,
     /// What proves that the branch is gone.
@@ -338,6 +342,7 @@ fn absent(question: &Question<'_>, environment: &Existing, announced: bool, rost
     };
     roster.retire.push(Retirement {
         name: environment.name.clone(),
+        uid: environment.uid.clone(),
         branch: environment.branch.clone(),
         proof,
     });

@@ -65,6 +65,7 @@ pub fn existing(environment: &Environment) -> Result<Existing, String> {
     Ok(Existing {
         pull_request: pull_request.map(|pull| pull_request_to_domain(pull, &identity.branch)),
         name: identity.name,
+        uid: identity.uid,
         branch: identity.branch,
         repository: identity.repository,
         revision: environment.spec.revision.clone(),

@@ -77,7 +77,7 @@ impl Reconciler {
     ) -> Result<(TeardownPlan, Vec<ObjectKey>), cluster::Error> {
         let namespace = identity.name.namespace();
         let delete_foreign = self.deletes_foreign(environment);
-        let mut view = self.observer.view(deployer, &namespace, inventory).await?;
+        let mut view = self.observer.view(deployer, identity, inventory).await?;
         let plan = teardown::plan(&identity.name, inventory, &view, delete_foreign);
         if plan.next != Next::LookForForeign {
             return Ok((plan, Vec::new()));

@@ -205,8 +205,8 @@ impl Sync {
     async fn retire(&self, project: &policy::Project, retirement: &Retirement) {
         let retired = async {
             let fresh = environments::read(self.client.clone(), &project.key, &retirement.name).await?;
-            let Some(fresh) =
-                fresh.filter(|fresh| fresh.metadata.deletion_timestamp.is_none() && fresh.spec.branch == retirement.branch.as_str())
+            let Some(fresh) = fresh
+                .filter(|fresh| fresh.metadata.deletion_timestamp.is_none() && fresh.uid().as_deref() == Some(retirement.uid.as_str()))
             else {
                 return Ok(());
             };

@@ -40,13 +40,17 @@ fn allowed(environments: usize) -> usize {
 
 impl Brake {
     fn over(retirements: &[Retirement]) -> Self {
-        let mut environments: Vec<_> = retirements.iter().map(|retirement| retirement.name.clone()).collect();
-        environments.sort();
+        let mut held: Vec<_> = retirements.iter().collect();
+        held.sort_by(|left, right| left.name.cmp(&right.name));
         let mut context = digest::Context::new(&digest::SHA256);
-        for name in &environments {
-            context.update(name.as_str().as_bytes());
-            context.update(b"\n");
+        for retirement in &held {
+            // The UID as well: an old release must not release what a branch of the same name has since.
+            for part in [retirement.name.as_str(), &retirement.uid] {
+                context.update(part.as_bytes());
+                context.update(b"\n");
+            }
         }
+        let environments = held.into_iter().map(|retirement| retirement.name.clone()).collect();
         let digest = context.finish().as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
         Self { digest, environments }
     }

@@ -79,6 +79,7 @@ fn computed(repository: &str, branch_name: &str) -> EnvironmentName {
 fn existing(repository: &str, branch_name: &str, digit: char) -> Existing {
     Existing {
         name: computed(repository, branch_name),
+        uid: format!("uid of {branch_name}"),
         branch: branch(branch_name),
         repository: repository.parse().unwrap(),
         revision: revision(digit).to_string(),

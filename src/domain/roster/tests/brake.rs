@@ -77,6 +77,18 @@ fn a_release_of_other_environments_releases_nothing() {
 }
 
 #[test]
+fn an_old_release_lets_no_later_environments_of_the_same_branches_go() {
+    let mut existing = environments(5);
+    let released = asked(&existing, 5).decide().held.unwrap().digest;
+    for environment in &mut existing {
+        environment.uid.push_str(" of a later life");
+    }
+    let mut later = asked(&existing, 5);
+    later.released = Some(&released);
+    assert!(later.decide().retire.is_empty());
+}
+
+#[test]
 fn held_retirements_are_still_held_at_the_next_look() {
     let existing = environments(5);
     let first = asked(&existing, 5).decide();

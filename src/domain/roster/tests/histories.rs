@@ -122,6 +122,7 @@ impl World {
         for wanted in &roster.create {
             self.existing.push(Existing {
                 name: wanted.name.clone(),
+                uid: format!("uid {}", self.existing.len()),
                 branch: wanted.branch.clone(),
                 repository: wanted.repository.clone(),
                 revision: wanted.revision.to_string(),
