@@ -4,8 +4,10 @@
 use graftling::api::environment::Phase;
 use kube::ResourceExt;
 use serde_json::json;
+use testbed::wait;
 
 use super::scene::{CONFIG, Scene, WEB};
+use crate::world::LONG;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f26_a_rejected_object_is_named_and_the_next_good_revision_heals() {
@@ -15,6 +17,12 @@ async fn f26_a_rejected_object_is_named_and_the_next_good_revision_heals() {
     let good = scene.uid("apps/v1", "Deployment", &name, "web").await;
     scene.template(&WEB.replace("name: web, image:", "name: Not_A_Label, image:"));
     let bad = scene.push("feature/a");
+    // The template may be seen before the push.
+    wait::until("look at the bad revision", LONG, || async {
+        let status = scene.world.environment("feature/a").await?.status?;
+        (status.revision?.wanted.as_ref() == Some(&bad)).then_some(())
+    })
+    .await;
     let words = ["apps/v1 Deployment web", "spec.template.spec.containers[0].name"];
     let status = scene.told("feature/a", Phase::Failed, &words).await;
     let revision = status.revision.unwrap();
