@@ -71,17 +71,12 @@ async fn f25_a_kind_that_the_cluster_does_not_know_is_named_and_its_environment_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f27_a_full_quota_is_told_and_heals_when_the_project_raises_it() {
-    let quota = |number: &str| json!({ "guardrails": { "quota": { "count/configmaps": number, "pods": "0" } } });
-    let scene = Scene::with("quota", WEB, quota("1"), &[]).await;
+    let quota = |number: &str| json!({ "guardrails": { "quota": { "count/secrets": number, "pods": "0" } } });
+    let scene = Scene::with("quota", WEB, quota("0"), &[]).await;
     let revision = scene.push("feature/a");
-    let words = [
-        "ConfigMap settings",
-        "exceeded quota",
-        "count/configmaps=1",
-        "limited: count/configmaps=1",
-    ];
+    let words = ["Secret keys", "exceeded quota", "count/secrets=1", "limited: count/secrets=0"];
     scene.told("feature/a", Phase::Failed, &words).await;
-    let raised = json!({ "guardrails": { "quota": { "count/configmaps": "5" } } });
+    let raised = json!({ "guardrails": { "quota": { "count/secrets": "5" } } });
     scene.change_project(raised).await;
     let words = ["Deployment web", "refuses to make its pods", "exceeded quota", "limited: pods=0"];
     scene.told("feature/a", Phase::Deploying, &words).await;
