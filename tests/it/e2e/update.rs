@@ -48,7 +48,8 @@ async fn feature_f04_a_new_revision_writes_only_the_object_that_changed() {
     assert_eq!(outside("environments/"), 1, "one change of the wanted revision");
     // Each step of the rollout that people can see is one status.
     assert!((1..=6).contains(&outside("environments/status")), "{writes:#?}");
-    assert!(outside("events/") <= 1);
+    // One of this run, and perhaps that of the run before: it is written after the status that the test waited for.
+    assert!(outside("events/") <= 2);
     assert_eq!(
         writes.len(),
         1 + outside("environments/") + outside("environments/status") + outside("events/"),
