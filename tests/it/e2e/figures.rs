@@ -39,7 +39,7 @@ fn patient() -> Options {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_environment_costs_its_objects_and_three_statuses_and_a_repeated_delivery_costs_nothing() {
+async fn each_object_costs_one_write_and_a_repeated_delivery_none() {
     let world = World::with("figures", patient()).await;
     let repository = Repository::create().unwrap();
     repository.commit("main", &[("a", "1")]).unwrap();
@@ -65,7 +65,7 @@ async fn an_environment_costs_its_objects_and_three_statuses_and_a_repeated_deli
     world.wait_for("feature/login", Phase::Ready, &first).await;
     let created = requests(&world, position);
     println!("one new environment: {} requests, writes {:?}", created.len(), writes(&created));
-    // A namespace, five guardrails, four objects; the Environment; at most four times its status and twice that of the Project.
+    // The Environment, its namespace, five guardrails and four objects, each once; statuses tell the steps of the rollout.
     let of_objects = writes(&created).iter().filter(|write| !write.ends_with("/status")).count();
     assert_eq!(of_objects, 1 + 1 + 5 + 4, "{:?}", writes(&created));
 
