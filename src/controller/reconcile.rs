@@ -22,6 +22,7 @@ use crate::cluster::connection::Deployer;
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::{Announcement, Publisher};
 use crate::domain::inventory::Inventory;
+use crate::domain::observed::is_secret;
 use crate::domain::outcome::FailureClass;
 use crate::domain::status::{Phase, Report, summarise_refusal};
 use crate::metrics::{Metrics, ReconcileOutcome};
@@ -63,6 +64,9 @@ pub enum Error {
 
 /// A pass never waits for anything, so only a slow server can make it long.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long an edit of a Secret by hand lives at most. Each look costs a request per Secret.
+const SECRETS: Duration = Duration::from_secs(120);
 
 impl Reconciler {
     /// Makes one pass.
@@ -209,12 +213,22 @@ impl Reconciler {
     /// The end of a pass that came to `report`.
     fn pass(&self, report: &Report) -> Pass {
         Pass {
-            action: Action::requeue(report.again.unwrap_or(self.settings.resync)),
+            action: Action::requeue(report.again.unwrap_or_else(|| self.next_look(&report.inventory))),
             outcome: match report.phase {
                 Phase::Ready => ReconcileOutcome::Settled,
                 Phase::Pending | Phase::Deploying | Phase::Deleting => ReconcileOutcome::Progressing,
                 Phase::Failed | Phase::Blocked => ReconcileOutcome::NeedsAttention,
             },
+        }
+    }
+
+    /// When to look at an environment although nothing happened: sooner where a change could go unseen, because Secrets are not watched.
+    fn next_look(&self, inventory: &Inventory) -> Duration {
+        let has_secrets = inventory.present().any(|(key, _)| is_secret(key));
+        if has_secrets {
+            self.settings.resync.min(SECRETS)
+        } else {
+            self.settings.resync
         }
     }
 
