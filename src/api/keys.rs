@@ -1,5 +1,7 @@
 //! Labels, annotations, finalizers and field managers: every key that graftling writes on objects.
 
+use crate::domain::manifest;
+
 /// Everything that graftling applies bears this field manager; so does the ownership that a live object is compared by.
 pub const FIELD_MANAGER: &str = "graftling";
 
@@ -10,13 +12,13 @@ pub const STATUS_FIELD_MANAGER: &str = "graftling-status";
 pub const FINALIZER: &str = "graftling.dev/teardown";
 
 /// Label: the environment that an object belongs to.
-pub const ENVIRONMENT_LABEL: &str = "graftling.dev/environment";
+pub const ENVIRONMENT_LABEL: &str = manifest::ENVIRONMENT_LABEL;
 
 /// Label: the Project that an object belongs to.
-pub const PROJECT_LABEL: &str = "graftling.dev/project";
+pub const PROJECT_LABEL: &str = manifest::PROJECT_LABEL;
 
 /// Label: the namespace of that Project.
-pub const PROJECT_NAMESPACE_LABEL: &str = "graftling.dev/project-namespace";
+pub const PROJECT_NAMESPACE_LABEL: &str = manifest::PROJECT_NAMESPACE_LABEL;
 
 /// Annotation: the raw branch name, which no label can hold.
 pub const BRANCH_ANNOTATION: &str = "graftling.dev/branch";

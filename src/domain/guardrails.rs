@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::manifest::{Manifest, ObjectKey, Source};
+use super::manifest::{Manifest, ObjectKey, Source, own_labels};
 use super::name::{EnvironmentName, ObjectName, ProjectKey};
 use super::policy::Guardrails;
 
@@ -139,12 +139,7 @@ fn egress_policy(fence: &Fence<'_>) -> Manifest {
 
 /// The labels that every object of an environment bears.
 fn labels(fence: &Fence<'_>) -> Value {
-    json!({
-        "app.kubernetes.io/managed-by": "graftling",
-        "graftling.dev/environment": fence.environment.as_str(),
-        "graftling.dev/project": fence.project.name.as_str(),
-        "graftling.dev/project-namespace": fence.project.namespace.as_str(),
-    })
+    json!(BTreeMap::from(own_labels(fence.environment, fence.project)))
 }
 
 fn manifest(fence: &Fence<'_>, group: &str, kind: &str, name: &str, rest: Value) -> Manifest {

@@ -198,11 +198,20 @@ fn complete(body: &mut Value, admission: &Admission<'_>) {
         *labels = Value::Object(Map::new());
     }
     if let Some(labels) = labels.as_object_mut() {
-        labels.insert(MANAGED_BY_LABEL.into(), "graftling".into());
-        labels.insert(PROJECT_LABEL.into(), admission.project.name.as_str().into());
-        labels.insert(PROJECT_NAMESPACE_LABEL.into(), admission.project.namespace.as_str().into());
-        labels.insert(ENVIRONMENT_LABEL.into(), admission.environment.as_str().into());
+        for (label, value) in own_labels(admission.environment, admission.project) {
+            labels.insert(label.into(), value.into());
+        }
     }
+}
+
+/// The labels that every object of an environment bears, guardrails included: by them it is watched, found and proved ours.
+pub(super) fn own_labels<'a>(environment: &'a EnvironmentName, project: &'a ProjectKey) -> [(&'static str, &'a str); 4] {
+    [
+        (MANAGED_BY_LABEL, "graftling"),
+        (PROJECT_LABEL, project.name.as_str()),
+        (PROJECT_NAMESPACE_LABEL, project.namespace.as_str()),
+        (ENVIRONMENT_LABEL, environment.as_str()),
+    ]
 }
 
 /// A `v1 List` as its members; the recursion is bounded by the depth that YAML may have.
