@@ -13,7 +13,7 @@ use super::output::print;
 use crate::domain::git::{BranchName, RepositoryId, RepositoryName, Revision};
 use crate::domain::manifest::{self, Admission, AllowedKinds, GroupKind, Refusal};
 use crate::domain::name::{DomainName, EnvironmentName, Identity, Namespace, ProjectKey, ProjectName};
-use crate::domain::render::{self as engine, Address, RenderContext};
+use crate::domain::render::{self as engine, Address, Layer, RenderContext};
 use crate::render::{load_directory, render};
 
 /// What holds for the whole command.
@@ -124,7 +124,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn context(arguments: &Arguments, values: Vec<serde_json::Map<String, serde_json::Value>>) -> RenderContext {
+fn context(arguments: &Arguments, values: Vec<Layer>) -> RenderContext {
     let project = &arguments.project;
     let key = ProjectKey {
         namespace: project.namespace.clone(),
@@ -149,6 +149,7 @@ fn context(arguments: &Arguments, values: Vec<serde_json::Map<String, serde_json
             domain: project.domain.clone(),
             port: project.url_port,
         },
+        is_first_deploy: true,
         values,
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admi
 use crate::domain::name::ObjectName;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
-use crate::domain::render::{Address, RenderContext, Scheme};
+use crate::domain::render::{Address, Layer, Origin, RenderContext, Scheme};
 use crate::metrics::{Metrics, RenderResult};
 use crate::render;
 
@@ -38,6 +38,8 @@ pub struct Wish {
     pub pull_request: Option<PullRequest>,
     /// Values for this environment alone.
     pub values: Map<String, Value>,
+    /// Whether nothing of it was ever applied.
+    pub is_first_deploy: bool,
     /// The ClusterRole of deployers.
     pub deployer_role: ObjectName,
     /// The port in URLs.
@@ -93,6 +95,7 @@ impl Wish {
             project,
             pull_request: pull_request.map(|pull| pull_request_to_domain(pull, &identity.branch)),
             values: environment.spec.values.clone(),
+            is_first_deploy: is_first_deploy(environment, identity),
             deployer_role,
             url_port,
         }
@@ -166,6 +169,12 @@ impl Bundles {
     }
 }
 
+/// Whether no other revision was ever applied. It changes with a push only, never because a deployment has ended.
+fn is_first_deploy(environment: &Environment, identity: &Identity) -> bool {
+    let history = environment.status.iter().flat_map(|status| &status.history);
+    history.into_iter().all(|run| run.revision == identity.revision.as_str())
+}
+
 fn refuse(wish: &Wish, problem: &str) -> Refusal {
     let (project, bundle) = (&wish.project.key.name, &wish.project.bundle);
     Refusal::new("InvalidBundle", format!("Project {project}: bundle \"{bundle}\": {problem}"))
@@ -203,7 +212,11 @@ fn context(wish: &Wish) -> RenderContext {
             domain: wish.project.domain.clone(),
             port: wish.url_port,
         },
-        values: vec![wish.project.values.clone(), wish.values.clone()],
+        is_first_deploy: wish.is_first_deploy,
+        values: vec![
+            Layer::new(Origin::Project, wish.project.values.clone()),
+            Layer::new(Origin::Environment, wish.values.clone()),
+        ],
     }
 }
 

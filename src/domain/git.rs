@@ -55,7 +55,7 @@ pub struct Repository {
 }
 
 /// An open pull request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PullRequest {
     /// The number that people use.
     pub number: u64,

@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
 
 use super::git::{BranchName, RepositoryId};
 
@@ -72,6 +73,20 @@ macro_rules! name_type {
                 &self.0
             }
         }
+
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        /// Reading checks as parsing does: what comes from another process is not trusted either.
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <::std::borrow::Cow<'de, str> as ::serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(::serde::de::Error::custom)
+            }
+        }
     };
 }
 pub(crate) use name_type;
@@ -115,7 +130,7 @@ name_type!(
 );
 
 /// A Project, wherever it stands: its namespace and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProjectKey {
     /// The namespace that holds the Project.
     pub namespace: Namespace,

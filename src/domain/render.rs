@@ -24,7 +24,7 @@ use handlebars::{Context, Handlebars, RenderError, RenderErrorReason};
 use serde_json::{Map, Value};
 
 use super::bundle::{Bundle, Problem, TemplateFile, yaml};
-pub use context::{Address, RenderContext, Scheme};
+pub use context::{Address, Layer, Origin, RenderContext, Scheme};
 pub use emit::to_yaml;
 use mark::{LineMap, Unresolved};
 pub use values::merge_values;
@@ -87,7 +87,11 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
 }
 
 fn merged_values(bundle: &Bundle, context: &RenderContext) -> Result<Map<String, Value>, RenderErrors> {
-    let values = context.values.iter().fold(bundle.values().clone(), merge_values);
+    let values = context
+        .values
+        .iter()
+        .map(|layer| &layer.values)
+        .fold(bundle.values().clone(), merge_values);
     let refuse = |message: String| RenderErrors(vec![Problem::in_file("values.yaml", message)]);
     if values.values().any(values::has_reserved_key) || values.contains_key(emit::FRAGMENT_KEY) {
         return Err(refuse("the values have a key that is the noncharacter U+FDD0: rename it".into()));

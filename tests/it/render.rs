@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use graftling::domain::git::PullRequest;
 use graftling::domain::manifest::{Admission, AllowedKinds, Manifest, admit, to_yaml};
-use graftling::domain::render::{Address, RenderContext, Scheme};
+use graftling::domain::render::{Address, Layer, Origin, RenderContext, Scheme};
 use graftling::render::{Error, load_directory, render};
 use serde_json::{Value, json};
 
@@ -29,7 +29,8 @@ fn context(branch: &str, values: Value) -> RenderContext {
             domain: "preview.example.com".parse().unwrap(),
             port: None,
         },
-        values: vec![values.as_object().unwrap().clone()],
+        is_first_deploy: true,
+        values: vec![Layer::new(Origin::Project, values.as_object().unwrap().clone())],
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use crate::domain::bundle::{Problem, yaml};
-use crate::domain::render::mark;
+use crate::domain::render::{Layer, Origin, mark};
 
 /// One `--set`: where a value goes, and what it is.
 ///
@@ -59,9 +59,10 @@ impl FromStr for Assignment {
 ///
 /// # Errors
 /// A file cannot be read.
-pub fn layers(files: &[PathBuf], assignments: &[Assignment]) -> Result<Vec<Map<String, Value>>, ValuesError> {
-    let mut layers = files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
-    layers.extend(assignments.iter().map(layer));
+pub fn layers(files: &[PathBuf], assignments: &[Assignment]) -> Result<Vec<Layer>, ValuesError> {
+    let from_file = |path: &PathBuf| Ok(Layer::new(Origin::File(path.display().to_string()), read(path)?));
+    let mut layers = files.iter().map(from_file).collect::<Result<Vec<_>, _>>()?;
+    layers.extend(assignments.iter().map(|assignment| Layer::new(Origin::Argument, layer(assignment))));
     Ok(layers)
 }
 
@@ -132,7 +133,7 @@ mod tests {
     fn merged(files: &[PathBuf], texts: &[&str]) -> Value {
         let assignments: Vec<Assignment> = texts.iter().map(|text| text.parse().unwrap()).collect();
         let layers = layers(files, &assignments).unwrap();
-        Value::Object(layers.iter().fold(Map::new(), merge_values))
+        Value::Object(layers.iter().map(|layer| &layer.values).fold(Map::new(), merge_values))
     }
 
     fn set(texts: &[&str]) -> Value {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::domain::git::{BranchName, PullRequest, RepositoryId, RepositoryName, Revision};
@@ -11,7 +12,7 @@ use crate::domain::name::{DomainName, EnvironmentName, ProjectKey, slug};
 const SLUG_LENGTH: usize = 40;
 
 /// What is known of an environment when its bundle is rendered.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct RenderContext {
     /// The branch.
     pub branch: BranchName,
@@ -29,12 +30,42 @@ pub struct RenderContext {
     pub environment: EnvironmentName,
     /// Where the Project's environments are reached.
     pub address: Address,
-    /// Values to lay over the bundle's defaults, weakest first: the Project's, then the environment's own.
-    pub values: Vec<Map<String, Value>>,
+    /// Whether nothing of this environment was ever applied.
+    pub is_first_deploy: bool,
+    /// Values to lay over the bundle's defaults, weakest first.
+    pub values: Vec<Layer>,
+}
+
+/// Values from one place, to be laid over weaker ones.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Where they were written.
+    pub origin: Origin,
+    /// The values.
+    pub values: Map<String, Value>,
+}
+
+/// Where values were written, weakest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// The bundle's `values.yaml`.
+    Bundle,
+    /// The Project's `spec.values`.
+    Project,
+    /// A rule of the Project, by the glob that matched the branch.
+    Rule(String),
+    /// The file `.graftling.yaml` of the branch.
+    BranchFile,
+    /// The Environment's `spec.values`.
+    Environment,
+    /// A file named on the command line.
+    File(String),
+    /// A value on the command line.
+    Argument,
 }
 
 /// How a browser reaches the environments of a Project.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// Which kind of URL.
     pub scheme: Scheme,
@@ -45,7 +76,7 @@ pub struct Address {
 }
 
 /// The scheme of an environment's URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Scheme {
     /// Without TLS.
     Http,
@@ -78,6 +109,37 @@ impl fmt::Display for Scheme {
             Self::Http => "http",
             Self::Https => "https",
         })
+    }
+}
+
+// === impl Layer ===
+
+impl Layer {
+    /// Values that were written at `origin`.
+    pub fn new(origin: Origin, values: Map<String, Value>) -> Self {
+        Self { origin, values }
+    }
+}
+
+/// Values may hold secrets, so only where they came from is shown.
+impl fmt::Debug for Layer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Layer({:?})", self.origin)
+    }
+}
+
+/// Worded to follow "from".
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bundle => formatter.write_str("the bundle's values.yaml"),
+            Self::Project => formatter.write_str("the Project's spec.values"),
+            Self::Rule(glob) => write!(formatter, "the Project's rule for {glob}"),
+            Self::BranchFile => formatter.write_str(".graftling.yaml of the branch"),
+            Self::Environment => formatter.write_str("the Environment's spec.values"),
+            Self::File(path) => formatter.write_str(path),
+            Self::Argument => formatter.write_str("--set"),
+        }
     }
 }
 
@@ -121,6 +183,7 @@ impl RenderContext {
                 "namespace": self.environment.namespace().as_str(),
                 "host": self.address.host(&self.environment),
                 "url": self.address.url(&self.environment),
+                "isFirstDeploy": self.is_first_deploy,
             },
             "values": values,
         })

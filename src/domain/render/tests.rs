@@ -32,7 +32,8 @@ fn context(branch: &str, values: Value) -> RenderContext {
             domain: "preview.example.com".parse().unwrap(),
             port: None,
         },
-        values: vec![values.as_object().unwrap().clone()],
+        is_first_deploy: true,
+        values: vec![Layer::new(Origin::Project, values.as_object().unwrap().clone())],
     }
 }
 
@@ -115,9 +116,10 @@ fn feature_p1_values_are_laid_over_the_defaults_in_order() {
         ("values.yaml", "a: 1\nb: 1\nc: {x: 1, y: 1}\nd: 1.0\n"),
     ];
     let mut context = context("main", json!({ "b": 2, "c": { "x": 2 } }));
-    context
-        .values
-        .push(json!({ "c": { "x": 3, "y": null } }).as_object().unwrap().clone());
+    context.values.push(Layer::new(
+        Origin::Environment,
+        json!({ "c": { "x": 3, "y": null } }).as_object().unwrap().clone(),
+    ));
     let all = try_files(&parts, &context).unwrap();
     assert_eq!(all.documents[0].value, json!({ "a": 1, "b": 2, "c": { "x": 3 }, "d": 1 }));
 }
@@ -345,7 +347,7 @@ fn a_value_that_cannot_be_written_is_named_with_the_way_to_write_it() {
             "\"pullRequest\" is null: give it a value, or write {{default … \"…\"}}",
         ),
     ] {
-        context.values = vec![values.as_object().unwrap().clone()];
+        context.values = vec![Layer::new(Origin::Project, values.as_object().unwrap().clone())];
         let problems = try_files(&[("templates/a.yaml", template)], &context).unwrap_err();
         assert_eq!(problems[0].to_string(), format!("templates/a.yaml:1: {wanted}"));
     }
