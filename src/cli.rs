@@ -5,6 +5,7 @@ mod crds;
 mod diff;
 mod environment;
 mod exit;
+pub mod hidden;
 mod hook;
 mod output;
 mod plan;
