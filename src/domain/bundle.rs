@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::name::check_label;
-pub use problem::Problem;
+pub use problem::{MAX_PROBLEMS, Problem, Severity, limit};
 pub(crate) use template::TemplateFile;
 
 /// The most files of a bundle.
