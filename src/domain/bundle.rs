@@ -4,6 +4,7 @@
 
 mod check;
 mod instrument;
+mod pipe;
 mod problem;
 mod scan;
 mod template;
@@ -20,7 +21,7 @@ use serde_json::{Map, Value};
 
 use super::name::check_label;
 pub use problem::Problem;
-pub(crate) use template::TemplateFile;
+pub(crate) use template::{Inside, TEXT, TemplateFile, compile_text};
 
 /// The most files of a bundle.
 pub const MAX_FILES: usize = 200;

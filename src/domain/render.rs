@@ -11,6 +11,7 @@ pub(crate) mod context;
 pub(crate) mod emit;
 mod functions;
 pub(crate) mod helpers;
+mod include;
 pub(crate) mod mark;
 pub(crate) mod suggest;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use serde_json::{Map, Value};
 use super::bundle::{Bundle, Problem, TemplateFile, yaml};
 pub use context::{Address, Layer, Origin, RenderContext, Scheme};
 pub use emit::to_yaml;
+pub use functions::reference as helper_reference;
 use mark::{LineMap, Unresolved};
 pub use values::merge_values;
 
@@ -118,7 +120,7 @@ fn is_missing(values: &Map<String, Value>, path: &str) -> bool {
 }
 
 fn engine(bundle: &Bundle) -> Handlebars<'static> {
-    let mut engine = helpers::engine();
+    let mut engine = helpers::engine(bundle.templates());
     for file in bundle.templates() {
         engine.register_template(file.partial.as_ref().unwrap_or(&file.file), file.template.clone());
     }

@@ -44,6 +44,9 @@ fn rewrite_element(element: TemplateElement, file: usize, line: usize) -> Vec<Te
         TemplateElement::RawString(text) => vec![TemplateElement::RawString(mark_lines(&text, file, line))],
         TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => vec![emit(*call, file, line)],
         TemplateElement::HelperBlock(mut block) => {
+            if block.name.as_name() == Some(helpers::RANGE) {
+                block.name = Parameter::Name("each".to_owned());
+            }
             let name = block.name.as_name().unwrap_or_default().to_owned();
             block.template = block.template.map(|inner| rewrite(inner, file));
             block.inverse = block.inverse.map(|inner| rewrite(inner, file));
