@@ -5,6 +5,7 @@
 mod check;
 mod files;
 mod instrument;
+mod pipe;
 mod problem;
 mod scan;
 mod summary;
@@ -24,7 +25,7 @@ use super::name::check_label;
 pub use files::BundleFiles;
 pub use problem::{MAX_PROBLEMS, MAX_SUMMARY, Problem, Severity, limit, summary};
 pub use summary::BundleSummary;
-pub(crate) use template::TemplateFile;
+pub(crate) use template::{Inside, TEXT, TEXT_NUMBER, TemplateFile, compile_text};
 
 /// The most files of a bundle.
 pub const MAX_FILES: usize = 200;

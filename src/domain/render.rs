@@ -11,6 +11,7 @@ pub(crate) mod context;
 pub(crate) mod emit;
 mod functions;
 pub(crate) mod helpers;
+mod include;
 mod locate;
 pub(crate) mod mark;
 pub(crate) mod record;
@@ -29,6 +30,7 @@ use serde_json::{Map, Value};
 use super::bundle::{self, Bundle, Problem, TemplateFile, yaml};
 pub use context::{Address, Layer, Origin, RenderContext, Scheme};
 pub use emit::to_yaml;
+pub use functions::reference as helper_reference;
 use mark::{Place, Unresolved};
 use record::Record;
 pub use values::merge_values;
@@ -128,7 +130,7 @@ fn is_missing(values: &Map<String, Value>, path: &str) -> bool {
 }
 
 fn engine(bundle: &Bundle, record: &Record) -> Handlebars<'static> {
-    let mut engine = helpers::engine(record);
+    let mut engine = helpers::engine(bundle.templates(), record);
     for file in bundle.templates() {
         engine.register_template(file.partial.as_ref().unwrap_or(&file.file), file.template.clone());
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use handlebars::Template;
 use handlebars::template::{DecoratorTemplate, HelperTemplate, Parameter, TemplateElement};
+use serde_json::Value;
 
 use super::problem::Problem;
 use super::scan::MAX_NESTING;
@@ -15,12 +16,15 @@ const MAX_EACH: usize = 3;
 
 /// How deep a place lies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Depth {
-    /// Blocks around it; a partial counts as one.
+pub(crate) struct Depth {
+    /// Blocks around it; a partial counts as one, and so do the parentheses around an `include`.
     pub(super) blocks: usize,
     /// `#each` blocks around it.
     pub(super) loops: usize,
 }
+
+/// How deep the text that is given to `tpl` may be, partials included. It is kept free below every `tpl`.
+pub(super) const TPL: Depth = Depth { blocks: 16, loops: 1 };
 
 /// A place where a partial is included.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub(super) struct Checked {
     pub(super) problems: Vec<Problem>,
     pub(super) calls: Vec<Call>,
     pub(super) deepest: Depth,
+    /// Whether it renders values as templates.
+    pub(super) calls_tpl: bool,
 }
 
 /// Checks one parsed file. The recursion is bounded by what the scanner let through.
@@ -48,7 +54,10 @@ pub(super) fn check(file: &str, template: &Template, partials: &BTreeMap<&str, &
             problems: Vec::new(),
             calls: Vec::new(),
             deepest: Depth::default(),
+            calls_tpl: false,
         },
+        depth: Depth::default(),
+        parentheses: 0,
     };
     walk.template(template, Depth::default());
     walk.found
@@ -59,6 +68,10 @@ struct Walk<'a> {
     partials: &'a BTreeMap<&'a str, &'a str>,
     place: (usize, usize),
     found: Checked,
+    /// How deep the element lies that is looked at.
+    depth: Depth,
+    /// How many parentheses are around the call that is looked at.
+    parentheses: usize,
 }
 
 impl Walk<'_> {
@@ -73,11 +86,12 @@ impl Walk<'_> {
             if let Some(mapping) = template.mapping.get(index) {
                 self.place = (mapping.0, mapping.1);
             }
+            self.depth = depth;
             match element {
                 TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
                 TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => self.expression(call),
                 TemplateElement::HelperBlock(block) => self.block(block, depth),
-                TemplateElement::PartialExpression(partial) => self.partial(partial, depth),
+                TemplateElement::PartialExpression(partial) => self.partial(partial),
                 TemplateElement::PartialBlock(_) => {
                     self.refuse("blocks of partials ({{#> …}}) are not supported: use {{> name key=value}}")
                 }
@@ -114,8 +128,35 @@ impl Walk<'_> {
                 self.refuse(format!("there is no helper \"{name}\"{hint}"));
             }
         }
+        match name {
+            helpers::INCLUDE => self.include(call),
+            helpers::TPL => self.tpl(),
+            _ => {}
+        }
+        self.parentheses += 1;
         for parameter in &call.params {
             self.parameter(parameter);
+        }
+        self.parentheses -= 1;
+    }
+
+    fn include(&mut self, call: &HelperTemplate) {
+        match call.params.first() {
+            Some(Parameter::Literal(Value::String(name))) => self.call(name, self.parentheses + 1),
+            Some(_) => self.refuse("the name of a partial must not be computed: {{include \"NAME\" this}}"),
+            None => {}
+        }
+    }
+
+    fn tpl(&mut self) {
+        self.found.calls_tpl = true;
+        let below = self.depth.plus(TPL).plus(Depth {
+            blocks: self.parentheses + 1,
+            loops: 0,
+        });
+        self.found.deepest = self.found.deepest.max(below);
+        if let Some(message) = below.excess() {
+            self.refuse(format!("{message}, counting the room that tpl needs"));
         }
     }
 
@@ -124,6 +165,8 @@ impl Walk<'_> {
             self.refuse(format!("the helper \"{name}\" takes no named argument \"{key}\": {}", arity.usage));
         } else if !(arity.least..=arity.most).contains(&call.params.len()) {
             self.refuse(format!("wrong number of arguments: {}", arity.usage));
+        } else if helpers::is_subject_last(name) && ends_with_the_only_literal(&call.params) {
+            self.refuse(format!("the value comes last, as in Helm: {}", arity.usage));
         }
     }
 
@@ -144,7 +187,7 @@ impl Walk<'_> {
         }
         let inner = Depth {
             blocks: depth.blocks + 1,
-            loops: depth.loops + usize::from(name == "each"),
+            loops: depth.loops + usize::from(name == "each" || name == helpers::RANGE),
         };
         if let Some(message) = inner.excess() {
             self.refuse(message);
@@ -155,28 +198,39 @@ impl Walk<'_> {
         }
     }
 
-    fn partial(&mut self, partial: &DecoratorTemplate, depth: Depth) {
+    fn partial(&mut self, partial: &DecoratorTemplate) {
         let Parameter::Name(name) = &partial.name else {
             return self.refuse("the name of a partial must not be computed");
         };
-        if !self.partials.contains_key(name.as_str()) {
+        for parameter in partial.params.iter().chain(partial.hash.values()) {
+            self.parameter(parameter);
+        }
+        self.call(name, 1);
+    }
+
+    /// A use of the partial `name`, so many levels below the element.
+    fn call(&mut self, name: &str, levels: usize) {
+        if !self.partials.contains_key(name) {
             let hint = did_you_mean(name, self.partials.keys().copied());
             return self.refuse(format!(
                 "there is no partial \"{name}\", which would be templates/_{name}.hbs{hint}"
             ));
         }
-        for parameter in partial.params.iter().chain(partial.hash.values()) {
-            self.parameter(parameter);
-        }
+        let depth = self.depth.plus(Depth { blocks: levels, loops: 0 });
         self.found.calls.push(Call {
-            partial: name.clone(),
+            partial: name.to_owned(),
             place: self.place,
-            depth: Depth {
-                blocks: depth.blocks + 1,
-                ..depth
-            },
+            depth,
         });
     }
+}
+
+/// Whether all arguments but the last are looked up: then the order must be wrong.
+fn ends_with_the_only_literal(parameters: &[Parameter]) -> bool {
+    let is_literal = |parameter: &Parameter| matches!(parameter, Parameter::Literal(_));
+    parameters
+        .split_last()
+        .is_some_and(|(last, others)| is_literal(last) && !others.iter().all(is_literal))
 }
 
 // === impl Depth ===
@@ -194,6 +248,11 @@ impl Depth {
             blocks: self.blocks.max(other.blocks),
             loops: self.loops.max(other.loops),
         }
+    }
+
+    /// Whether it is no deeper than `limit`.
+    pub(super) fn is_within(self, limit: Self) -> bool {
+        self.blocks <= limit.blocks && self.loops <= limit.loops
     }
 
     /// Which limit it goes beyond.

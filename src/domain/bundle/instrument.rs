@@ -54,6 +54,9 @@ fn rewrite_element(element: TemplateElement, place: Place) -> TemplateElement {
         TemplateElement::RawString(text) => TemplateElement::RawString(mark_lines(&text, place)),
         TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => emit(*call, place),
         TemplateElement::HelperBlock(mut block) => {
+            if block.name.as_name() == Some(helpers::RANGE) {
+                block.name = Parameter::Name("each".to_owned());
+            }
             let name = block.name.as_name().unwrap_or_default().to_owned();
             block.template = block.template.map(|inner| rewrite(inner, place));
             block.inverse = block.inverse.map(|inner| rewrite(inner, place));

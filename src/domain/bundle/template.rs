@@ -24,6 +24,50 @@ pub(crate) struct TemplateFile {
     pub(crate) source: Arc<str>,
     /// The checked template, with marks for lines and values built in.
     pub(crate) template: Template,
+    /// What including it brings along.
+    pub(crate) inside: Inside,
+}
+
+/// What is in a file, in the partials that it uses included.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Inside {
+    /// How deep it is.
+    deepest: Depth,
+    /// Whether it renders values as templates.
+    pub(crate) calls_tpl: bool,
+}
+
+/// What stands for the file in problems with a text that was given to `tpl`.
+pub(crate) const TEXT: &str = "text";
+/// Its number in marks, which no file has.
+pub(crate) const TEXT_NUMBER: usize = usize::MAX;
+
+/// Compiles a value that shall be rendered: no partials but those given, and these must not call `tpl` themselves. So nothing
+/// can go in a circle, and the depth stays within what was kept free below the `tpl`.
+pub(crate) fn compile_text(source: &str, partials: &BTreeMap<String, Inside>) -> Result<Template, Problem> {
+    let template = compile(TEXT, source)?;
+    let names = partials.keys().map(|name| (name.as_str(), "")).collect();
+    let checked = check::check(TEXT, &template, &names);
+    if let Some(problem) = checked.problems.into_iter().next() {
+        return Err(problem);
+    }
+    if checked.calls_tpl {
+        return Err(Problem::in_file(TEXT, "a text for tpl must not call tpl"));
+    }
+    let mut deepest = checked.deepest;
+    for call in &checked.calls {
+        let inside = partials.get(&call.partial).copied().unwrap_or_default();
+        if inside.calls_tpl {
+            let message = format!("the partial \"{}\" calls tpl, so a text for tpl cannot include it", call.partial);
+            return Err(Problem::at(TEXT, call.place, message));
+        }
+        deepest = deepest.max(call.depth.plus(inside.deepest));
+    }
+    if !deepest.is_within(check::TPL) {
+        let message = format!("blocks and partials in a text for tpl must not be nested deeper than {}, loops not deeper than {}", check::TPL.blocks, check::TPL.loops);
+        return Err(Problem::in_file(TEXT, message));
+    }
+    Ok(instrument::instrument(template, TEXT_NUMBER))
 }
 
 /// Compiles every template of a bundle, given by path. The position of a file in the result is its number in line marks.
@@ -41,8 +85,9 @@ pub(crate) fn compile_all(sources: &BTreeMap<&str, &str>) -> Result<Vec<Template
             Err(problem) => problems.push(problem),
         }
     }
+    let mut insides = BTreeMap::new();
     if problems.is_empty() {
-        problems = check_inclusion(&files, &partials);
+        (insides, problems) = check_inclusion(&files, &partials);
     }
     if !problems.is_empty() {
         return Err(problems);
@@ -54,6 +99,7 @@ pub(crate) fn compile_all(sources: &BTreeMap<&str, &str>) -> Result<Vec<Template
             partial: partial_name(file).map(str::to_owned),
             source: sources.get(file).copied().unwrap_or_default().into(),
             template: instrument::instrument(template, number),
+            inside: insides.get(file).copied().unwrap_or_default(),
         })
         .collect())
 }
@@ -75,7 +121,10 @@ fn compile(file: &str, source: &str) -> Result<Template, Problem> {
 }
 
 /// What is wrong with the way files include one another: circles, and depths that only add up through partials.
-fn check_inclusion(files: &BTreeMap<&str, (Template, Checked)>, partials: &BTreeMap<&str, &str>) -> Vec<Problem> {
+fn check_inclusion<'a>(
+    files: &'a BTreeMap<&'a str, (Template, Checked)>,
+    partials: &'a BTreeMap<&'a str, &'a str>,
+) -> (BTreeMap<String, Inside>, Vec<Problem>) {
     let mut walk = Inclusion {
         files,
         partials,
@@ -86,29 +135,33 @@ fn check_inclusion(files: &BTreeMap<&str, (Template, Checked)>, partials: &BTree
     for file in files.keys() {
         walk.measure(file);
     }
-    walk.problems
+    let measured = walk.measured.into_iter().map(|(file, inside)| (file.to_owned(), inside)).collect();
+    (measured, walk.problems)
 }
 
 struct Inclusion<'a> {
     files: &'a BTreeMap<&'a str, (Template, Checked)>,
     partials: &'a BTreeMap<&'a str, &'a str>,
-    /// The greatest depth inside each finished file, partials included.
-    measured: BTreeMap<&'a str, Depth>,
+    /// What is inside each finished file, partials included.
+    measured: BTreeMap<&'a str, Inside>,
     path: Vec<&'a str>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Inclusion<'a> {
-    fn measure(&mut self, file: &'a str) -> Depth {
-        if let Some(depth) = self.measured.get(file) {
-            return *depth;
+    fn measure(&mut self, file: &'a str) -> Inside {
+        if let Some(inside) = self.measured.get(file) {
+            return *inside;
         }
         let files = self.files;
         let Some((_, checked)) = files.get(file) else {
-            return Depth::default();
+            return Inside::default();
         };
         self.path.push(file);
-        let mut deepest = checked.deepest;
+        let mut inside = Inside {
+            deepest: checked.deepest,
+            calls_tpl: checked.calls_tpl,
+        };
         for call in &checked.calls {
             let Some(target) = self.partials.get(call.partial.as_str()).copied() else {
                 continue;
@@ -123,16 +176,18 @@ impl<'a> Inclusion<'a> {
                 self.problems.push(Problem::at(file, call.place, message));
                 continue;
             }
-            let below = call.depth.plus(self.measure(target));
+            let target = self.measure(target);
+            inside.calls_tpl |= target.calls_tpl;
+            let below = call.depth.plus(target.deepest);
             if let Some(message) = below.excess() {
                 let message = format!("{message}, counted through the partial \"{}\"", call.partial);
                 self.problems.push(Problem::at(file, call.place, message));
                 continue;
             }
-            deepest = deepest.max(below);
+            inside.deepest = inside.deepest.max(below);
         }
         self.path.pop();
-        self.measured.insert(file, deepest);
-        deepest
+        self.measured.insert(file, inside);
+        inside
     }
 }

@@ -1,5 +1,7 @@
 //! Writing values into the text of a template, and values as YAML.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::mark;
@@ -13,10 +15,12 @@ pub(crate) const FRAGMENT_KEY: &str = "\u{fdd0}";
 /// What a helper gives that is more than a value: it says how to write the value.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Fragment {
-    /// A double-quoted scalar.
-    Quoted(String),
+    /// Text of a template: its values are marks.
+    Marked(String),
     /// The value as YAML: in one line where it stands alone, in block style where it is indented.
     Yaml(Value),
+    /// The value as JSON, in one line.
+    Json(Value),
     /// Something with so many spaces before each line.
     Indented {
         columns: usize,
@@ -30,8 +34,9 @@ impl Fragment {
     /// The object that carries it from helper to helper.
     pub(crate) fn into_value(self) -> Value {
         match self {
-            Self::Quoted(text) => json!({ FRAGMENT_KEY: "quoted", "content": text }),
+            Self::Marked(text) => json!({ FRAGMENT_KEY: "marked", "content": text }),
             Self::Yaml(value) => json!({ FRAGMENT_KEY: "yaml", "content": value }),
+            Self::Json(value) => json!({ FRAGMENT_KEY: "json", "content": value }),
             Self::Indented {
                 columns,
                 on_new_line,
@@ -44,8 +49,9 @@ impl Fragment {
         let kind = value.get(FRAGMENT_KEY)?.as_str()?;
         let content = value.get("content")?;
         Some(match kind {
-            "quoted" => Self::Quoted(content.as_str()?.to_owned()),
+            "marked" => Self::Marked(content.as_str()?.to_owned()),
             "yaml" => Self::Yaml(content.clone()),
+            "json" => Self::Json(content.clone()),
             _ => Self::Indented {
                 columns: usize::try_from(value.get("columns")?.as_u64()?).ok()?,
                 on_new_line: value.get("newLine")?.as_bool()?,
@@ -59,8 +65,9 @@ impl Fragment {
 pub(crate) fn emit(value: &Value) -> Result<String, String> {
     match Fragment::of(value) {
         None => emit_scalar(value),
-        Some(Fragment::Quoted(text)) => Ok(mark::quoted(&text)),
+        Some(Fragment::Marked(text)) => Ok(text),
         Some(Fragment::Yaml(content)) => Ok(flow(&content, marked)),
+        Some(Fragment::Json(content)) => Ok(json_text(&content, mark::quoted)),
         Some(Fragment::Indented {
             columns,
             on_new_line,
@@ -77,7 +84,7 @@ pub(crate) fn emit(value: &Value) -> Result<String, String> {
 
 fn emit_scalar(value: &Value) -> Result<String, String> {
     match value {
-        Value::String(text) => match text.chars().find(|character| is_raw_control(*character)) {
+        Value::String(text) => match text.chars().find(|character| mark::is_raw_control(*character)) {
             Some(control) => Err(format!(
                 "contains the control character {control:?}, which only {{{{quote …}}}} can write"
             )),
@@ -90,15 +97,20 @@ fn emit_scalar(value: &Value) -> Result<String, String> {
     }
 }
 
-fn is_raw_control(character: char) -> bool {
-    character.is_control() && !matches!(character, '\n' | '\r' | '\t')
+/// `value` with a fragment as the text that it stands for.
+pub(crate) fn plain(value: &Value) -> Result<Cow<'_, Value>, String> {
+    if value.get(FRAGMENT_KEY).is_none() {
+        return Ok(Cow::Borrowed(value));
+    }
+    text(value).map(|text| Cow::Owned(Value::String(text))).map_err(|message| format!("this {message}"))
 }
 
 /// `value` as text for another helper to work on; the error ends the sentence "… expects text, but ".
 pub(crate) fn text(value: &Value) -> Result<String, String> {
     let text = match Fragment::of(value) {
-        Some(Fragment::Quoted(text)) => mark::json_string(&text),
+        Some(Fragment::Marked(text)) => mark::readable(&mark::take_line_marks(&text, 0).0),
         Some(Fragment::Yaml(content)) => to_yaml(&content),
+        Some(Fragment::Json(content)) => json_text(&content, mark::json_string),
         Some(Fragment::Indented {
             columns,
             on_new_line,
@@ -123,8 +135,8 @@ fn indent(text: &str, columns: usize, on_new_line: bool) -> String {
     let lines: Vec<String> = text
         .split('\n')
         .map(|line| {
-            if line.is_empty() {
-                String::new()
+            if mark::is_blank(line) {
+                line.to_owned()
             } else {
                 format!("{padding}{line}")
             }
@@ -221,6 +233,23 @@ fn flow(value: &Value, leaf: Leaf) -> String {
                 .map(|(key, entry)| format!("{}: {}", leaf(key), flow(entry, leaf)))
                 .collect();
             format!("{{{}}}", entries.join(", "))
+        }
+        scalar => scalar.to_string(),
+    }
+}
+
+/// As compact JSON, which is YAML as well.
+fn json_text(value: &Value, leaf: Leaf) -> String {
+    match value {
+        Value::String(text) => leaf(text),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| json_text(item, leaf)).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(entries) => {
+            let entries = sorted(entries).into_iter();
+            let entries: Vec<String> = entries.map(|(key, entry)| format!("{}:{}", leaf(key), json_text(entry, leaf))).collect();
+            format!("{{{}}}", entries.join(","))
         }
         scalar => scalar.to_string(),
     }

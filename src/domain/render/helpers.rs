@@ -6,9 +6,13 @@ use handlebars::{
 use serde_json::Value;
 
 use super::emit;
-use super::functions::{FUNCTIONS, Function, is_truthy};
+use super::functions::{self, Function, is_truthy};
+pub(crate) use super::include::{INCLUDE, TPL};
+use super::include::{self, Include, Tpl, Work};
+use super::mark;
 use super::record::{Checked, Record, Recorded};
 use super::suggest::did_you_mean;
+use crate::domain::bundle::TemplateFile;
 
 /// Writes a value: `{{EMIT line-mark value}}`. Like the two below, no template can call it by this name.
 pub(crate) const EMIT: &str = "emit value";
@@ -26,12 +30,29 @@ pub(crate) struct Arity {
     pub(crate) usage: &'static str,
 }
 
-const BLOCKS: [(&str, Arity); 4] = [
-    ("if", block("{{#if VALUE}}…{{else}}…{{/if}}")),
-    ("unless", block("{{#unless VALUE}}…{{/unless}}")),
-    ("each", block("{{#each LIST-OR-MAPPING}}…{{/each}}")),
-    ("with", block("{{#with MAPPING}}…{{/with}}")),
+/// Each block with what it does in a sentence.
+const BLOCKS: [(&str, Arity, &str); 5] = [
+    (
+        "if",
+        block("{{#if VALUE}}…{{else}}…{{/if}}"),
+        "The first part where VALUE is not empty (null, false, 0, \"\", [], {}), else the second; `{{else if VALUE}}` asks on.",
+    ),
+    ("unless", block("{{#unless VALUE}}…{{/unless}}"), "The part where VALUE is empty."),
+    (
+        "each",
+        block("{{#each LIST-OR-MAPPING}}…{{/each}}"),
+        "The part for each entry, which is `this`; `@index`, `@key`, `@first` and `@last` say which one it is, `as |value key|` names both.",
+    ),
+    (
+        RANGE,
+        block("{{#range LIST-OR-MAPPING}}…{{/range}}"),
+        "The same as each; to count write `{{#range (until 3)}}`.",
+    ),
+    ("with", block("{{#with MAPPING}}…{{/with}}"), "The part with the entries of MAPPING as names."),
 ];
+
+/// Helm's name for `each`.
+pub(crate) const RANGE: &str = "range";
 
 const fn block(usage: &'static str) -> Arity {
     Arity { least: 1, most: 1, usage }
@@ -39,38 +60,71 @@ const fn block(usage: &'static str) -> Arity {
 
 /// How the helper `name` is called, if there is one that gives a value.
 pub(crate) fn function_arity(name: &str) -> Option<Arity> {
-    FUNCTIONS
-        .iter()
-        .find(|function| function.name == name)
-        .map(|function| function.arity)
+    let call = || described_calls().find(|(call, ..)| *call == name).map(|(_, arity, _)| arity);
+    function(name).map(|function| function.arity).or_else(call)
 }
 
 /// The names of all helpers that give a value.
 pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|function| function.name)
+    functions::all().map(|function| function.name).chain(described_calls().map(|(name, ..)| name))
+}
+
+/// Whether the last argument of the helper `name` is what it works on, so that a literal there and none before it is a mistake.
+pub(crate) fn is_subject_last(name: &str) -> bool {
+    function(name).is_some_and(Function::is_subject_last)
+}
+
+fn function(name: &str) -> Option<&'static Function> {
+    functions::all().find(|function| function.name == name)
+}
+
+/// The helpers that render: name, how to call, what it does.
+pub(crate) fn described_calls() -> impl Iterator<Item = (&'static str, Arity, &'static str)> {
+    include::CALLS.into_iter()
 }
 
 /// How the block `#name` is called, if there is one.
 pub(crate) fn block_arity(name: &str) -> Option<Arity> {
-    BLOCKS.iter().find(|(block, _)| *block == name).map(|(_, arity)| *arity)
+    BLOCKS.iter().find(|(block, ..)| *block == name).map(|(_, arity, _)| *arity)
 }
 
 /// The names of all blocks.
 pub(crate) fn block_names() -> impl Iterator<Item = &'static str> {
-    BLOCKS.iter().map(|(name, _)| *name)
+    BLOCKS.iter().map(|(name, ..)| *name)
 }
 
-/// An engine with these helpers and no others; what they have to report is written to `record`.
-pub(crate) fn engine(record: &Record) -> Handlebars<'static> {
+/// All blocks: how to write each, what it does.
+pub(crate) fn described_blocks() -> impl Iterator<Item = (Arity, &'static str)> {
+    BLOCKS.iter().map(|(_, arity, description)| (*arity, *description))
+}
+
+/// An engine with these helpers and no others, for one rendering of these files: their work is limited in all, and what they have to
+/// report is written to `record`.
+pub(crate) fn engine(files: &[TemplateFile], record: &Record) -> Handlebars<'static> {
     let mut engine = Handlebars::new();
     engine.set_strict_mode(true);
     engine.register_escape_fn(handlebars::no_escape);
     for builtin in ["gt", "gte", "lt", "lte", "len", "log", "raw"] {
         engine.unregister_helper(builtin);
     }
-    for function in FUNCTIONS {
-        engine.register_helper(function.name, Box::new(Recorded::inside(function.name, function, record)));
+    let work = Work::new();
+    for function in functions::all() {
+        let call = Call {
+            function,
+            work: work.clone(),
+        };
+        engine.register_helper(function.name, Box::new(Recorded::inside(function.name, call, record)));
     }
+    let include = Include { work: work.clone() };
+    engine.register_helper(include::INCLUDE, Box::new(Recorded::inside(include::INCLUDE, include, record)));
+    let partials = files.iter().filter(|file| !file.inside.calls_tpl);
+    let partials = partials.filter_map(|file| Some((file.partial.clone()?, file.inside))).collect();
+    let tpl = Tpl {
+        work,
+        partials,
+        record: record.clone(),
+    };
+    engine.register_helper(include::TPL, Box::new(Recorded::inside(include::TPL, tpl, record)));
     for (name, wanted) in [("if", true), ("unless", false)] {
         // The instrumentation adds the place as the second argument.
         engine.register_helper(name, Box::new(Recorded::outermost(name, 1, Condition { wanted }, record)));
@@ -81,9 +135,15 @@ pub(crate) fn engine(record: &Record) -> Handlebars<'static> {
     engine
 }
 
-// === impl Function ===
+// === impl Call ===
 
-impl HelperDef for &Function {
+/// A helper of the tables, with the budget that its work is taken from.
+struct Call {
+    function: &'static Function,
+    work: Work,
+}
+
+impl HelperDef for Call {
     fn call_inner<'reg: 'rc, 'rc>(
         &self,
         helper: &Helper<'rc>,
@@ -91,16 +151,20 @@ impl HelperDef for &Function {
         context: &'rc Context,
         render: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
-        let mut arguments = Vec::with_capacity(helper.params().len());
+        let count = helper.params().len();
+        let mut arguments = Vec::with_capacity(count);
+        let mut read = 0_usize;
         for (index, parameter) in helper.params().iter().enumerate() {
-            if parameter.is_value_missing() && !(index == 0 && self.is_first_optional) {
+            if parameter.is_value_missing() && !self.function.may_be_undefined(index, count) {
                 return Err(undefined(parameter.relative_path(), context, render));
             }
+            read = read.saturating_add(functions::shallow_size(parameter.value()));
             arguments.push(parameter.value());
         }
-        (self.apply)(&arguments, context.data())
-            .map(ScopedJson::Derived)
-            .map_err(|message| other(format!("{}: {message}", self.name)))
+        self.work.spend(read)?;
+        let value = self.function.call(&arguments, context.data()).map_err(other)?;
+        self.work.spend(functions::size(&value, usize::MAX).unwrap_or(read))?;
+        Ok(ScopedJson::Derived(value))
     }
 }
 
@@ -154,6 +218,10 @@ impl HelperDef for Emit {
             Some(path) => other(format!("\"{path}\" {message}")),
             None => other(format!("this value {message}")),
         })?;
+        // The text of a partial has its own line marks.
+        if mark::has_lines(&text) {
+            return Ok(ScopedJson::Derived(Value::String(text)));
+        }
         // Each line that it gives came from this line of the template.
         let text = text.replace('\n', &format!("\n{mark}"));
         let begins = if text.starts_with('\n') { "" } else { mark };
@@ -179,7 +247,7 @@ impl HelperDef for Tick {
 
 // === errors ===
 
-fn other(message: String) -> RenderError {
+pub(super) fn other(message: String) -> RenderError {
     RenderErrorReason::Other(message).into()
 }
 

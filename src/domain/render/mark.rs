@@ -24,6 +24,25 @@ pub(crate) fn is_reserved(character: char) -> bool {
     ('\u{fdd0}'..='\u{fdef}').contains(&character)
 }
 
+/// Whether only a double-quoted scalar can say `character`.
+pub(crate) fn is_raw_control(character: char) -> bool {
+    character.is_control() && !matches!(character, '\n' | '\r' | '\t')
+}
+
+/// Whether a text knows its own source lines.
+pub(crate) fn has_lines(text: &str) -> bool {
+    text.contains(LINE)
+}
+
+/// Whether nothing but line marks is in a line.
+pub(crate) fn is_blank(line: &str) -> bool {
+    let mut rest = line;
+    while let Some(end) = rest.strip_prefix(LINE).and_then(|mark| mark.find(END)) {
+        rest = &rest[LINE.len_utf8() + end + END.len_utf8()..];
+    }
+    rest.is_empty()
+}
+
 /// The mark of `text`, replaced by `text` itself wherever it stands.
 pub(crate) fn plain(text: &str) -> String {
     enclose(PLAIN, text)

@@ -49,6 +49,14 @@ impl Record {
         std::mem::take(&mut entries.placed).into_iter().collect()
     }
 
+    /// Runs `work` with a record of its own, and gives the first problem that it recorded there.
+    pub(crate) fn apart<T>(&self, work: impl FnOnce() -> T) -> (T, Option<Entry>) {
+        let around = std::mem::take(&mut *self.entries());
+        let result = work();
+        let own = std::mem::replace(&mut *self.entries(), around);
+        (result, own.placed.into_iter().next())
+    }
+
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
