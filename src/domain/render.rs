@@ -7,6 +7,7 @@
 //! The limits on nesting, loops and output hold for any template. What they cannot bound is the time: whoever renders an untrusted
 //! bundle must be able to stop waiting for it (see [`crate::render`]).
 
+mod branch_file;
 pub(crate) mod context;
 pub(crate) mod emit;
 mod functions;
@@ -26,6 +27,7 @@ use handlebars::{Context, Handlebars, RenderError, RenderErrorReason};
 use serde_json::Value;
 
 use super::bundle::{Bundle, Problem, TemplateFile, yaml};
+pub use branch_file::{BRANCH_FILE, MAX_BRANCH_FILE, read_branch_file};
 pub use context::{Address, Layer, Origin, RenderContext, Scheme};
 pub use emit::to_yaml;
 pub use layering::{Clash, Layered, layer_values};

@@ -17,8 +17,28 @@ pub struct ValuePath(pub(super) Vec<String>);
 
 impl ValuePath {
     /// The path through these names.
-    pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self(names.into_iter().map(Into::into).collect())
+    pub fn new(names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        Self(names.into_iter().map(|name| name.as_ref().to_owned()).collect())
+    }
+
+    /// Splits at each dot that has no backslash before it. A part may be empty: whoever minds has to look.
+    pub fn split(text: &str) -> Self {
+        let mut parts = vec![String::new()];
+        let mut characters = text.chars();
+        while let Some(character) = characters.next() {
+            let part = match character {
+                '.' => {
+                    parts.push(String::new());
+                    continue;
+                }
+                '\\' => characters.next().unwrap_or('\\'),
+                other => other,
+            };
+            if let Some(last) = parts.last_mut() {
+                last.push(part);
+            }
+        }
+        Self(parts)
     }
 
     /// The names, outermost first.
@@ -93,6 +113,8 @@ mod tests {
 
     #[test]
     fn a_path_is_written_as_it_is_set() {
-        assert_eq!(ValuePath::new(["a", "b.c", "d"]).to_string(), r"a.b\.c.d");
+        let path = ValuePath::new(["a", "b.c", "d\\"]);
+        assert_eq!(path.to_string(), r"a.b\.c.d\\");
+        assert_eq!(ValuePath::split(&path.to_string()), path);
     }
 }
