@@ -52,6 +52,13 @@ pub struct ProjectSpec {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[schemars(schema_with = "super::any_object")]
     pub values: Map<String, Value>,
+    /// Values for some branches; they override those above. Every rule that matches a branch counts, later ones over earlier ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub rules: Vec<ValuesRule>,
+    /// What a branch may set by a file `.graftling.yaml` of its own, over the rules and below the Environment's values.
+    #[serde(default, skip_serializing_if = "BranchFile::is_absent")]
+    pub branch_file: BranchFile,
     /// The domain below which environments get their hosts: `<environment>.<domain>`.
     #[schemars(
         length(min = 1, max = 190),
@@ -117,6 +124,35 @@ impl Default for Branches {
             exclude: Vec::new(),
             protected: Vec::new(),
         }
+    }
+}
+
+/// Values for some branches.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ValuesRule {
+    /// Branches that match one of these globs get the values.
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 256)))]
+    pub branches: Vec<String>,
+    /// The values.
+    #[schemars(schema_with = "super::any_object")]
+    pub values: Map<String, Value>,
+}
+
+/// What a branch may set by itself.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BranchFile {
+    /// Keys that the file may set, each with everything below it: `web.replicas`, or `config.*` for the entries of `config`. Whoever
+    /// can push to the branch can set them. Empty: the file is not read.
+    #[serde(default)]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 256)))]
+    pub allow: Vec<String>,
+}
+
+impl BranchFile {
+    fn is_absent(&self) -> bool {
+        self.allow.is_empty()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admi
 use crate::domain::name::ObjectName;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
-use crate::domain::render::{Address, Layer, Origin, RenderContext, Scheme};
+use crate::domain::render::{Address, Layer, RenderContext, Scheme, read_branch_file};
 use crate::metrics::{Metrics, RenderResult};
 use crate::render::{Renderer, load_directory};
 
@@ -39,6 +39,9 @@ pub struct Wish {
     pub pull_request: Option<PullRequest>,
     /// Values for this environment alone.
     pub values: Map<String, Value>,
+    /// The bytes of `.graftling.yaml` at the wanted revision, where the Project allows the branch to set anything and the branch has
+    /// the file.
+    pub branch_file: Option<Vec<u8>>,
     /// Whether nothing of it was ever applied.
     pub is_first_deploy: bool,
     /// The ClusterRole of deployers.
@@ -96,6 +99,7 @@ impl Wish {
             project,
             pull_request: pull_request.map(|pull| pull_request_to_domain(pull, &identity.branch)),
             values: environment.spec.values.clone(),
+            branch_file: None,
             is_first_deploy: is_first_deploy(environment, identity),
             deployer_role,
             url_port,
@@ -138,7 +142,7 @@ impl Bundles {
 
     async fn try_desired(&self, wish: &Wish) -> Result<Desired, Refusal> {
         let files = self.load(wish).await?;
-        let context = context(wish);
+        let context = context(wish)?;
         let rendered = self
             .renderer
             .render(&files, context.clone())
@@ -205,8 +209,8 @@ fn allowed_kinds(wish: &Wish) -> Result<AllowedKinds, Refusal> {
     Ok(AllowedKinds::with(added?))
 }
 
-fn context(wish: &Wish) -> RenderContext {
-    RenderContext {
+fn context(wish: &Wish) -> Result<RenderContext, Refusal> {
+    Ok(RenderContext {
         branch: wish.identity.branch.clone(),
         revision: wish.identity.revision.clone(),
         pull_request: wish.pull_request.clone(),
@@ -220,11 +224,20 @@ fn context(wish: &Wish) -> RenderContext {
             port: wish.url_port,
         },
         is_first_deploy: wish.is_first_deploy,
-        values: vec![
-            Layer::new(Origin::Project, wish.project.values.clone()),
-            Layer::new(Origin::Environment, wish.values.clone()),
-        ],
-    }
+        values: layers(wish)?,
+    })
+}
+
+/// The layers of values over the bundle's defaults.
+fn layers(wish: &Wish) -> Result<Vec<Layer>, Refusal> {
+    let Project { key, branch_file, .. } = &wish.project;
+    let read = |bytes: &Vec<u8>| {
+        read_branch_file(bytes, branch_file)
+            .map_err(|problems| Refusal::new("InvalidBranchFile", format!("Project {}: {}", key.name, lines(&problems))))
+    };
+    let file = wish.branch_file.as_ref().filter(|_| !branch_file.is_empty());
+    let file = file.map(read).transpose()?;
+    Ok(wish.project.layers(&wish.identity.branch, file, &wish.values))
 }
 
 fn fence(wish: &Wish) -> Fence<'_> {

@@ -8,6 +8,7 @@ mod instrument;
 mod pipe;
 mod problem;
 mod scan;
+mod schema;
 mod summary;
 mod template;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use serde_json::{Map, Value};
 use super::name::check_label;
 pub use files::BundleFiles;
 pub use problem::{MAX_PROBLEMS, MAX_SUMMARY, Problem, Severity, limit, summary};
+use schema::Schema;
 pub use summary::BundleSummary;
 pub(crate) use template::{Inside, TEXT, TEXT_NUMBER, TemplateFile, compile_text};
 
@@ -42,7 +44,7 @@ pub struct Bundle {
     description: String,
     inputs: Vec<Input>,
     values: Map<String, Value>,
-    schema: Option<String>,
+    schema: Option<Schema>,
     pipeline: Option<String>,
     templates: Vec<TemplateFile>,
     digest: String,
@@ -93,7 +95,7 @@ impl Bundle {
         let mut problems = Vec::new();
         let head = keep(&mut problems, read_head(&texts));
         let values = keep(&mut problems, read_values(&texts));
-        problems.extend(check_schema(&texts));
+        let schema = keep(&mut problems, read_schema(&texts));
         problems.extend(check_pipeline(&texts));
         let templates = keep(&mut problems, read_templates(&texts));
         if !problems.is_empty() {
@@ -110,7 +112,7 @@ impl Bundle {
             description: head.description,
             inputs: head.inputs,
             values,
-            schema: text("values.schema.json"),
+            schema,
             pipeline: text("pipeline.yaml"),
             templates,
             digest: digest(&texts),
@@ -142,9 +144,14 @@ impl Bundle {
         &self.values
     }
 
-    /// The text of `values.schema.json`: valid JSON, not yet applied to values.
+    /// The text of `values.schema.json`.
     pub fn schema(&self) -> Option<&str> {
-        self.schema.as_deref()
+        self.schema.as_ref().map(Schema::text)
+    }
+
+    /// `values.schema.json`, compiled.
+    pub(crate) fn values_schema(&self) -> Option<&Schema> {
+        self.schema.as_ref()
     }
 
     /// The text of `pipeline.yaml`: valid YAML, not yet read as stages.
@@ -262,12 +269,8 @@ fn read_values(texts: &BTreeMap<&str, &str>) -> Result<Map<String, Value>, Vec<P
     }
 }
 
-fn check_schema(texts: &BTreeMap<&str, &str>) -> Option<Problem> {
-    const FILE: &str = "values.schema.json";
-    let error = serde_json::from_str::<Value>(texts.get(FILE)?).err()?;
-    let full = error.to_string();
-    let message = full.rfind(" at line ").map_or(full.as_str(), |end| &full[..end]);
-    Some(Problem::at(FILE, (error.line(), error.column()), message))
+fn read_schema(texts: &BTreeMap<&str, &str>) -> Result<Option<Schema>, Vec<Problem>> {
+    texts.get("values.schema.json").map(|text| Schema::parse(text)).transpose()
 }
 
 fn check_pipeline(texts: &BTreeMap<&str, &str>) -> Vec<Problem> {

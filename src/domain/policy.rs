@@ -1,12 +1,15 @@
 //! A Project's settings after validation: the only form in which the rest of the code sees them.
 
+mod values;
+
 use std::collections::BTreeMap;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
 use super::git::{BranchName, RepositoryName};
 use super::name::{DomainName, GitHostKey, ObjectName, ProjectKey};
+pub use values::{AllowedKeys, KeyPattern, KeyPatternError, Rule};
 
 /// A valid Project.
 #[derive(Debug, Clone)]
@@ -23,6 +26,10 @@ pub struct Project {
     pub bundle: ObjectName,
     /// Values over the bundle's defaults.
     pub values: Map<String, Value>,
+    /// Values for some branches over those, weakest first.
+    pub rules: Vec<Rule>,
+    /// What a branch may set by its own file. While that is nothing, the file is not read.
+    pub branch_file: AllowedKeys,
     /// Where the environments' hosts live.
     pub domain: DomainName,
     /// Whether URLs begin with `https` rather than `http`.
@@ -92,10 +99,10 @@ pub enum Verdict {
 
 /// A glob that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("spec.branches.{field}: {glob:?} is not a glob")]
+#[error("{field}: {glob:?} is not a glob")]
 pub struct GlobError {
-    /// `include`, `exclude` or `protected`.
-    pub field: &'static str,
+    /// The field that it is in.
+    pub field: String,
     /// The text.
     pub glob: String,
     /// The cause.
@@ -130,19 +137,24 @@ impl BranchPolicy {
     }
 }
 
-fn globs(field: &'static str, texts: &[String]) -> Result<GlobSet, GlobError> {
+fn globs(list: &str, texts: &[String]) -> Result<GlobSet, GlobError> {
+    let field = format!("spec.branches.{list}");
     let mut set = GlobSetBuilder::new();
     for text in texts {
-        let glob = GlobBuilder::new(text).literal_separator(true).build().map_err(|source| GlobError {
-            field,
-            glob: text.clone(),
-            source,
-        })?;
-        set.add(glob);
+        set.add(glob(&field, text)?);
     }
     set.build().map_err(|source| GlobError {
         field,
         glob: texts.join(", "),
+        source,
+    })
+}
+
+/// `*` stays within one path segment.
+fn glob(field: &str, text: &str) -> Result<Glob, GlobError> {
+    GlobBuilder::new(text).literal_separator(true).build().map_err(|source| GlobError {
+        field: field.to_owned(),
+        glob: text.to_owned(),
         source,
     })
 }

@@ -7,13 +7,16 @@
 //! The limits on nesting, loops and output hold for any template. What they cannot bound is the time: whoever renders an untrusted
 //! bundle must be able to stop waiting for it (see [`crate::render`]).
 
+mod branch_file;
 pub(crate) mod context;
 pub(crate) mod emit;
 mod functions;
 pub(crate) mod helpers;
 mod include;
+mod layering;
 mod locate;
 pub(crate) mod mark;
+pub(crate) mod path;
 pub(crate) mod record;
 pub(crate) mod suggest;
 #[cfg(test)]
@@ -25,15 +28,18 @@ use std::io::{self, Write};
 
 use handlebars::{Context, Handlebars, RenderError, RenderErrorReason};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::bundle::{self, Bundle, Problem, TemplateFile, yaml};
+pub use branch_file::{BRANCH_FILE, MAX_BRANCH_FILE, read_branch_file};
 pub use context::{Address, Layer, Origin, RenderContext, Scheme};
 pub use emit::to_yaml;
 pub use functions::reference as helper_reference;
+pub use layering::{Clash, Layered, layer_values};
 use mark::{Place, Unresolved};
+pub use path::ValuePath;
 use record::Record;
-pub use values::merge_values;
+pub use values::{checked_values, merge_values};
 
 /// The most that all templates together may give, in bytes: of text, and then of strings in the documents.
 pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
@@ -69,7 +75,7 @@ pub struct RenderErrors(pub Vec<Problem>);
 /// Strict: a name that is not defined is an error wherever it stands, `{{#if}}` included. All templates are tried, and everything
 /// that is wrong is reported; what the YAML of a template lacks only when its tags are right.
 pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, RenderErrors> {
-    let values = merged_values(bundle, context)?;
+    let values = checked_values(bundle, &context.values).map_err(RenderErrors)?.into_values();
     let record = Record::default();
     let mut pass = Pass {
         engine: engine(bundle, &record),
@@ -96,37 +102,6 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
         None => problem,
     };
     Err(RenderErrors(bundle::limit(problems).into_iter().map(with_excerpt).collect()))
-}
-
-fn merged_values(bundle: &Bundle, context: &RenderContext) -> Result<Map<String, Value>, RenderErrors> {
-    let values = context
-        .values
-        .iter()
-        .map(|layer| &layer.values)
-        .fold(bundle.values().clone(), merge_values);
-    let refuse = |message: String| RenderErrors(vec![Problem::in_file("values.yaml", message)]);
-    if values.values().any(values::has_reserved_key) || values.contains_key(emit::FRAGMENT_KEY) {
-        return Err(refuse("the values have a key that is the noncharacter U+FDD0: rename it".into()));
-    }
-    match bundle
-        .inputs()
-        .iter()
-        .find(|input| input.is_required && is_missing(&values, &input.name))
-    {
-        Some(input) => Err(refuse(format!(
-            "the bundle needs the value \"{}\": {}",
-            input.name, input.description
-        ))),
-        None => Ok(values),
-    }
-}
-
-/// Whether the value at a path such as `image.repository` is absent, null or the empty text.
-fn is_missing(values: &Map<String, Value>, path: &str) -> bool {
-    let mut parts = path.split('.');
-    let first = parts.next().and_then(|part| values.get(part));
-    let value = parts.fold(first, |value, part| value?.get(part));
-    value.is_none_or(|value| value.is_null() || value.as_str() == Some(""))
 }
 
 fn engine(bundle: &Bundle, record: &Record) -> Handlebars<'static> {

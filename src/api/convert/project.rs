@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 
-use crate::api::project::{ForeignObjects, Guardrails, NetworkMode, PodSecurity, Project, Scheme};
+use crate::api::project::{BranchFile, ForeignObjects, Guardrails, NetworkMode, PodSecurity, Project, Scheme, ValuesRule};
 use crate::domain::name::{GitHostKey, ProjectKey};
-use crate::domain::policy::{self, BranchPolicy};
+use crate::domain::policy::{self, AllowedKeys, BranchPolicy, Rule};
 
 /// Reads a Project.
 ///
@@ -29,6 +29,8 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
     let branches = BranchPolicy::new(&spec.branches.include, &spec.branches.exclude, &spec.branches.protected)
         .map_err(|error| problems.push(error.to_string()))
         .ok();
+    let rules = rules(&mut problems, &spec.rules);
+    let branch_file = branch_file(&mut problems, &spec.branch_file);
     for kind in &spec.policy.kinds {
         if kind.split_once('/').is_none_or(|(_, kind)| kind.is_empty() || kind.contains('/')) {
             problems.push(format!(
@@ -55,6 +57,8 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         branches,
         bundle,
         values: spec.values.clone(),
+        rules,
+        branch_file,
         domain,
         https: spec.scheme == Scheme::Https,
         guardrails: guardrails(&spec.guardrails),
@@ -64,6 +68,26 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         deployer,
         suspended: spec.suspend,
     })
+}
+
+fn rules(problems: &mut Vec<String>, rules: &[ValuesRule]) -> Vec<Rule> {
+    let mut read = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        match Rule::new(&format!("spec.rules[{index}].branches"), &rule.branches, rule.values.clone()) {
+            Ok(rule) => read.push(rule),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    read
+}
+
+fn branch_file(problems: &mut Vec<String>, settings: &BranchFile) -> AllowedKeys {
+    let keys = settings
+        .allow
+        .iter()
+        .enumerate()
+        .filter_map(|(index, key)| self::read(problems, &format!("spec.branchFile.allow[{index}]"), key));
+    AllowedKeys::new(keys.collect())
 }
 
 fn read<T: std::str::FromStr<Err: std::fmt::Display>>(problems: &mut Vec<String>, field: &str, text: &str) -> Option<T> {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use crate::domain::bundle::{Problem, yaml};
-use crate::domain::render::{Layer, Origin, mark};
+use crate::domain::render::{Layer, Origin, ValuePath, mark};
 
 /// One `--set`: where a value goes, and what it is.
 ///
@@ -46,7 +46,7 @@ impl FromStr for Assignment {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (key, value) = text.split_once('=').ok_or(ValuesError::SplitAssignment)?;
-        let path = split_key(key);
+        let path = ValuePath::split(key).names().to_vec();
         if path.iter().any(String::is_empty) {
             return Err(ValuesError::SplitKey);
         }
@@ -99,26 +99,6 @@ fn layer(assignment: &Assignment) -> Map<String, Value> {
         Value::Object(Map::from_iter([(part.clone(), value)]))
     });
     Map::from_iter([(first.clone(), value)])
-}
-
-/// Splits at each dot that has no backslash before it.
-fn split_key(key: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut characters = key.chars();
-    while let Some(character) = characters.next() {
-        let part = match character {
-            '.' => {
-                parts.push(String::new());
-                continue;
-            }
-            '\\' => characters.next().unwrap_or('\\'),
-            other => other,
-        };
-        if let Some(last) = parts.last_mut() {
-            last.push(part);
-        }
-    }
-    parts
 }
 
 #[cfg(test)]

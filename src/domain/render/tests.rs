@@ -405,10 +405,8 @@ fn a_required_input_must_have_a_value() {
     let bundle = Bundle::parse(&all).unwrap();
     for values in [json!({}), json!({ "image": 1 }), json!({ "image": { "repository": "" } })] {
         let errors = render(&bundle, &context("main", values)).unwrap_err();
-        assert_eq!(
-            errors.to_string(),
-            "values.yaml: the bundle needs the value \"image.repository\": the image to run"
-        );
+        let message = "values.yaml: the bundle needs the value \"image.repository\": the image to run";
+        assert!(errors.to_string().starts_with(message), "{errors}");
     }
     assert!(render(&bundle, &context("main", json!({ "image": { "repository": "x" } }))).is_ok());
 }

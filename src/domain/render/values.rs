@@ -1,8 +1,14 @@
-//! Laying values over one another.
+//! Laying values over one another, and checking what came of it.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::context::Layer;
 use super::emit::FRAGMENT_KEY;
+use super::layering::{Layered, layer_values};
+use super::path::ValuePath;
+use crate::domain::bundle::{Bundle, Problem};
 
 /// Lays `over` on `base`, as a JSON merge patch (RFC 7386): mappings are merged key by key, null takes a key away, and everything
 /// else, a list included, replaces what was there.
@@ -26,6 +32,54 @@ pub fn merge_values(base: Map<String, Value>, over: &Map<String, Value>) -> Map<
         }
     }
     merged
+}
+
+/// The bundle's defaults with `layers` laid over them, checked by everything that the bundle says of its values.
+///
+/// # Errors
+/// All problems. Each names the path of the value and where it was written.
+pub fn checked_values(bundle: &Bundle, layers: &[Layer]) -> Result<Layered, Vec<Problem>> {
+    let layered = layer_values(bundle.values(), layers);
+    let values = layered.values();
+    if values.values().any(has_reserved_key) || values.contains_key(FRAGMENT_KEY) {
+        let message = "the values have a key that is the noncharacter U+FDD0: rename it";
+        return Err(vec![Problem::in_file("values.yaml", message)]);
+    }
+    let missing = bundle.inputs().iter().filter(|input| input.is_required).filter_map(|input| {
+        let path = ValuePath::new(input.name.split('.'));
+        is_missing(layered.get(&path)).then(|| {
+            let from = from(&layered, &path);
+            let message = format!("the bundle needs the value \"{}\": {}{from}", input.name, input.description);
+            (path, Problem::in_file("values.yaml", message))
+        })
+    });
+    let missing: BTreeMap<_, _> = missing.collect();
+    let violations = bundle.values_schema().map(|schema| schema.violations(values)).unwrap_or_default();
+    let violations = violations
+        .into_iter()
+        .filter(|violation| !missing.contains_key(&violation.path))
+        .map(|violation| {
+            Problem::in_file(
+                &format!("values.{}", violation.path),
+                violation.message + &from(&layered, &violation.path),
+            )
+        });
+    let violations: Vec<_> = violations.collect();
+    let problems: Vec<_> = missing.into_values().chain(violations).collect();
+    if problems.is_empty() { Ok(layered) } else { Err(problems) }
+}
+
+/// ` (from …)`, for the end of a message.
+fn from(layered: &Layered, path: &ValuePath) -> String {
+    match layered.origin(path) {
+        Some(origin) => format!(" (from {origin})"),
+        None => String::new(),
+    }
+}
+
+/// Whether a value is absent, null or the empty text.
+fn is_missing(value: Option<&Value>) -> bool {
+    value.is_none_or(|value| value.is_null() || value.as_str() == Some(""))
 }
 
 /// Whether some mapping in `value` has the key by which helpers know their own objects.

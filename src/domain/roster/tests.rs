@@ -9,7 +9,7 @@ mod histories;
 use std::sync::LazyLock;
 
 use super::*;
-use crate::domain::policy::{BranchPolicy, Guardrails};
+use crate::domain::policy::{AllowedKeys, BranchPolicy, Guardrails};
 
 const HOST: &str = "https://git.example.com";
 const CONFIRMATION: Duration = Duration::from_secs(60);
@@ -59,6 +59,8 @@ fn make_project() -> Project {
             pod_security: "baseline",
         },
         max_environments: None,
+        rules: Vec::new(),
+        branch_file: AllowedKeys::default(),
         kinds: Vec::new(),
         delete_foreign: false,
         deployer: "deployer".parse().unwrap(),

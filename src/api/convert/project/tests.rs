@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::render::{Layer, Origin};
 
 /// A Project with nothing but what it must have, and `more` over that.
 fn stored(more: &Value) -> Project {
@@ -69,6 +70,8 @@ fn every_problem_is_told_at_once_with_its_field() {
         "gitHostRef": {"name": "_"},
         "deployer": {"serviceAccountName": "X"},
         "branches": {"include": ["a["]},
+        "rules": [{"branches": ["ok"], "values": {}}, {"branches": ["a["], "values": {}}],
+        "branchFile": {"allow": ["ok", "a..b"]},
         "policy": {"kinds": ["Widget", "/", "a/b/C", "example.com/Widget", "/Pod"]},
     }));
     for field in [
@@ -78,6 +81,8 @@ fn every_problem_is_told_at_once_with_its_field() {
         "spec.gitHostRef.name: ",
         "spec.deployer.serviceAccountName: ",
         "spec.branches.include: ",
+        "spec.rules[1].branches: ",
+        "spec.branchFile.allow[1]: ",
     ] {
         assert_eq!(
             found.iter().filter(|problem| problem.starts_with(field)).count(),
@@ -87,7 +92,7 @@ fn every_problem_is_told_at_once_with_its_field() {
     }
     let of_kinds: Vec<_> = found.iter().filter(|problem| problem.starts_with("spec.policy.kinds: ")).collect();
     assert_eq!(of_kinds.len(), 3, "{of_kinds:?}");
-    assert_eq!(found.len(), 9);
+    assert_eq!(found.len(), 11);
 }
 
 #[test]
@@ -95,4 +100,40 @@ fn feature_n4_a_project_cannot_claim_the_namespaces_of_kubernetes() {
     let mut kube = stored(&json!({}));
     kube.metadata.name = Some("kube-system".into());
     assert!(project(&kube).unwrap_err()[0].starts_with("metadata.name: "));
+}
+
+#[test]
+fn feature_p1_layers_are_ordered_project_rules_branch_file_environment() {
+    let read = project(&stored(&json!({
+        "values": {"a": 1},
+        "rules": [
+            {"branches": ["feature/*", "**"], "values": {"b": 1}},
+            {"branches": ["release/*"], "values": {"c": 1}},
+            {"branches": ["feature/**"], "values": {"d": 1}},
+        ],
+        "branchFile": {"allow": ["e"]},
+    })))
+    .unwrap();
+    let file = Layer::new(Origin::BranchFile, json!({"e": 1}).as_object().unwrap().clone());
+    let layers = |branch: &str| {
+        let layers = read.layers(&branch.parse().unwrap(), Some(file.clone()), json!({"f": 1}).as_object().unwrap());
+        layers
+            .into_iter()
+            .map(|layer| (layer.origin, Value::Object(layer.values)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        layers("feature/x"),
+        [
+            (Origin::Project, json!({"a": 1})),
+            (Origin::Rule("feature/*".into()), json!({"b": 1})),
+            (Origin::Rule("feature/**".into()), json!({"d": 1})),
+            (Origin::BranchFile, json!({"e": 1})),
+            (Origin::Environment, json!({"f": 1})),
+        ]
+    );
+    let of_release: Vec<_> = layers("release/1").into_iter().map(|(origin, _)| origin).collect();
+    assert_eq!(of_release[1..3], [Origin::Rule("**".into()), Origin::Rule("release/*".into())]);
+    let closed = project(&stored(&json!({"branchFile": {}}))).unwrap();
+    assert!(closed.branch_file.is_empty() && closed.rules.is_empty());
 }
