@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::domain::bundle::{Bundle, MAX_BUNDLE, MAX_FILE, MAX_FILES, Problem, is_bundle_file};
+use crate::domain::bundle::{Bundle, MAX_BUNDLE, MAX_FILE, MAX_FILES, Layout, Problem};
 use crate::domain::render::{self, RenderContext, RenderErrors, Rendered};
 
 /// How long a caller waits for a rendering, a place to begin included.
@@ -123,10 +123,18 @@ pub async fn render(bundle: Arc<Bundle>, context: RenderContext) -> Result<Rende
 /// The bundle's files by their path inside it.
 fn file_names(root: &Path) -> Result<Vec<String>, Error> {
     let mut names = list(root, "")?;
-    if names.contains(&"templates".to_owned()) {
-        names.extend(list(&root.join("templates"), "templates/")?);
+    let layout = Layout::of(names.iter().map(String::as_str));
+    let mut next = 0;
+    while let Some(name) = names.get(next).cloned() {
+        let path = root.join(&name);
+        if layout.descends(&name) && (!name.contains('/') || path.is_dir()) {
+            names.swap_remove(next);
+            names.extend(list(&path, &format!("{name}/"))?);
+        } else {
+            next += 1;
+        }
     }
-    names.retain(|name| is_bundle_file(name));
+    names.retain(|name| layout.includes(name));
     if names.len() > MAX_FILES {
         return Err(too_large(root, format!("a bundle has at most {MAX_FILES} files")));
     }
@@ -149,7 +157,7 @@ fn list(directory: &Path, prefix: &str) -> Result<Vec<String>, Error> {
     for entry in fs::read_dir(directory).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
         match name.to_str() {
-            Some(name) if name.starts_with('.') => {}
+            Some(name) if name.starts_with('.') && name != ".helmignore" => {}
             Some(name) => names.push(format!("{prefix}{name}")),
             None => return Err(failed(io::Error::other("a file name is not UTF-8"))),
         }

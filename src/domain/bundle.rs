@@ -4,6 +4,8 @@
 
 mod check;
 mod instrument;
+mod layout;
+mod plain;
 mod problem;
 mod scan;
 mod template;
@@ -19,6 +21,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::name::check_label;
+use super::render::Document;
+use layout::misplaced;
+pub use layout::{Layout, is_bundle_file};
 pub use problem::Problem;
 pub(crate) use template::TemplateFile;
 
@@ -39,6 +44,7 @@ pub struct Bundle {
     values: Map<String, Value>,
     schema: Option<String>,
     pipeline: Option<String>,
+    manifests: Vec<Document>,
     templates: Vec<TemplateFile>,
     digest: String,
 }
@@ -69,12 +75,6 @@ struct Head {
     inputs: Vec<Input>,
 }
 
-/// Whether a file is part of the bundle. Anything else beside them (a README, a licence) is left unread.
-pub fn is_bundle_file(path: &str) -> bool {
-    matches!(path, "bundle.yaml" | "values.yaml" | "values.schema.json" | "pipeline.yaml")
-        || (path.starts_with("templates/") && !is_prose(path))
-}
-
 // === impl Bundle ===
 
 impl Bundle {
@@ -90,6 +90,7 @@ impl Bundle {
         let values = keep(&mut problems, read_values(&texts));
         problems.extend(check_schema(&texts));
         problems.extend(check_pipeline(&texts));
+        let manifests = keep(&mut problems, plain::read(&texts));
         let templates = keep(&mut problems, read_templates(&texts));
         if !problems.is_empty() {
             return Err(problems);
@@ -103,6 +104,7 @@ impl Bundle {
             values,
             schema: text("values.schema.json"),
             pipeline: text("pipeline.yaml"),
+            manifests,
             templates,
             digest: digest(&texts),
         })
@@ -146,6 +148,11 @@ impl Bundle {
     /// SHA-256 over every file of the bundle, in hexadecimal: it changes when anything that matters changes.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// The documents of the bundle's plain YAML.
+    pub(crate) fn manifests(&self) -> &[Document] {
+        &self.manifests
     }
 
     pub(crate) fn templates(&self) -> &[TemplateFile] {
@@ -277,31 +284,17 @@ fn read_templates(texts: &BTreeMap<&str, &str>) -> Result<Vec<TemplateFile>, Vec
         .map(|(file, text)| (*file, *text))
         .collect();
     let mut problems: Vec<Problem> = sources.keys().filter_map(|file| misplaced(file)).collect();
-    if !sources.keys().any(|file| template::partial_name(file).is_none()) {
+    let has_template = sources.keys().any(|file| template::partial_name(file).is_none());
+    if !has_template && !texts.keys().any(|file| file.starts_with("manifests/")) {
         problems.push(Problem::in_file(
             "templates",
-            "has no template: a bundle needs at least one templates/*.yaml",
+            "has no template: a bundle needs at least one templates/*.yaml or manifests/*.yaml",
         ));
     }
     if !problems.is_empty() {
         return Err(problems);
     }
     template::compile_all(&sources)
-}
-
-/// Text for people beside the templates.
-fn is_prose(file: &str) -> bool {
-    file.ends_with(".md") || file == "templates/NOTES.txt"
-}
-
-fn misplaced(file: &str) -> Option<Problem> {
-    let name = file.strip_prefix("templates/")?;
-    if name.contains('/') {
-        return Some(Problem::in_file(file, "is in a folder below templates: move it up"));
-    }
-    let is_partial = name.starts_with('_') && name.ends_with(".hbs");
-    let is_template = !name.starts_with('_') && (name.ends_with(".yaml") || name.ends_with(".yml"));
-    (!is_partial && !is_template).then(|| Problem::in_file(file, "is neither a template (NAME.yaml, NAME.yml) nor a partial (_NAME.hbs)"))
 }
 
 /// Each name and content is preceded by its length, so that no two bundles share the same bytes.

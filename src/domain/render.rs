@@ -42,7 +42,7 @@ pub struct Rendered {
 /// One YAML document of a template.
 #[derive(Clone, PartialEq)]
 pub struct Document {
-    /// The template that wrote its first line: a file of the bundle.
+    /// The file of the bundle that its first line came from: a template, or plain YAML.
     pub file: String,
     /// That line in the template, counted from 1.
     pub line: usize,
@@ -54,7 +54,7 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct RenderErrors(pub Vec<Problem>);
 
-/// Renders every template of `bundle`.
+/// Renders every template of `bundle`. Its plain YAML comes first, as it is written.
 ///
 /// Values are the bundle's defaults with each layer of `context.values` laid over them by [`merge_values`].
 ///
@@ -71,7 +71,7 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
         text_left: MAX_OUTPUT,
         strings_left: MAX_OUTPUT,
     };
-    let mut documents = Vec::new();
+    let mut documents = bundle.manifests().to_vec();
     let mut problems = Vec::new();
     for (number, file) in bundle.templates().iter().enumerate().filter(|(_, file)| file.partial.is_none()) {
         match pass.documents(number, &file.file) {
