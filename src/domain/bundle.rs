@@ -3,11 +3,13 @@
 //! A bundle is bytes from outside. [`Bundle::parse`] is the one way in, and it reports every problem at once.
 
 mod check;
+mod files;
 mod instrument;
 mod layout;
 mod plain;
 mod problem;
 mod scan;
+mod summary;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -17,14 +19,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::digest;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::name::check_label;
 use super::render::Document;
+pub use files::BundleFiles;
 use layout::misplaced;
 pub use layout::{Layout, is_bundle_file};
 pub use problem::Problem;
+pub use summary::BundleSummary;
 pub(crate) use template::TemplateFile;
 
 /// The most files of a bundle.
@@ -50,7 +54,7 @@ pub struct Bundle {
 }
 
 /// A value that the bundle asks a Project for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// Where the value is, for example `image.repository`.
