@@ -12,6 +12,7 @@ pub(crate) mod emit;
 mod functions;
 pub(crate) mod helpers;
 pub(crate) mod mark;
+mod release;
 pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use super::bundle::{Bundle, Problem, TemplateFile, yaml};
 pub use context::{Address, Layer, Origin, RenderContext, Scheme};
 pub use emit::to_yaml;
 use mark::{LineMap, Unresolved};
+pub use release::Release;
 pub use values::merge_values;
 
 /// The most that all templates together may give, in bytes: of text, and then of strings in the documents.
@@ -38,6 +40,8 @@ pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
 pub struct Rendered {
     /// The documents in the order of their files and lines.
     pub documents: Vec<Document>,
+    /// What helm has to render beside them, if the bundle names a chart.
+    pub release: Option<Release>,
 }
 
 /// One YAML document of a template.
@@ -65,6 +69,7 @@ pub struct RenderErrors(pub Vec<Problem>);
 /// failed one is reported.
 pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, RenderErrors> {
     let values = merged_values(bundle, context)?;
+    let release = bundle.chart().map(|chart| Release::new(chart, context)).transpose()?;
     let mut pass = Pass {
         engine: engine(bundle),
         context: Context::from(context.to_json(values)),
@@ -81,7 +86,7 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
         }
     }
     if problems.is_empty() {
-        Ok(Rendered { documents })
+        Ok(Rendered { documents, release })
     } else {
         Err(RenderErrors(problems))
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Error;
-use crate::domain::bundle::{BundleFiles, MAX_BUNDLE, MAX_FILE, MAX_FILES, Layout};
+use crate::domain::bundle::{BundleFiles, Layout, MAX_BUNDLE, MAX_FILE, MAX_FILES};
 
 /// Reads a bundle's files from a directory. It blocks: on an async thread, call it by `spawn_blocking`.
 ///

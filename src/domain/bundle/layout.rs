@@ -50,8 +50,10 @@ impl Layout {
                     || (is_below(path, CHART_FOLDER) && is_chart_file(path))
             }
             Self::Chart => {
-                matches!(path, "Chart.yaml" | "Chart.lock" | "values.yaml" | "values.schema.json" | ".helmignore")
-                    || (["templates", "charts", "crds", "files"].iter().any(|folder| is_below(path, folder)) && is_chart_file(path))
+                matches!(
+                    path,
+                    "Chart.yaml" | "Chart.lock" | "values.yaml" | "values.schema.json" | ".helmignore"
+                ) || (["templates", "charts", "crds", "files"].iter().any(|folder| is_below(path, folder)) && is_chart_file(path))
             }
         }
     }
@@ -80,6 +82,13 @@ pub(super) fn misplaced(file: &str) -> Option<Problem> {
     let is_partial = name.starts_with('_') && name.ends_with(".hbs");
     let is_template = !name.starts_with('_') && is_yaml;
     (!is_partial && !is_template).then(|| Problem::in_file(file, "is neither a template (NAME.yaml, NAME.yml) nor a partial (_NAME.hbs)"))
+}
+
+/// Whether a file of a chart need not be text: what helm reads as a template or as YAML has to be.
+pub(super) fn may_be_binary(path: &str) -> bool {
+    let inside = path.strip_prefix("chart/").unwrap_or(path);
+    let is_chart = inside != path || inside.starts_with("charts/") || inside.starts_with("files/");
+    is_chart && !inside.split('/').any(|part| part == "templates") && !inside.ends_with(".yaml") && !inside.ends_with(".json")
 }
 
 fn is_below(path: &str, folder: &str) -> bool {
