@@ -4,6 +4,7 @@ mod completions;
 mod crds;
 mod environment;
 mod exit;
+pub mod hidden;
 mod hook;
 mod output;
 mod plan;

@@ -2,8 +2,12 @@
 //!
 //! A [`Renderer`] keeps the workers. `directory` reads a bundle's files from the disk.
 
+mod confine;
 mod directory;
 mod error;
+pub mod exec;
+mod filter;
+pub mod sandbox;
 
 use std::path::PathBuf;
 use std::sync::Arc;
