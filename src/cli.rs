@@ -4,6 +4,7 @@ mod completions;
 mod crds;
 mod environment;
 mod exit;
+mod helm;
 pub mod hidden;
 mod hook;
 mod output;

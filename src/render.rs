@@ -1,12 +1,14 @@
 //! Reading and rendering bundles where they can hurt nobody: in worker processes with limits.
 //!
-//! A [`Renderer`] keeps the workers. `directory` reads a bundle's files from the disk.
+//! A [`Renderer`] keeps the workers. `directory` reads a bundle's files from the disk; `helm` renders the chart that a bundle may
+//! name.
 
 mod confine;
 mod directory;
 mod error;
 pub mod exec;
 mod filter;
+mod helm;
 pub mod sandbox;
 
 use std::path::PathBuf;
@@ -19,6 +21,8 @@ use crate::domain::bundle::{Bundle, BundleFiles, BundleSummary};
 use crate::domain::render::{self, RenderContext, Rendered};
 pub use directory::load_directory;
 pub use error::{Error, Limit};
+use helm::Helm;
+pub use helm::HelmSettings;
 
 /// How workers are found, how many there are, and what each may use.
 #[derive(Debug, Clone)]
@@ -33,6 +37,8 @@ pub struct RendererSettings {
     pub patience: Duration,
     /// What one rendering may use.
     pub limits: RenderLimits,
+    /// How charts are rendered.
+    pub helm: HelmSettings,
 }
 
 /// What one rendering may use.
@@ -53,6 +59,7 @@ pub struct RenderLimits {
 pub struct Renderer {
     settings: Arc<RendererSettings>,
     places: Arc<Semaphore>,
+    helm: Helm,
 }
 
 // === impl RendererSettings ===
@@ -65,6 +72,7 @@ impl Default for RendererSettings {
             uses: 500,
             patience: Duration::from_secs(10),
             limits: RenderLimits::default(),
+            helm: HelmSettings::default(),
         }
     }
 }
@@ -87,6 +95,7 @@ impl Renderer {
     pub fn new(settings: RendererSettings) -> Self {
         Self {
             places: Arc::new(Semaphore::new(settings.workers)),
+            helm: Helm::new(settings.helm.clone(), settings.program.clone()),
             settings: Arc::new(settings),
         }
     }
@@ -97,12 +106,16 @@ impl Renderer {
     ///
     /// The problems of the bundle or of its templates; or the limit that it exceeds.
     pub async fn render(&self, files: &Arc<BundleFiles>, context: RenderContext) -> Result<Rendered, Error> {
-        let files = files.clone();
-        self.on_a_thread(move || {
-            let bundle = Bundle::parse(files.files()).map_err(|problems| Error::ParseBundle { problems })?;
+        let shared = files.clone();
+        let rendered = self.on_a_thread(move || {
+            let bundle = Bundle::parse(shared.files()).map_err(|problems| Error::ParseBundle { problems })?;
             render::render(&bundle, &context).map_err(Error::RenderBundle)
-        })
-        .await
+        });
+        let mut rendered = rendered.await?;
+        if let Some(release) = rendered.release.take() {
+            rendered.documents.extend(self.helm.documents(files, release).await?);
+        }
+        Ok(rendered)
     }
 
     /// Reads a bundle, and says what it is.

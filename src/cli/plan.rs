@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::environment::Selection;
+use super::helm;
 use super::output::print;
 use crate::app::plan::{self, Settings};
 use crate::domain::name::ObjectName;
@@ -37,6 +38,8 @@ pub struct Arguments {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), env = "GRAFTLING_URL_PORT", hide_env_values = true)]
     url_port: Option<u16>,
     #[command(flatten)]
+    helm: helm::Arguments,
+    #[command(flatten)]
     selection: Selection,
 }
 
@@ -49,6 +52,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     } else {
         let settings = Settings {
             bundles: arguments.bundles,
+            helm: arguments.helm.into(),
             deployer_role: arguments.deployer_cluster_role,
             url_port: arguments.url_port,
         };

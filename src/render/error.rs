@@ -66,6 +66,17 @@ pub enum Error {
         /// How long was waited.
         patience: Duration,
     },
+    /// The bundle names a chart, and there is no helm.
+    #[error(
+        "this bundle is a Helm chart, and no helm binary is configured: give its path with --helm (GRAFTLING_HELM), or put helm into PATH"
+    )]
+    FindHelm,
+    /// The chart could not be written for helm.
+    #[error("cannot write the chart for helm")]
+    WriteChart(#[source] io::Error),
+    /// helm could not run to its end.
+    #[error("helm cannot render the chart")]
+    RunHelm(#[source] super::sandbox::Error),
     /// A worker ended without an answer, and for no limit that we know.
     #[error("the rendering process has ended without an answer: {ending}")]
     EndWorker {
