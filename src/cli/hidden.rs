@@ -3,13 +3,14 @@
 
 use std::process::ExitCode;
 
-use crate::render::exec;
+use crate::render::{exec, worker};
 
 /// Carries out the hidden command that this process was started for, if it was.
 pub fn run() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     match arguments.next()?.to_str()? {
         exec::COMMAND => Some(exec::run(arguments).into()),
+        worker::COMMAND => Some(worker::run(arguments).into()),
         _ => None,
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use self::cache::Cache;
+use self::cache::{Cache, Key};
 use self::folder::Folder;
 use super::Error;
 use super::sandbox::{Limits, Program, Sandbox};
@@ -66,28 +66,19 @@ impl Helm {
         }
     }
 
-    /// The documents of a release.
-    ///
-    /// # Errors
-    /// There is no helm; it cannot run; or what it says of the chart.
-    pub(super) async fn documents(&self, files: &BundleFiles, release: Release) -> Result<Vec<Document>, Error> {
-        let key = cache::key(files, &release, &self.settings);
-        if let Some(documents) = self.with_cache(|cache| cache.get(&key)) {
-            return Ok(documents);
-        }
-        let _place = self.places.acquire().await.ok();
-        // Another look at the same environment may have waited for the same.
-        if let Some(documents) = self.with_cache(|cache| cache.get(&key)) {
-            return Ok(documents);
-        }
-        let output = self.output(files, &release).await?;
-        let size = output.len();
-        let read = tokio::task::spawn_blocking(move || release.documents(&output)).await;
-        let documents = read
-            .map_err(|error| Error::EndWorker { ending: error.to_string() })?
-            .map_err(Error::RenderBundle)?;
-        self.with_cache(|cache| cache.put(key, &documents, size));
-        Ok(documents)
+    /// The key of what a release gives.
+    pub(super) fn key(&self, files: &BundleFiles, release: &Release) -> Key {
+        cache::key(files, release, &self.settings)
+    }
+
+    /// The documents that were kept under a key.
+    pub(super) fn kept(&self, key: &Key) -> Option<Vec<Document>> {
+        self.with_cache(|cache| cache.get(key))
+    }
+
+    /// Keeps documents that came from `size` bytes of helm's output.
+    pub(super) fn keep(&self, key: Key, documents: &[Document], size: usize) {
+        self.with_cache(|cache| cache.put(key, documents, size));
     }
 
     fn with_cache<T>(&self, work: impl FnOnce(&mut Cache) -> T) -> T {
@@ -95,8 +86,13 @@ impl Helm {
         work(&mut self.cache.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    async fn output(&self, files: &BundleFiles, release: &Release) -> Result<String, Error> {
+    /// What helm prints for a release.
+    ///
+    /// # Errors
+    /// There is no helm; it cannot run; or what it says of the chart.
+    pub(super) async fn output(&self, files: &BundleFiles, release: &Release) -> Result<String, Error> {
         let helm = self.program()?;
+        let _place = self.places.acquire().await.ok();
         let (bytes, wanted) = (files.clone(), release.clone());
         let folder = tokio::task::spawn_blocking(move || Folder::new(&bytes, &wanted)).await;
         let folder = folder
