@@ -128,7 +128,12 @@ impl Helm {
                 .map(|folder| folder.join("helm"))
                 .find(|file| file.is_file())
         };
-        self.settings.program.clone().or_else(in_path).ok_or(Error::FindHelm)
+        let given = self.settings.program.clone();
+        let found = match &given {
+            Some(file) => Some(file.clone()).filter(|file| file.is_file()),
+            None => in_path(),
+        };
+        found.ok_or(Error::FindHelm { program: given })
     }
 
     fn invocation(&self, helm: PathBuf, folder: &Folder, release: &Release) -> Program {

@@ -180,7 +180,10 @@ async fn feature_p5_without_helm_a_chart_is_refused_in_words() {
         ..HelmSettings::default()
     };
     let error = renderer(settings).render(&files, context(json!({}))).await.unwrap_err();
-    assert!(matches!(error, Error::RunHelm(_)), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "this bundle is a Helm chart, and there is no helm binary at /nonexistent/helm: mend --helm (GRAFTLING_HELM)"
+    );
 }
 
 #[tokio::test]
