@@ -5,6 +5,7 @@ mod crds;
 mod diff;
 mod environment;
 mod exit;
+mod helm;
 pub mod hidden;
 mod hook;
 mod output;

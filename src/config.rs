@@ -17,6 +17,12 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// The folder of bundles that are shipped with the server.
     pub bundles: PathBuf,
+    /// The program that renders Helm charts; `None`: the first `helm` in `PATH`.
+    pub helm: Option<PathBuf>,
+    /// The version of Kubernetes that charts see.
+    pub helm_kube_version: String,
+    /// The API versions that charts see beyond Kubernetes' own.
+    pub helm_api_versions: Vec<String>,
     /// The time between two full listings of a repository.
     pub sweep_interval: Duration,
     /// The time between the two reads that prove the absence of a branch.
@@ -180,6 +186,9 @@ mod tests {
             listen: listen.parse().unwrap(),
             admin_listen: admin_listen.parse().unwrap(),
             bundles: PathBuf::from("/bundles"),
+            helm: None,
+            helm_kube_version: "1.33.0".to_owned(),
+            helm_api_versions: Vec::new(),
             sweep_interval: Duration::from_secs(60),
             absence_confirmation: Duration::from_secs(60),
             watch_namespaces: Vec::new(),

@@ -2,7 +2,7 @@
 //!
 //! A [`Renderer`] keeps the workers: `pool` chooses one, `process` talks with it, `worker` is what it does. `confine` and `filter`
 //! are what a process gives up before it sees anything of others. `sandbox` runs other programs in the same way. `directory` reads
-//! a bundle's files from the disk.
+//! a bundle's files from the disk. `helm` renders the chart that a bundle may name.
 
 mod confine;
 mod directory;
@@ -10,6 +10,7 @@ mod encoding;
 mod error;
 pub mod exec;
 mod filter;
+mod helm;
 mod pool;
 mod process;
 mod protocol;
@@ -21,9 +22,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::bundle::{BundleFiles, BundleSummary};
-use crate::domain::render::{RenderContext, Rendered};
+use crate::domain::render::{Document, Release, RenderContext, Rendered};
 pub use directory::load_directory;
 pub use error::{Error, Limit};
+use helm::Helm;
+pub use helm::HelmSettings;
 use pool::Pool;
 pub use protocol::SandboxLevel;
 use protocol::{Answer, Work};
@@ -41,6 +44,8 @@ pub struct RendererSettings {
     pub patience: Duration,
     /// What one rendering may use.
     pub limits: RenderLimits,
+    /// How charts are rendered.
+    pub helm: HelmSettings,
 }
 
 /// What one rendering may use.
@@ -60,6 +65,7 @@ pub struct RenderLimits {
 #[derive(Debug, Clone)]
 pub struct Renderer {
     pool: Arc<Pool>,
+    helm: Helm,
 }
 
 // === impl RendererSettings ===
@@ -72,6 +78,7 @@ impl Default for RendererSettings {
             uses: 500,
             patience: Duration::from_secs(10),
             limits: RenderLimits::default(),
+            helm: HelmSettings::default(),
         }
     }
 }
@@ -92,7 +99,9 @@ impl Default for RenderLimits {
 impl Renderer {
     /// A renderer without a worker yet: the first request starts one, or [`Renderer::warm_up`].
     pub fn new(settings: RendererSettings) -> Self {
-        Self { pool: Pool::new(settings) }
+        let helm = Helm::new(settings.helm.clone(), settings.program.clone());
+        let pool = Pool::new(settings);
+        Self { pool, helm }
     }
 
     /// Reads a bundle and renders it.
@@ -101,7 +110,28 @@ impl Renderer {
     ///
     /// The problems of the bundle or of its templates; or the limit that it exceeds.
     pub async fn render(&self, files: &Arc<BundleFiles>, context: RenderContext) -> Result<Rendered, Error> {
-        match self.pool.ask(files, &Work::Render(Box::new(context))).await? {
+        let mut rendered = self.rendered(files, Work::Render(Box::new(context))).await?;
+        if let Some(release) = rendered.release.take() {
+            rendered.documents.extend(self.chart(files, release).await?);
+        }
+        Ok(rendered)
+    }
+
+    /// What helm gives for a release. It is text from outside like any other, so a worker reads it.
+    async fn chart(&self, files: &Arc<BundleFiles>, release: Release) -> Result<Vec<Document>, Error> {
+        let key = self.helm.key(files, &release);
+        if let Some(documents) = self.helm.kept(&key) {
+            return Ok(documents);
+        }
+        let output = self.helm.output(files, &release).await?;
+        let size = output.len();
+        let documents = self.rendered(files, Work::Read(Box::new(release), output)).await?.documents;
+        self.helm.keep(key, &documents, size);
+        Ok(documents)
+    }
+
+    async fn rendered(&self, files: &Arc<BundleFiles>, work: Work) -> Result<Rendered, Error> {
+        match self.pool.ask(files, &work).await? {
             Answer::Rendered(rendered) => Ok(rendered),
             other => Err(refused(other)),
         }

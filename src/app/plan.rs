@@ -21,13 +21,15 @@ use crate::domain::name::ObjectName;
 use crate::domain::plan::{Obstacle, Plan, Step, deploy, teardown};
 use crate::domain::residue;
 use crate::metrics::Metrics;
-use crate::render::{Renderer, RendererSettings};
+use crate::render::{HelmSettings, Renderer, RendererSettings};
 
 /// What the server would be told by its flags.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The folder of bundles that Projects name.
     pub bundles: PathBuf,
+    /// How charts are rendered.
+    pub helm: HelmSettings,
     /// The ClusterRole of deployers.
     pub deployer_role: ObjectName,
     /// The port in environments' URLs.
@@ -109,7 +111,11 @@ async fn prepare(access: &Access, environment: &Environment, settings: &Settings
     let project = convert::project::project(&project)
         .map_err(|problems| Error::Refused(format!("Project {}: {}", identity.project.name, problems.join("; "))))?;
     let wish = Wish::new(environment, &identity, project, settings.deployer_role.clone(), settings.url_port);
-    let bundles = Bundles::new(settings.bundles.clone(), Renderer::new(RendererSettings::default()), Metrics::new());
+    let renderer = Renderer::new(RendererSettings {
+        helm: settings.helm.clone(),
+        ..RendererSettings::default()
+    });
+    let bundles = Bundles::new(settings.bundles.clone(), renderer, Metrics::new());
     let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;
     let observer = observer(access)?;
     let keys: BTreeSet<_> = desired.keys().chain(inventory.iter().map(|(key, _)| key.clone())).collect();

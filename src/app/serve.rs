@@ -26,7 +26,7 @@ use crate::controller::sync::{Progress, Sync};
 use crate::controller::{dispatch, queue};
 use crate::githost::endpoint::Endpoints;
 use crate::metrics::{Listener, Metrics};
-use crate::render::{Renderer, RendererSettings};
+use crate::render::{HelmSettings, Renderer, RendererSettings};
 use crate::server::listener::{self, Limits};
 use crate::server::readiness::{Check, Readiness};
 use crate::server::webhook::BodyLimits;
@@ -131,6 +131,11 @@ impl Parts {
             connection,
             settings: Settings {
                 bundles: config.bundles.clone(),
+                helm: HelmSettings {
+                    program: config.helm.clone(),
+                    kube_version: config.helm_kube_version.clone(),
+                    api_versions: config.helm_api_versions.clone(),
+                },
                 deployer_role: config.deployer_cluster_role.clone(),
                 sweep_interval: config.sweep_interval,
                 absence_confirmation: config.absence_confirmation,
@@ -248,7 +253,10 @@ async fn lead(
         memory: Memory::default(),
         bundles: Bundles::new(
             parts.settings.bundles.clone(),
-            Renderer::new(RendererSettings::default()),
+            Renderer::new(RendererSettings {
+                helm: parts.settings.helm.clone(),
+                ..RendererSettings::default()
+            }),
             parts.metrics.clone(),
         ),
         settings: parts.settings.clone(),

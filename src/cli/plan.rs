@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::environment::Selection;
+use super::helm;
 use super::output::print;
 use crate::app::plan::{self, Settings};
 use crate::domain::name::ObjectName;
@@ -45,12 +46,15 @@ pub struct Server {
     /// Port that the server appends to URLs of environments
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), env = "GRAFTLING_URL_PORT", hide_env_values = true)]
     url_port: Option<u16>,
+    #[command(flatten)]
+    helm: helm::Arguments,
 }
 
 impl From<Server> for Settings {
     fn from(server: Server) -> Self {
         Self {
             bundles: server.bundles,
+            helm: server.helm.into(),
             deployer_role: server.deployer_cluster_role,
             url_port: server.url_port,
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use self::values::{Assignment, layers};
+use super::helm;
 use super::output::print;
 use crate::domain::git::{BranchName, RepositoryId, RepositoryName, Revision};
 use crate::domain::manifest::{self, Admission, AllowedKinds, GroupKind, Refusal};
@@ -45,6 +46,8 @@ pub struct Arguments {
     /// Kind that the Project allows beyond the ordinary ones, as group/Kind; may be repeated
     #[arg(long, value_name = "GROUP/KIND")]
     allow_kind: Vec<GroupKind>,
+    #[command(flatten)]
+    helm: helm::Arguments,
     #[command(flatten)]
     project: Project,
 }
@@ -111,7 +114,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let files = Arc::new(load_directory(&arguments.bundle)?);
     let layers = layers(&arguments.values, &arguments.set)?;
     let context = context(&arguments, layers);
-    let renderer = Renderer::new(RendererSettings::default());
+    let renderer = Renderer::new(RendererSettings {
+        helm: arguments.helm.clone().into(),
+        ..RendererSettings::default()
+    });
     let rendered = renderer.render(&files, context.clone()).await?;
     let admission = Admission {
         namespace: &context.environment.namespace(),

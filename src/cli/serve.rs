@@ -8,9 +8,11 @@ use std::time::Duration;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use clap::{ArgAction, Args};
 
+use super::helm;
 use crate::app;
 use crate::config::{Config, ConfigError, parse_body_limit, parse_duration, parse_interval};
 use crate::domain::name::{NameError, Namespace, ObjectName};
+use crate::render::HelmSettings;
 
 /// What holds for every setting.
 pub const HELP: &str = "\
@@ -47,6 +49,8 @@ pub struct Arguments {
         hide_env_values = true
     )]
     bundles: PathBuf,
+    #[command(flatten)]
+    helm: helm::Arguments,
     /// Time between two full listings of a repository
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_interval, env = "GRAFTLING_SWEEP_INTERVAL", hide_env_values = true)]
     sweep_interval: Duration,
@@ -117,12 +121,16 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn config(arguments: Arguments) -> Result<Config, ConfigError> {
+    let helm = HelmSettings::from(arguments.helm);
     let watched = arguments.watch_namespaces.into_iter().flat_map(|list| list.0);
     let watched: std::collections::BTreeSet<Namespace> = watched.collect();
     Config {
         listen: arguments.listen,
         admin_listen: arguments.admin_listen,
         bundles: arguments.bundles,
+        helm: helm.program,
+        helm_kube_version: helm.kube_version,
+        helm_api_versions: helm.api_versions,
         sweep_interval: arguments.sweep_interval,
         absence_confirmation: arguments.absence_confirmation,
         watch_namespaces: watched.into_iter().collect(),
@@ -163,6 +171,8 @@ mod tests {
         assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
         assert_eq!(config.admin_listen.to_string(), "0.0.0.0:9090");
         assert_eq!(config.bundles, PathBuf::from("/bundles"));
+        assert_eq!((config.helm, config.helm_kube_version.as_str()), (None, "1.33.0"));
+        assert_eq!(config.helm_api_versions, Vec::<String>::new());
         assert_eq!(config.sweep_interval, Duration::from_secs(60));
         assert_eq!(config.absence_confirmation, Duration::from_secs(60));
         assert_eq!(config.watch_namespaces, []);
@@ -207,6 +217,7 @@ mod tests {
         for (flag, value) in [
             ("--listen", "8080"),
             ("--admin-listen", "localhost:9090"),
+            ("--helm-kube-version", "1.33"),
             ("--sweep-interval", "60"),
             ("--sweep-interval", "0s"),
             ("--absence-confirmation", "1 minute"),

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::name::{Namespace, ObjectName};
+use crate::render::HelmSettings;
 
 /// Settings of the controller.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The directory with one folder for each shipped bundle.
     pub bundles: PathBuf,
+    /// How charts are rendered.
+    pub helm: HelmSettings,
     /// The ClusterRole that says what deployers may do inside an environment.
     pub deployer_role: ObjectName,
     /// How often every repository is listed.

@@ -2,10 +2,13 @@
 //!
 //! A bundle is bytes from outside. [`Bundle::parse`] is the one way in, and it reports every problem at once.
 
+pub(crate) mod chart;
 mod check;
 mod files;
 mod instrument;
+mod layout;
 mod pipe;
+mod plain;
 mod problem;
 mod scan;
 mod schema;
@@ -23,7 +26,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::name::check_label;
+use super::render::{Document, merge_values};
+pub(crate) use chart::Chart;
+pub use chart::{ChartSettings, Definitions, Hooks};
 pub use files::BundleFiles;
+use layout::misplaced;
+pub use layout::{Layout, is_bundle_file};
 pub use problem::{MAX_PROBLEMS, MAX_SUMMARY, Problem, Severity, limit, summary};
 use schema::Schema;
 pub use summary::BundleSummary;
@@ -46,6 +54,8 @@ pub struct Bundle {
     values: Map<String, Value>,
     schema: Option<Schema>,
     pipeline: Option<String>,
+    manifests: Vec<Document>,
+    chart: Option<Chart>,
     templates: Vec<TemplateFile>,
     digest: String,
 }
@@ -74,12 +84,8 @@ struct Head {
     description: String,
     #[serde(default)]
     inputs: Vec<Input>,
-}
-
-/// Whether a file is part of the bundle. Anything else beside them (a README, a licence) is left unread.
-pub fn is_bundle_file(path: &str) -> bool {
-    matches!(path, "bundle.yaml" | "values.yaml" | "values.schema.json" | "pipeline.yaml")
-        || (path.starts_with("templates/") && !is_prose(path))
+    #[serde(default)]
+    chart: Option<ChartSettings>,
 }
 
 // === impl Bundle ===
@@ -91,13 +97,40 @@ impl Bundle {
     ///
     /// Every problem of every file. A bundle has at most [`MAX_FILES`] files of [`MAX_FILE`] bytes, [`MAX_BUNDLE`] in all.
     pub fn parse(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, Vec<Problem>> {
-        let texts = check_files(files)?;
+        let layout = Layout::of(files.keys().map(String::as_str));
+        let bytes: BTreeMap<&str, &[u8]> = files
+            .iter()
+            .filter(|(path, _)| layout.includes(path))
+            .map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
+            .collect();
+        let texts = check_files(&bytes)?;
         let mut problems = Vec::new();
-        let head = keep(&mut problems, read_head(&texts));
-        let values = keep(&mut problems, read_values(&texts));
+        let head = match layout {
+            Layout::Bundle => keep(&mut problems, read_head(&texts)),
+            Layout::Chart => keep(&mut problems, chart::head(&texts)),
+        };
+        let mut values = keep(&mut problems, read_mapping("values.yaml", &texts));
         let schema = keep(&mut problems, read_schema(&texts));
         problems.extend(check_pipeline(&texts));
-        let templates = keep(&mut problems, read_templates(&texts));
+        let manifests = keep(&mut problems, plain::read(&texts));
+        let templates = match layout {
+            Layout::Bundle => keep(&mut problems, read_templates(&texts)),
+            Layout::Chart => Vec::new(),
+        };
+        let chart = match head.chart {
+            Some(settings) => {
+                let overrides = if layout == Layout::Bundle {
+                    std::mem::take(&mut values)
+                } else {
+                    Map::new()
+                };
+                values = merge_values(keep(&mut problems, chart::values(&settings, &texts)), &overrides);
+                let (texts, bytes) = (&texts, &bytes);
+                let read = chart::read(settings, &chart::Files { layout, texts, bytes }, overrides);
+                keep(&mut problems, read.map(Some))
+            }
+            None => None,
+        };
         if !problems.is_empty() {
             let with_excerpt = |problem: Problem| match texts.get(problem.file.as_str()) {
                 Some(text) => problem.with_excerpt_of(text),
@@ -114,8 +147,10 @@ impl Bundle {
             values,
             schema,
             pipeline: text("pipeline.yaml"),
+            manifests,
+            chart,
             templates,
-            digest: digest(&texts),
+            digest: digest(&bytes),
         })
     }
 
@@ -164,6 +199,16 @@ impl Bundle {
         &self.digest
     }
 
+    /// The Helm chart that the bundle names.
+    pub(crate) fn chart(&self) -> Option<&Chart> {
+        self.chart.as_ref()
+    }
+
+    /// The documents of the bundle's plain YAML.
+    pub(crate) fn manifests(&self) -> &[Document] {
+        &self.manifests
+    }
+
     pub(crate) fn templates(&self) -> &[TemplateFile] {
         &self.templates
     }
@@ -191,29 +236,29 @@ fn keep<T: Default>(problems: &mut Vec<Problem>, outcome: Result<T, Vec<Problem>
     })
 }
 
-/// The bundle's files as text, unless a limit is exceeded.
-fn check_files(files: &BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<&str, &str>, Vec<Problem>> {
-    let relevant: Vec<(&String, &Vec<u8>)> = files.iter().filter(|(path, _)| is_bundle_file(path)).collect();
-    if relevant.len() > MAX_FILES {
-        let message = format!("has {} files: at most {MAX_FILES} are allowed", relevant.len());
+/// The bundle's files as text, unless a limit is exceeded. What a chart holds beside its own files need not be text.
+fn check_files<'a>(files: &BTreeMap<&'a str, &'a [u8]>) -> Result<BTreeMap<&'a str, &'a str>, Vec<Problem>> {
+    if files.len() > MAX_FILES {
+        let message = format!("has {} files: at most {MAX_FILES} are allowed", files.len());
         return Err(vec![Problem::in_file("bundle", message)]);
     }
-    let size: usize = relevant.iter().map(|(_, bytes)| bytes.len()).sum();
+    let size: usize = files.values().map(|bytes| bytes.len()).sum();
     if size > MAX_BUNDLE {
         let message = format!("has {size} bytes: at most {MAX_BUNDLE} are allowed");
         return Err(vec![Problem::in_file("bundle", message)]);
     }
     let mut texts = BTreeMap::new();
     let mut problems = Vec::new();
-    for (path, bytes) in relevant {
+    for (path, bytes) in files {
         match std::str::from_utf8(bytes) {
             _ if bytes.len() > MAX_FILE => {
                 let message = format!("has {} bytes: at most {MAX_FILE} are allowed", bytes.len());
                 problems.push(Problem::in_file(path, message));
             }
             Ok(text) => {
-                texts.insert(path.as_str(), text);
+                texts.insert(*path, text);
             }
+            Err(_) if layout::may_be_binary(path) => {}
             Err(error) => {
                 let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
                 problems.push(Problem::at_line(path, line, "is not UTF-8 text"));
@@ -243,6 +288,10 @@ fn read_head(texts: &BTreeMap<&str, &str>) -> Result<Head, Vec<Problem>> {
     if head.version.is_empty() || head.version.len() > 64 {
         problems.push(Problem::in_file(FILE, "version: must be 1 to 64 characters long"));
     }
+    if head.chart.is_none() && texts.contains_key("chart/Chart.yaml") {
+        let message = "does not name the Helm chart in chart/: add `chart: {path: chart}`";
+        problems.push(Problem::in_file(FILE, message));
+    }
     for input in head.inputs.iter().filter(|input| input.name.split('.').any(str::is_empty)) {
         problems.push(Problem::in_file(
             FILE,
@@ -252,12 +301,12 @@ fn read_head(texts: &BTreeMap<&str, &str>) -> Result<Head, Vec<Problem>> {
     if problems.is_empty() { Ok(head) } else { Err(problems) }
 }
 
-fn read_values(texts: &BTreeMap<&str, &str>) -> Result<Map<String, Value>, Vec<Problem>> {
-    const FILE: &str = "values.yaml";
-    let Some(text) = texts.get(FILE) else { return Ok(Map::new()) };
-    let mut documents = yaml::read_all(text).map_err(|error| yaml_problem(FILE, error))?;
+/// The mapping that a file of values holds; none without the file.
+fn read_mapping(file: &str, texts: &BTreeMap<&str, &str>) -> Result<Map<String, Value>, Vec<Problem>> {
+    let Some(text) = texts.get(file) else { return Ok(Map::new()) };
+    let mut documents = yaml::read_all(text).map_err(|error| yaml_problem(file, error))?;
     if documents.len() > 1 {
-        return Err(vec![Problem::at_line(FILE, documents[1].line, "has a second document: write one")]);
+        return Err(vec![Problem::at_line(file, documents[1].line, "has a second document: write one")]);
     }
     let Some(document) = documents.pop() else { return Ok(Map::new()) };
     let line = document.line;
@@ -265,7 +314,7 @@ fn read_values(texts: &BTreeMap<&str, &str>) -> Result<Map<String, Value>, Vec<P
     let mut unlimited = usize::MAX;
     match super::render::mark::resolve(document.value, &mut unlimited) {
         Ok(Value::Object(values)) => Ok(values),
-        _ => Err(vec![Problem::at_line(FILE, line, "must be a mapping of names to values")]),
+        _ => Err(vec![Problem::at_line(file, line, "must be a mapping of names to values")]),
     }
 }
 
@@ -289,10 +338,14 @@ fn read_templates(texts: &BTreeMap<&str, &str>) -> Result<Vec<TemplateFile>, Vec
         .map(|(file, text)| (*file, *text))
         .collect();
     let mut problems: Vec<Problem> = sources.keys().filter_map(|file| misplaced(file)).collect();
-    if !sources.keys().any(|file| template::partial_name(file).is_none()) {
+    let has_template = sources.keys().any(|file| template::partial_name(file).is_none());
+    let has_others = texts
+        .keys()
+        .any(|file| file.starts_with("manifests/") || file.starts_with("chart/"));
+    if !has_template && !has_others {
         problems.push(Problem::in_file(
             "templates",
-            "has no template: a bundle needs at least one templates/*.yaml",
+            "has no template: a bundle needs at least one templates/*.yaml or manifests/*.yaml, or a chart",
         ));
     }
     if !problems.is_empty() {
@@ -301,27 +354,12 @@ fn read_templates(texts: &BTreeMap<&str, &str>) -> Result<Vec<TemplateFile>, Vec
     template::compile_all(&sources)
 }
 
-/// Text for people beside the templates.
-fn is_prose(file: &str) -> bool {
-    file.ends_with(".md") || file == "templates/NOTES.txt"
-}
-
-fn misplaced(file: &str) -> Option<Problem> {
-    let name = file.strip_prefix("templates/")?;
-    if name.contains('/') {
-        return Some(Problem::in_file(file, "is in a folder below templates: move it up"));
-    }
-    let is_partial = name.starts_with('_') && name.ends_with(".hbs");
-    let is_template = !name.starts_with('_') && (name.ends_with(".yaml") || name.ends_with(".yml"));
-    (!is_partial && !is_template).then(|| Problem::in_file(file, "is neither a template (NAME.yaml, NAME.yml) nor a partial (_NAME.hbs)"))
-}
-
 /// Each name and content is preceded by its length, so that no two bundles share the same bytes.
-fn digest(texts: &BTreeMap<&str, &str>) -> String {
+fn digest(files: &BTreeMap<&str, &[u8]>) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
-    for part in texts.iter().flat_map(|(file, text)| [*file, *text]) {
+    for part in files.iter().flat_map(|(path, bytes)| [path.as_bytes(), *bytes]) {
         context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
+        context.update(part);
     }
     context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -18,6 +18,7 @@ mod locate;
 pub(crate) mod mark;
 pub(crate) mod path;
 pub(crate) mod record;
+mod release;
 pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use layering::{Clash, Layered, layer_values};
 use mark::{Place, Unresolved};
 pub use path::ValuePath;
 use record::Record;
+pub use release::Release;
 pub use values::{checked_values, merge_values};
 
 /// The most that all templates together may give, in bytes: of text, and then of strings in the documents.
@@ -49,12 +51,14 @@ pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
 pub struct Rendered {
     /// The documents in the order of their files and lines.
     pub documents: Vec<Document>,
+    /// What helm has to render beside them, if the bundle names a chart.
+    pub release: Option<Release>,
 }
 
 /// One YAML document of a template.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Document {
-    /// The template that wrote its first line: a file of the bundle.
+    /// The file of the bundle that its first line came from: a template, or plain YAML.
     pub file: String,
     /// That line in the template, counted from 1.
     pub line: usize,
@@ -66,7 +70,7 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub struct RenderErrors(pub Vec<Problem>);
 
-/// Renders every template of `bundle`.
+/// Renders every template of `bundle`. Its plain YAML comes first, as it is written.
 ///
 /// Values are the bundle's defaults with each layer of `context.values` laid over them by [`merge_values`].
 ///
@@ -76,6 +80,7 @@ pub struct RenderErrors(pub Vec<Problem>);
 /// that is wrong is reported; what the YAML of a template lacks only when its tags are right.
 pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, RenderErrors> {
     let values = checked_values(bundle, &context.values).map_err(RenderErrors)?.into_values();
+    let release = bundle.chart().map(|chart| Release::new(chart, context)).transpose()?;
     let record = Record::default();
     let mut pass = Pass {
         engine: engine(bundle, &record),
@@ -85,7 +90,7 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
         text_left: MAX_OUTPUT,
         strings_left: MAX_OUTPUT,
     };
-    let mut documents = Vec::new();
+    let mut documents = bundle.manifests().to_vec();
     let mut problems = Vec::new();
     for (number, file) in bundle.templates().iter().enumerate().filter(|(_, file)| file.partial.is_none()) {
         match pass.documents(number, &file.file) {
@@ -94,7 +99,7 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
         }
     }
     if problems.is_empty() {
-        return Ok(Rendered { documents });
+        return Ok(Rendered { documents, release });
     }
     let sources = |file: &str| bundle.templates().iter().find(|template| template.file == file);
     let with_excerpt = |problem: Problem| match sources(&problem.file) {

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Error;
-use crate::domain::bundle::{BundleFiles, MAX_BUNDLE, MAX_FILE, MAX_FILES, is_bundle_file};
+use crate::domain::bundle::{BundleFiles, Layout, MAX_BUNDLE, MAX_FILE, MAX_FILES};
 
 /// Reads a bundle's files from a directory. It blocks: on an async thread, call it by `spawn_blocking`.
 ///
@@ -33,10 +33,18 @@ pub fn load_directory(path: &Path) -> Result<BundleFiles, Error> {
 /// The bundle's files by their path inside it.
 fn file_names(root: &Path) -> Result<Vec<String>, Error> {
     let mut names = list(root, "")?;
-    if names.contains(&"templates".to_owned()) {
-        names.extend(list(&root.join("templates"), "templates/")?);
+    let layout = Layout::of(names.iter().map(String::as_str));
+    let mut next = 0;
+    while let Some(name) = names.get(next).cloned() {
+        let path = root.join(&name);
+        if layout.descends(&name) && (!name.contains('/') || path.is_dir()) {
+            names.swap_remove(next);
+            names.extend(list(&path, &format!("{name}/"))?);
+        } else {
+            next += 1;
+        }
     }
-    names.retain(|name| is_bundle_file(name));
+    names.retain(|name| layout.includes(name));
     if names.len() > MAX_FILES {
         return Err(too_large(root, format!("a bundle has at most {MAX_FILES} files")));
     }
@@ -59,7 +67,7 @@ fn list(directory: &Path, prefix: &str) -> Result<Vec<String>, Error> {
     for entry in fs::read_dir(directory).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
         match name.to_str() {
-            Some(name) if name.starts_with('.') => {}
+            Some(name) if name.starts_with('.') && name != ".helmignore" => {}
             Some(name) => names.push(format!("{prefix}{name}")),
             None => return Err(failed(io::Error::other("a file name is not UTF-8"))),
         }

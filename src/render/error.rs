@@ -1,7 +1,7 @@
 //! Why a bundle could not be read or rendered, in words for whoever wrote it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::RenderLimits;
@@ -66,6 +66,18 @@ pub enum Error {
         /// How long was waited.
         patience: Duration,
     },
+    /// The bundle names a chart, and there is no helm.
+    #[error("this bundle is a Helm chart, and {}", lack(program.as_deref()))]
+    FindHelm {
+        /// Where it should be; `None`: anywhere in `PATH`.
+        program: Option<PathBuf>,
+    },
+    /// The chart could not be written for helm.
+    #[error("cannot write the chart for helm")]
+    WriteChart(#[source] io::Error),
+    /// helm could not run to its end.
+    #[error("helm cannot render the chart")]
+    RunHelm(#[source] super::sandbox::Error),
     /// A worker ended without an answer, and for no limit that we know.
     #[error("the rendering process has ended without an answer: {ending}")]
     EndWorker {
@@ -107,6 +119,13 @@ fn excess(limit: Limit, limits: &RenderLimits) -> String {
         Limit::Stack => return "reading or rendering the bundle nests too deeply: does it nest blocks or values without end?".to_owned(),
     };
     format!("reading and rendering the bundle used more than {used}: does it have large loops?")
+}
+
+fn lack(program: Option<&Path>) -> String {
+    match program {
+        Some(program) => format!("there is no helm binary at {}: mend --helm (GRAFTLING_HELM)", program.display()),
+        None => "no helm binary is configured: give its path with --helm (GRAFTLING_HELM), or put helm into PATH".to_owned(),
+    }
 }
 
 fn lines(problems: &[Problem]) -> String {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::encoding::{decode, encode};
 use crate::domain::bundle::{BundleFiles, BundleSummary, Problem};
-use crate::domain::render::{RenderContext, RenderErrors, Rendered};
+use crate::domain::render::{Release, RenderContext, RenderErrors, Rendered};
 
 /// The first message of a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,6 +46,8 @@ pub(super) enum Work {
     Check,
     /// Render it.
     Render(Box<RenderContext>),
+    /// Read what helm has printed for the bundle's chart.
+    Read(Box<Release>, String),
 }
 
 /// What a worker answers.

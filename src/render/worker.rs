@@ -14,7 +14,7 @@ use nix::sys::resource::{Resource, UsageWho, getrusage, rlim_t, setrlimit};
 use super::protocol::{Answer, Hello, Reply, Request, SandboxLevel, Work, read_frame, read_request, write_message};
 use super::{RenderLimits, confine, filter};
 use crate::domain::bundle::Bundle;
-use crate::domain::render::render;
+use crate::domain::render::{Rendered, render};
 
 /// The name of the command.
 pub const COMMAND: &str = "render-worker";
@@ -128,6 +128,10 @@ impl Kept {
             Work::Check => Answer::Summary(bundle.summary()),
             Work::Render(context) => match render(&bundle, &context) {
                 Ok(rendered) => Answer::Rendered(rendered),
+                Err(errors) => Answer::Errors(errors),
+            },
+            Work::Read(release, output) => match release.documents(&output) {
+                Ok(documents) => Answer::Rendered(Rendered { documents, release: None }),
                 Err(errors) => Answer::Errors(errors),
             },
         };

@@ -8,6 +8,7 @@ mod crash;
 mod drift;
 mod figures;
 mod forecast;
+mod helm;
 mod hostile;
 mod life;
 mod obstacles;

@@ -1,6 +1,7 @@
 //! Integration tests.
 
 mod architecture;
+mod charts;
 mod cli;
 mod e2e;
 mod githost;

@@ -248,3 +248,79 @@ fn f81_nesting_adds_up_through_partials() {
     files.extend([HEAD, ("templates/_p70.hbs", ""), ("templates/a.yaml", "{{> p0}}")]);
     assert!(problems(&files)[0].contains("nested deeper than 64"));
 }
+
+#[test]
+fn feature_p5_plain_yaml_is_taken_as_it_is_written() {
+    let bundle = parse(&[
+        HEAD,
+        (
+            "manifests/b.yaml",
+            "# nothing\n---\nkind: B\n---\nkind: C\nreplicas: 2.0\ntext: \"{{#if}} {{ \"\n",
+        ),
+        ("manifests/a.yml", "kind: A\n"),
+        ("manifests/README.md", "{{#if"),
+    ])
+    .unwrap_or_else(|problems| panic!("{problems:?}"));
+    let found: Vec<_> = bundle
+        .manifests()
+        .iter()
+        .map(|document| (document.file.as_str(), document.line, document.value.to_string()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("manifests/a.yml", 1, r#"{"kind":"A"}"#.to_owned()),
+            ("manifests/b.yaml", 3, r#"{"kind":"B"}"#.to_owned()),
+            (
+                "manifests/b.yaml",
+                5,
+                r##"{"kind":"C","replicas":2,"text":"{{#if}} {{ "}"##.to_owned()
+            ),
+        ]
+    );
+    let other = parse(&[HEAD, ("manifests/a.yml", "kind: B\n")]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_ne!(bundle.digest(), other.digest());
+}
+
+#[test]
+fn feature_p5_problems_of_plain_yaml_and_of_charts_have_their_place() {
+    assert_eq!(
+        problems(&[
+            HEAD,
+            ("manifests/a.yaml", "a: 1\na: 2\n"),
+            ("manifests/b/c.yaml", ""),
+            ("manifests/d.json", "{}")
+        ]),
+        [
+            "manifests/a.yaml:2:1: duplicate mapping key: a",
+            "manifests/b/c.yaml: is in a folder below manifests: move it up",
+            "manifests/d.json: is no manifest (NAME.yaml, NAME.yml)",
+        ]
+    );
+    const CHART: &str = "name: web\nversion: \"1\"\nchart: {path: chart}\n";
+    assert_eq!(
+        problems(&[("bundle.yaml", CHART), ("chart/templates/a.yaml", "a: {{ now }}")]),
+        ["chart/Chart.yaml: is missing: a chart needs it"]
+    );
+    assert_eq!(
+        problems(&[HEAD, ("chart/Chart.yaml", "name: web\n")]),
+        ["bundle.yaml: does not name the Helm chart in chart/: add `chart: {path: chart}`"]
+    );
+    for path in ["../x", "templates", "chart/../x", "chart//x", "/chart"] {
+        let head = CHART.replace("path: chart", &format!("path: \"{path}\""));
+        let found = problems(&[("bundle.yaml", &head), ("chart/Chart.yaml", "name: web\n")]);
+        assert_eq!(
+            found.last().cloned(),
+            Some(format!(
+                "bundle.yaml: chart.path: {path:?} is neither chart nor a folder below chart/"
+            ))
+        );
+    }
+    assert_eq!(
+        problems(&[
+            ("Chart.yaml", "name: web\n"),
+            ("templates/a.yaml", "a: 1\nb: {{ .Files.Get \"x.conf\" }}")
+        ]),
+        ["templates/a.yaml:2: \"x.conf\" is no file of the chart: it has to lie below files/"]
+    );
+}

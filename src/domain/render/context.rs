@@ -160,6 +160,13 @@ impl fmt::Debug for RenderContext {
 impl RenderContext {
     /// The names that templates use, with the merged values.
     pub(super) fn to_json(&self, values: Map<String, Value>) -> Value {
+        let mut names = self.facts();
+        names["values"] = Value::Object(values);
+        names
+    }
+
+    /// The names that templates use, without the values.
+    pub(super) fn facts(&self) -> Value {
         json!({
             "branch": self.branch.as_str(),
             "slug": slug(&self.branch, SLUG_LENGTH),
@@ -185,7 +192,6 @@ impl RenderContext {
                 "url": self.address.url(&self.environment),
                 "isFirstDeploy": self.is_first_deploy,
             },
-            "values": values,
         })
     }
 }

@@ -263,6 +263,16 @@ pub(crate) fn resolve(value: Value, left: &mut usize) -> Result<Value, Unresolve
     })
 }
 
+/// Floats without a fraction as integers, in a value without marks.
+pub(crate) fn with_integers(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(with_integers).collect(),
+        Value::Object(entries) => entries.into_iter().map(|(key, entry)| (key, with_integers(entry))).collect(),
+        Value::Number(number) => Value::Number(whole(number)),
+        other => other,
+    }
+}
+
 fn resolve_text(text: String, left: &mut usize) -> Result<String, Unresolved> {
     let resolved = if text.contains([PLAIN, QUOTED]) {
         replace_marks(&text)

@@ -1,0 +1,4 @@
+{{ define "cache.labels" }}
+team: {{ .Values.global.team }}
+chart: {{ .Chart.Name }}
+{{- end }}
