@@ -2,8 +2,10 @@
 //!
 //! A bundle is bytes from outside. [`Bundle::parse`] is the one way in, and it reports every problem at once.
 
+pub mod case;
 mod check;
 mod instrument;
+pub mod pipeline;
 mod problem;
 mod scan;
 mod template;
@@ -19,6 +21,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::name::check_label;
+use pipeline::Pipeline;
 pub use problem::Problem;
 pub(crate) use template::TemplateFile;
 
@@ -38,7 +41,7 @@ pub struct Bundle {
     inputs: Vec<Input>,
     values: Map<String, Value>,
     schema: Option<String>,
-    pipeline: Option<String>,
+    pipeline: Option<Pipeline>,
     templates: Vec<TemplateFile>,
     digest: String,
 }
@@ -89,7 +92,7 @@ impl Bundle {
         let head = keep(&mut problems, read_head(&texts));
         let values = keep(&mut problems, read_values(&texts));
         problems.extend(check_schema(&texts));
-        problems.extend(check_pipeline(&texts));
+        let pipeline = keep(&mut problems, read_pipeline(&texts));
         let templates = keep(&mut problems, read_templates(&texts));
         if !problems.is_empty() {
             return Err(problems);
@@ -102,7 +105,7 @@ impl Bundle {
             inputs: head.inputs,
             values,
             schema: text("values.schema.json"),
-            pipeline: text("pipeline.yaml"),
+            pipeline,
             templates,
             digest: digest(&texts),
         })
@@ -138,9 +141,9 @@ impl Bundle {
         self.schema.as_deref()
     }
 
-    /// The text of `pipeline.yaml`: valid YAML, not yet read as stages.
-    pub fn pipeline(&self) -> Option<&str> {
-        self.pipeline.as_deref()
+    /// The stages of `pipeline.yaml`, if there is such a file. Nothing executes them yet.
+    pub fn pipeline(&self) -> Option<&Pipeline> {
+        self.pipeline.as_ref()
     }
 
     /// SHA-256 over every file of the bundle, in hexadecimal: it changes when anything that matters changes.
@@ -261,13 +264,14 @@ fn check_schema(texts: &BTreeMap<&str, &str>) -> Option<Problem> {
     Some(Problem::at(FILE, (error.line(), error.column()), message))
 }
 
-fn check_pipeline(texts: &BTreeMap<&str, &str>) -> Vec<Problem> {
-    const FILE: &str = "pipeline.yaml";
-    let Some(text) = texts.get(FILE) else { return Vec::new() };
-    match yaml::read_all(text) {
-        Ok(_) => Vec::new(),
-        Err(error) => yaml_problem(FILE, error),
-    }
+fn read_pipeline(texts: &BTreeMap<&str, &str>) -> Result<Option<Pipeline>, Vec<Problem>> {
+    let Some(text) = texts.get("pipeline.yaml") else { return Ok(None) };
+    let templates: Vec<&str> = texts
+        .keys()
+        .copied()
+        .filter(|file| file.starts_with("templates/") && template::partial_name(file).is_none())
+        .collect();
+    pipeline::read(text, &templates).map(Some)
 }
 
 fn read_templates(texts: &BTreeMap<&str, &str>) -> Result<Vec<TemplateFile>, Vec<Problem>> {

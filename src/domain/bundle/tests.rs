@@ -43,8 +43,8 @@ fn a_whole_bundle_is_read() {
     );
     assert_eq!(bundle.values()["port"], 8080);
     assert_eq!(
-        (bundle.schema(), bundle.pipeline()),
-        (Some("{\"type\": \"object\"}"), Some("stages: []\n"))
+        (bundle.schema(), bundle.pipeline().map(|pipeline| pipeline.stages.len())),
+        (Some("{\"type\": \"object\"}"), Some(0))
     );
     assert_eq!(bundle.digest().len(), 64);
 }
