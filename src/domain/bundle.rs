@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use super::name::check_label;
 use pipeline::Pipeline;
-pub use problem::Problem;
+pub use problem::{MAX_PROBLEMS, Problem, Severity, limit};
 pub(crate) use template::TemplateFile;
 
 /// The most files of a bundle.
