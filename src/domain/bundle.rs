@@ -4,10 +4,12 @@
 
 pub mod case;
 mod check;
+mod files;
 mod instrument;
 pub mod pipeline;
 mod problem;
 mod scan;
+mod summary;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -17,12 +19,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::digest;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::name::check_label;
+pub use files::BundleFiles;
 use pipeline::Pipeline;
 pub use problem::{MAX_PROBLEMS, Problem, Severity, limit};
+pub use summary::BundleSummary;
 pub(crate) use template::TemplateFile;
 
 /// The most files of a bundle.
@@ -47,7 +51,7 @@ pub struct Bundle {
 }
 
 /// A value that the bundle asks a Project for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// Where the value is, for example `image.repository`.

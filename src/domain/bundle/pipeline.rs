@@ -10,13 +10,13 @@ mod tests;
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(super) use read::read;
 
 /// The stages of a bundle. None at all: everything is applied in one.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pipeline {
     /// What a deployment does, in the order in which it is written; what runs when follows from [`Stage::needs`].
     pub stages: Vec<Stage>,
@@ -25,7 +25,7 @@ pub struct Pipeline {
 }
 
 /// One step of a pipeline.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
     /// Its name, unique in the pipeline: a DNS label.
     pub name: String,
@@ -46,7 +46,7 @@ pub struct Stage {
 }
 
 /// What a stage does. Settings are as they are written: a mapping, for `steps` a list, and null where there are none.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Action {
     /// Applies the objects of some template files.
     Apply(Vec<TemplateGlob>),
@@ -67,7 +67,7 @@ pub enum Action {
 }
 
 /// A glob over the names of template files, without the folder `templates/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TemplateGlob {
     /// As it is written, for example `database*.yaml`.
     pub pattern: String,
@@ -76,7 +76,7 @@ pub struct TemplateGlob {
 }
 
 /// When a stage runs: all that is said must hold. Nothing is said: always.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Condition {
     /// Only in the first deployment of an environment, or only in later ones.
@@ -94,7 +94,7 @@ pub struct Condition {
 }
 
 /// What follows from the failure of a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnFailure {
     /// The run ends; what was applied stays.
     Stop,

@@ -86,7 +86,7 @@ cases:
             "tests/a.yaml:2: case \"a\": expect: write golden, objects, count or error, or nothing is tested",
             "tests/a.yaml:4: case \"a\": has the name of another case: rename one",
             "tests/a.yaml:4: case \"a\": expect: an error gives no objects: write error alone",
-            "tests/a.yaml:6: case \"b\": allowKinds: kind \"\" must be written group/Kind",
+            "tests/a.yaml:6: case \"b\": allowKinds: kind \"\" must have the form Kind or group/Kind, without a version",
             "tests/a.yaml:6: case \"b\": expect.golden: \"../values.yaml\" should be a file in a folder below tests/, such as \
              golden/default.yaml",
             "tests/a.yaml:9: case \"c\": expect.golden: \"here.yaml\" should be a file in a folder below tests/, such as \
