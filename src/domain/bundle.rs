@@ -13,6 +13,7 @@ mod summary;
 mod template;
 #[cfg(test)]
 mod tests;
+pub mod usage;
 pub(crate) mod yaml;
 
 use std::collections::BTreeMap;

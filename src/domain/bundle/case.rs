@@ -132,6 +132,22 @@ pub struct ExpectedObject {
 // === impl Case ===
 
 impl Case {
+    /// A case that gives nothing but the bundle's default values.
+    pub fn of_defaults() -> Self {
+        Self {
+            name: "default values".to_owned(),
+            branch: default_branch(),
+            revision: default_revision(),
+            pull_request: None,
+            project: ProjectFacts::default(),
+            environment: None,
+            values: Map::new(),
+            allow_kinds: Vec::new(),
+            is_first_deploy: true,
+            expect: Expectation::default(),
+        }
+    }
+
     /// What templates see. The environment's name is the one that the server would compute, unless the case gives it.
     pub fn context(&self) -> RenderContext {
         let key = ProjectKey {
