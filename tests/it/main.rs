@@ -7,4 +7,5 @@ mod githost;
 mod log;
 mod render;
 mod server;
+mod twins;
 mod world;
