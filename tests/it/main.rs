@@ -6,6 +6,7 @@ mod e2e;
 mod githost;
 mod log;
 mod render;
+mod sandbox;
 mod server;
 mod twins;
 mod world;

@@ -1,11 +1,16 @@
 //! What is wrong with a bundle, and where.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// The most problems that are reported of one bundle.
 pub const MAX_PROBLEMS: usize = 50;
+/// The most problems that a status holds.
+pub const MAX_SUMMARY: usize = 3;
+/// The longest line of a status about one problem, in characters.
+const MAX_SUMMARY_LINE: usize = 300;
 /// The longest line that is shown with a problem, in characters.
 const MAX_EXCERPT: usize = 200;
 
@@ -133,14 +138,73 @@ impl fmt::Display for Problem {
     }
 }
 
-/// At most [`MAX_PROBLEMS`] of `problems`, in order and each once; the last one says how many more there are.
-pub fn limit(mut problems: Vec<Problem>) -> Vec<Problem> {
-    problems.sort();
-    problems.dedup();
-    let more = problems.len().saturating_sub(MAX_PROBLEMS);
+/// At most [`MAX_PROBLEMS`] of `problems`, each once; the last one says how many more there are.
+pub fn limit(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut seen = BTreeSet::new();
+    let mut kept: Vec<Problem> = problems.into_iter().filter(|problem| seen.insert(problem.clone())).collect();
+    let more = kept.len().saturating_sub(MAX_PROBLEMS);
     if more > 0 {
-        problems.truncate(MAX_PROBLEMS);
-        problems.push(Problem::in_file("bundle", format!("and {more} more problem(s)")));
+        kept.truncate(MAX_PROBLEMS);
+        kept.push(Problem::in_file("bundle", format!("and {more} more problem(s)")));
     }
-    problems
+    kept
+}
+
+/// The problems in a few short lines for a status: the first [`MAX_SUMMARY`] of them, then how many more there are.
+pub fn summary(problems: &[impl fmt::Display]) -> String {
+    let mut lines: Vec<String> = problems.iter().take(MAX_SUMMARY).map(|problem| one_line(&problem.to_string())).collect();
+    if problems.len() > MAX_SUMMARY {
+        lines.push(format!("and {} more", problems.len() - MAX_SUMMARY));
+    }
+    lines.join("\n")
+}
+
+fn one_line(text: &str) -> String {
+    let printable = text.chars().map(|character| if character.is_control() { ' ' } else { character });
+    let mut line: String = printable.take(MAX_SUMMARY_LINE + 1).collect();
+    if let Some((end, _)) = line.char_indices().nth(MAX_SUMMARY_LINE) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_most_so_many_problems_are_reported_each_once() {
+        let problem = |number: usize| Problem::at("a", (number, 1), "x");
+        let many = (0..70).flat_map(|number| [problem(number), problem(number)]).collect();
+        let limited = limit(many);
+        assert_eq!(limited.len(), MAX_PROBLEMS + 1);
+        assert_eq!(limited[MAX_PROBLEMS].to_string(), "bundle: and 20 more problem(s)");
+        assert_eq!(limit(vec![problem(2), problem(1), problem(2)]), [problem(2), problem(1)]);
+    }
+
+    #[test]
+    fn a_status_gets_few_short_lines() {
+        let long = Problem::at("a.yaml", (1, 2), format!("x\u{1b}\n{}", "y".repeat(1_000))).with_hint("z");
+        let text = summary(&[long.clone(), long.clone(), long.clone(), long.clone(), long]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), MAX_SUMMARY + 1);
+        assert!(lines[0].starts_with("a.yaml:1: x  yyy") && lines[0].ends_with("y…"), "{text}");
+        assert!(lines[..3].iter().all(|line| line.chars().count() == MAX_SUMMARY_LINE + 1), "{text}");
+        assert_eq!(lines[3], "and 2 more");
+        assert_eq!(summary(&[Problem::in_file("a", "x").with_hint("y")]), "a: x (y)");
+    }
+
+    #[test]
+    fn a_problem_crosses_a_process_as_json() {
+        let problem = Problem::at("a", (1, 2), "x").with_length(3).with_hint("y").as_warning().with_excerpt_of("line\r\n");
+        let json = serde_json::to_value(&problem).ok();
+        let wanted = serde_json::json!({
+            "file": "a", "line": 1, "column": 2, "length": 3, "severity": "warning", "message": "x", "hint": "y", "excerpt": "line",
+        });
+        assert_eq!(json, Some(wanted.clone()));
+        assert_eq!(serde_json::from_value(wanted).ok(), Some(problem));
+        let plain = Problem::in_file("a", "x");
+        assert_eq!(serde_json::from_str(r#"{"file":"a","severity":"error","message":"x"}"#).ok(), Some(plain));
+    }
 }
