@@ -72,7 +72,13 @@ fn charted(name: &str, context: &RenderContext, values: &Map<String, Value>) -> 
         // What looks like a tag is text.
         ("templates/all.yaml".to_owned(), text.replace("{{", "\\{{").into_bytes()),
     ]);
-    objects(&files, &RenderContext { values: Vec::new(), ..context.clone() })
+    objects(
+        &files,
+        &RenderContext {
+            values: Vec::new(),
+            ..context.clone()
+        },
+    )
 }
 
 /// Bodies by key. A checksum says whether something has changed, whatever it is the sum of: that of helm's YAML is another.
@@ -85,7 +91,10 @@ fn comparable(manifests: &[Manifest]) -> BTreeMap<String, String> {
         }
         to_yaml(&body)
     };
-    manifests.iter().map(|manifest| (manifest.key.to_string(), body(manifest))).collect()
+    manifests
+        .iter()
+        .map(|manifest| (manifest.key.to_string(), body(manifest)))
+        .collect()
 }
 
 fn check(name: &str, count: usize, examples: &[Example]) {
@@ -95,7 +104,11 @@ fn check(name: &str, count: usize, examples: &[Example]) {
         let context = case.context();
         let ours = comparable(&objects(files.files(), &context));
         let theirs = comparable(&charted(name, &context, &case.values));
-        assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "{name}: {example:?}");
+        assert_eq!(
+            ours.keys().collect::<Vec<_>>(),
+            theirs.keys().collect::<Vec<_>>(),
+            "{name}: {example:?}"
+        );
         assert!(ours.len() >= count, "{name}: {example:?} gives only {} objects", ours.len());
         for (key, body) in &ours {
             let diff = TextDiff::from_lines(&theirs[key], body);
@@ -126,8 +139,16 @@ fn feature_p1_the_web_bundle_gives_what_its_chart_gives() {
         &[
             ("main", None, json!({})),
             ("feature/ä#1", Some(12), everything),
-            ("012", None, json!({ "ingress": { "enabled": false }, "resources": { "limits": null } })),
-            ("yes", Some(1), json!({ "image": { "repository": "ghcr.io/example/shop@sha256:0123", "tag": "" }, "config": { "LOG_LEVEL": null } })),
+            (
+                "012",
+                None,
+                json!({ "ingress": { "enabled": false }, "resources": { "limits": null } }),
+            ),
+            (
+                "yes",
+                Some(1),
+                json!({ "image": { "repository": "ghcr.io/example/shop@sha256:0123", "tag": "" }, "config": { "LOG_LEVEL": null } }),
+            ),
         ],
     );
 }
@@ -150,7 +171,11 @@ fn feature_p1_the_static_bundle_gives_what_its_chart_gives() {
                     "ingress": { "className": "nginx", "tlsSecret": "wildcard" },
                 }),
             ),
-            ("true", None, json!({ "ingress": { "enabled": false }, "assetLifetime": "max", "port": 9000 })),
+            (
+                "true",
+                None,
+                json!({ "ingress": { "enabled": false }, "assetLifetime": "max", "port": 9000 }),
+            ),
         ],
     );
 }
@@ -179,7 +204,11 @@ fn feature_p1_the_game_server_bundle_gives_what_its_chart_gives() {
                     "appSecrets": { "RCON_PASSWORD": "not-a-real-password" },
                 }),
             ),
-            ("1e3", None, json!({ "storage": { "enabled": false }, "probe": { "tcpPort": "" }, "expose": { "annotations": { "a": "b" } } })),
+            (
+                "1e3",
+                None,
+                json!({ "storage": { "enabled": false }, "probe": { "tcpPort": "" }, "expose": { "annotations": { "a": "b" } } }),
+            ),
         ],
     );
 }

@@ -101,7 +101,10 @@ async fn of_defaults(renderer: &Renderer, files: &Arc<BundleFiles>, summary: &Bu
     let missing = usage::missing_inputs(summary);
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(|input| input.name.as_str()).collect();
-        let message = format!("not rendered, because {} has no default: give it in a case of tests/", names.join(", "));
+        let message = format!(
+            "not rendered, because {} has no default: give it in a case of tests/",
+            names.join(", ")
+        );
         return Ok(vec![Problem::in_file("bundle.yaml", message).as_warning()]);
     }
     match rendering::objects(renderer, files, &Case::of_defaults()).await {

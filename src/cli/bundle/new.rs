@@ -48,7 +48,10 @@ const FILES: [(&str, &str); 11] = [
     ("pipeline.yaml", include_str!("skeleton/pipeline.yaml")),
     ("README.md", include_str!("skeleton/README.md")),
     ("templates/_labels.hbs", include_str!("skeleton/templates/_labels.hbs")),
-    ("templates/configuration.yaml", include_str!("skeleton/templates/configuration.yaml")),
+    (
+        "templates/configuration.yaml",
+        include_str!("skeleton/templates/configuration.yaml"),
+    ),
     ("templates/web.yaml", include_str!("skeleton/templates/web.yaml")),
     ("templates/ingress.yaml", include_str!("skeleton/templates/ingress.yaml")),
     ("tests/default.yaml", include_str!("skeleton/tests/default.yaml")),

@@ -213,7 +213,10 @@ impl Tester {
             let rendered = golden_text(objects);
             let kept = match fs::read_to_string(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                text => Some(text.map_err(|source| TestError::Read { path: path.clone(), source })?),
+                text => Some(text.map_err(|source| TestError::Read {
+                    path: path.clone(),
+                    source,
+                })?),
             };
             if kept.as_ref() != Some(&rendered) {
                 if self.is_updating {

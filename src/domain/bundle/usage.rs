@@ -50,7 +50,12 @@ pub fn warnings(files: &BundleFiles, summary: &BundleSummary) -> Vec<Problem> {
     if let Some(pipeline) = &summary.pipeline {
         let documents = templates.iter().map(|(file, _)| *file).filter(|file| partial_name(file).is_none());
         let message = "no stage of pipeline.yaml applies this template";
-        problems.extend(pipeline.unapplied(documents).into_iter().map(|file| Problem::in_file(file, message)));
+        problems.extend(
+            pipeline
+                .unapplied(documents)
+                .into_iter()
+                .map(|file| Problem::in_file(file, message)),
+        );
     }
     problems.into_iter().map(Problem::as_warning).collect()
 }
@@ -89,12 +94,19 @@ fn uses(templates: &[(&str, &str)]) -> Vec<Use> {
 fn unused_partials(templates: &[(&str, &str)]) -> Vec<Problem> {
     let is_included = |name: &str| {
         let call = regex(&format!(r#"(>|\binclude)\s*"?{}["\s}}~)]"#, regex::escape(name)));
-        templates.iter().any(|(_, text)| TAG.find_iter(text).any(|tag| call.is_match(tag.as_str())))
+        templates
+            .iter()
+            .any(|(_, text)| TAG.find_iter(text).any(|tag| call.is_match(tag.as_str())))
     };
     let unused = templates.iter().filter_map(|(file, _)| Some((file, partial_name(file)?)));
     unused
         .filter(|(_, name)| !is_included(name))
-        .map(|(file, name)| Problem::in_file(file, format!("nothing includes the partial \"{name}\": remove it, or write {{{{> {name}}}}}")))
+        .map(|(file, name)| {
+            Problem::in_file(
+                file,
+                format!("nothing includes the partial \"{name}\": remove it, or write {{{{> {name}}}}}"),
+            )
+        })
         .collect()
 }
 
@@ -103,10 +115,15 @@ fn undeclared(uses: &[Use], summary: &BundleSummary) -> Vec<Problem> {
     let mut told: Vec<&[String]> = Vec::new();
     let mut problems = Vec::new();
     for used in uses.iter().filter(|used| !used.is_tolerant) {
-        let Some(length) = missing_at(&summary.values, &used.path) else { continue };
+        let Some(length) = missing_at(&summary.values, &used.path) else {
+            continue;
+        };
         let path = &used.path[..length];
         let name = path.join(".");
-        let is_input = summary.inputs.iter().any(|input| input.name == name || input.name.starts_with(&format!("{name}.")));
+        let is_input = summary
+            .inputs
+            .iter()
+            .any(|input| input.name == name || input.name.starts_with(&format!("{name}.")));
         if is_input || told.contains(&path) {
             continue;
         }
@@ -189,7 +206,10 @@ fn line_of(text: &str, path: &[String]) -> Option<usize> {
     found.map(|(line, _)| line)
 }
 
-#[expect(clippy::unwrap_used, reason = "the patterns are constants or escaped, and the tests use each of them")]
+#[expect(
+    clippy::unwrap_used,
+    reason = "the patterns are constants or escaped, and the tests use each of them"
+)]
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).unwrap()
 }

@@ -53,7 +53,10 @@ fn a_new_bundle_has_every_part_and_is_in_order() {
         assert!(!text.is_empty() && !text.contains("{NAME}"), "{file}");
     }
     let lint = bundle("lint", &root, &[]);
-    assert_eq!((lint.code, lint.output.as_str(), lint.errors.as_str()), (Some(0), "no problems\n", ""));
+    assert_eq!(
+        (lint.code, lint.output.as_str(), lint.errors.as_str()),
+        (Some(0), "no problems\n", "")
+    );
     let test = bundle("test", &root, &[]);
     assert_eq!((test.code, test.errors.as_str()), (Some(0), ""), "{}", test.output);
     assert!(test.output.ends_with("\ntest result: ok. 3 passed; 0 failed\n"), "{}", test.output);
@@ -83,7 +86,7 @@ fn feature_p5_lint_finds_every_problem_in_one_pass() {
     assert_eq!(lint.code, Some(1));
     for told in [
         "error: values.yaml:",
-        "error: pipeline.yaml:12: there is another stage \"web\"",
+        "error: pipeline.yaml:11: there is another stage \"web\"",
         "\"wbe.yaml\" matches no template (did you mean \"web.yaml\"?)",
         "error: templates/web.yaml:",
         "\"quoet\"",
@@ -102,12 +105,20 @@ fn what_only_seems_odd_is_a_warning_and_no_failure() {
     append(&root, "values.yaml", "# for later\nunused: 1\n");
     write(&root, "templates/_spare.hbs", "a: 1\n");
     write(&root, "values.schema.json", "{}\n");
-    write(&root, "templates/extra.yaml", "{{#if values.replicas}}{{else}}a: {{values.unknown}}{{/if}}\n");
-    append(&root, "tests/default.yaml", "  - name: new\n    expect: { golden: golden/new.yaml }\n");
+    write(
+        &root,
+        "templates/extra.yaml",
+        "{{#if values.replicas}}{{else}}a: {{values.unknown}}{{/if}}\n",
+    );
+    append(
+        &root,
+        "tests/default.yaml",
+        "  - name: new\n    expect: { golden: golden/new.yaml }\n",
+    );
     let lint = bundle("lint", &root, &[]);
     assert_eq!((lint.code, lint.errors.as_str()), (Some(0), ""), "{}", lint.output);
     for told in [
-        "warning: values.yaml:22: no template uses \"unused\"",
+        "warning: values.yaml:20: no template uses \"unused\"",
         "warning: templates/_spare.hbs: nothing includes the partial \"spare\"",
         "warning: templates/extra.yaml: no stage of pipeline.yaml applies this template",
         "warning: templates/extra.yaml:1: values.yaml has no \"unknown\"",
@@ -124,10 +135,19 @@ fn what_only_seems_odd_is_a_warning_and_no_failure() {
 #[test]
 fn lint_renders_the_default_values_through_the_admission() {
     let (_folder, root) = fresh();
-    append(&root, "templates/configuration.yaml", "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n");
+    append(
+        &root,
+        "templates/configuration.yaml",
+        "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n",
+    );
     let lint = bundle("lint", &root, &[]);
     assert_eq!(lint.code, Some(1), "{}", lint.output);
-    assert!(lint.output.contains("error: templates/configuration.yaml:22: v1 Namespace other: kind:"), "{}", lint.output);
+    assert!(
+        lint.output
+            .contains("error: templates/configuration.yaml:23: v1 Namespace other: kind:"),
+        "{}",
+        lint.output
+    );
 }
 
 #[test]
@@ -136,7 +156,12 @@ fn a_test_that_fails_shows_what_differs_and_update_accepts_it() {
     let values = fs::read_to_string(root.join("values.yaml")).unwrap();
     write(&root, "values.yaml", &values.replace("port: 8080", "port: 9090"));
     let test = bundle("test", &root, &[]);
-    assert_eq!((test.code, test.errors.as_str()), (Some(1), "error: 1 test(s) failed\n"), "{}", test.output);
+    assert_eq!(
+        (test.code, test.errors.as_str()),
+        (Some(1), "error: 1 test(s) failed\n"),
+        "{}",
+        test.output
+    );
     for told in [
         "test tests/default.yaml: default values ... FAILED\n",
         "--- tests/golden/default.yaml\n+++ rendered\n",
@@ -198,7 +223,12 @@ fn the_tests_of_a_bundle_are_not_part_of_it() {
 fn feature_p5_the_shipped_bundles_are_in_order_and_pass_their_own_tests() {
     for name in SHIPPED {
         let lint = bundle("lint", &shipped(name), &[]);
-        assert_eq!((lint.code, lint.output.as_str()), (Some(0), "no problems\n"), "{name}: {}", lint.errors);
+        assert_eq!(
+            (lint.code, lint.output.as_str()),
+            (Some(0), "no problems\n"),
+            "{name}: {}",
+            lint.errors
+        );
         let test = bundle("test", &shipped(name), &[]);
         assert_eq!((test.code, test.errors.as_str()), (Some(0), ""), "{name}: {}", test.output);
     }

@@ -79,9 +79,17 @@ async fn the_game_server_bundle_comes_up_under_restricted_pod_security_and_goes_
     assert_eq!(server["status"]["availableReplicas"], 2);
     let service = preview.read("v1", "Service", "game").await;
     assert_eq!(service["spec"]["type"], "ClusterIP");
-    let protocols: Vec<&Value> = service["spec"]["ports"].as_array().unwrap().iter().map(|port| &port["protocol"]).collect();
+    let protocols: Vec<&Value> = service["spec"]["ports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|port| &port["protocol"])
+        .collect();
     assert_eq!(protocols, ["UDP", "TCP"]);
     assert_eq!(preview.read("v1", "Service", "game-pods").await["spec"]["clusterIP"], "None");
-    assert_eq!(preview.read("v1", "Pod", "game-1").await["spec"]["terminationGracePeriodSeconds"], 60);
+    assert_eq!(
+        preview.read("v1", "Pod", "game-1").await["spec"]["terminationGracePeriodSeconds"],
+        60
+    );
     preview.down().await;
 }

@@ -21,7 +21,10 @@ pub fn mismatches(expect: &Expectation, objects: &[Manifest]) -> Vec<String> {
 fn object(expected: &ExpectedObject, objects: &[Manifest]) -> Vec<String> {
     let name = format!("{} {}", expected.kind, expected.name);
     let is_it = |manifest: &&Manifest| {
-        let version = expected.api_version.as_ref().is_none_or(|version| *version == manifest.key.api_version());
+        let version = expected
+            .api_version
+            .as_ref()
+            .is_none_or(|version| *version == manifest.key.api_version());
         version && manifest.key.kind == expected.kind && manifest.key.name == expected.name
     };
     match (objects.iter().find(is_it), expected.absent) {
@@ -93,6 +96,8 @@ fn field<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
         let (key, indices) = part.split_once('[').unwrap_or((&part, ""));
         let start = if key.is_empty() { value } else { value.get(key)? };
         let numbers = indices.split(['[', ']']).filter(|number| !number.is_empty());
-        numbers.into_iter().try_fold(start, |value, number| value.get(number.parse::<usize>().ok()?))
+        numbers
+            .into_iter()
+            .try_fold(start, |value, number| value.get(number.parse::<usize>().ok()?))
     })
 }

@@ -28,10 +28,18 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, Vec<Problem>> {
     })?;
     let mut problems = Vec::new();
     if read.cases.is_empty() || read.cases.len() > MAX_CASES {
-        problems.push(Problem::in_file(file, format!("has {} cases: write 1 to {MAX_CASES}", read.cases.len())));
+        problems.push(Problem::in_file(
+            file,
+            format!("has {} cases: write 1 to {MAX_CASES}", read.cases.len()),
+        ));
     }
     let mut cases: Vec<Case> = Vec::new();
-    for Spanned { value: mut case, referenced, .. } in read.cases {
+    for Spanned {
+        value: mut case,
+        referenced,
+        ..
+    } in read.cases
+    {
         let line = usize::try_from(referenced.line()).unwrap_or(1);
         let mut refuse = |message: String| problems.push(Problem::at_line(file, line, format!("case {:?}: {message}", case.name)));
         if case.name.trim().is_empty() {
@@ -79,7 +87,10 @@ fn expectation(expect: &Expectation) -> Vec<String> {
     }
     for object in expect.objects.iter().filter(|object| object.absent) {
         if !object.contains.is_empty() || !object.without.is_empty() {
-            wrong.push(format!("expect.objects: {} {} cannot be absent and contain something", object.kind, object.name));
+            wrong.push(format!(
+                "expect.objects: {} {} cannot be absent and contain something",
+                object.kind, object.name
+            ));
         }
     }
     wrong

@@ -117,7 +117,10 @@ fn each_difference_is_told_with_object_and_field() {
         ("{count: 3}", "expected 3 objects, got 2: v1 ConfigMap a, v1 Service a"),
         ("{objects: [{kind: Job, name: a}]}", "there is no Job a"),
         ("{objects: [{kind: Service, name: a, apiVersion: v2}]}", "there is no Service a"),
-        ("{objects: [{kind: Service, name: a, absent: true}]}", "Service a should not be there"),
+        (
+            "{objects: [{kind: Service, name: a, absent: true}]}",
+            "Service a should not be there",
+        ),
         (
             "{objects: [{kind: ConfigMap, name: a, contains: {data: {x.y: '2'}}}]}",
             "ConfigMap a: data.x.y: expected \"2\", got \"1\"",

@@ -39,7 +39,11 @@ fn circles(stages: &[Stage], by_name: &BTreeMap<&str, &Stage>) -> Vec<Problem> {
                 continue;
             };
             if let Some(begin) = way.iter().position(|(open, _)| open.name == next.name) {
-                let names: Vec<&str> = way[begin..].iter().map(|(open, _)| open.name.as_str()).chain([next.name.as_str()]).collect();
+                let names: Vec<&str> = way[begin..]
+                    .iter()
+                    .map(|(open, _)| open.name.as_str())
+                    .chain([next.name.as_str()])
+                    .collect();
                 let message = format!("stages need one another in a circle: {}", names.join(" → "));
                 problems.push(Problem::at_line(FILE, next.line, message));
             } else {

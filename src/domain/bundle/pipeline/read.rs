@@ -60,7 +60,9 @@ pub(in crate::domain::bundle) fn read(text: &str, templates: &[&str]) -> Result<
         problems: Vec::new(),
     };
     if raw.stages.len() + raw.teardown.len() > MAX_STAGES {
-        reader.problems.push(Problem::in_file(FILE, format!("has more than {MAX_STAGES} stages")));
+        reader
+            .problems
+            .push(Problem::in_file(FILE, format!("has more than {MAX_STAGES} stages")));
         return Err(reader.problems);
     }
     let stages = reader.section(&raw.stages, Section::Stages);
@@ -175,7 +177,9 @@ impl Reader<'_> {
         let patterns = self.texts(value, "apply");
         let mut globs = Vec::new();
         for pattern in patterns {
-            let Some(glob) = self.glob(value, "apply", &pattern) else { continue };
+            let Some(glob) = self.glob(value, "apply", &pattern) else {
+                continue;
+            };
             let matches = |file: &&&str| file.strip_prefix("templates/").is_some_and(|name| glob.is_match(name));
             let files: Vec<String> = self.templates.iter().filter(matches).map(|file| (*file).to_owned()).collect();
             if files.is_empty() {
@@ -234,7 +238,10 @@ impl Reader<'_> {
     fn duration(&mut self, value: &Spanned<Value>) -> Option<Duration> {
         let duration = value.value.as_str().and_then(seconds);
         if duration.is_none() {
-            self.refuse(value, "timeout: should be a whole number with s, m or h behind it, at most 24h: 90s, 10m");
+            self.refuse(
+                value,
+                "timeout: should be a whole number with s, m or h behind it, at most 24h: 90s, 10m",
+            );
         }
         duration.map(Duration::from_secs)
     }
@@ -252,7 +259,11 @@ impl Reader<'_> {
         let (default, words): (_, &[(&str, OnFailure)]) = match section {
             Section::Stages => (
                 OnFailure::Stop,
-                &[("stop", OnFailure::Stop), ("continue", OnFailure::Continue), ("rollback", OnFailure::Rollback)],
+                &[
+                    ("stop", OnFailure::Stop),
+                    ("continue", OnFailure::Continue),
+                    ("rollback", OnFailure::Rollback),
+                ],
             ),
             Section::Teardown => (OnFailure::Block, &[("block", OnFailure::Block), ("continue", OnFailure::Continue)]),
         };

@@ -48,10 +48,16 @@ teardown:
     let Action::Apply(globs) = &data.action else { panic!("{data:?}") };
     assert_eq!(globs[1].files, ["templates/database.yaml"]);
     assert_eq!((data.line, data.timeout), (2, Some(Duration::from_secs(300))));
-    assert_eq!(migrate.action, Action::Job(json!({ "image": "shop", "args": ["migrate"], "once": true })));
+    assert_eq!(
+        migrate.action,
+        Action::Job(json!({ "image": "shop", "args": ["migrate"], "once": true }))
+    );
     assert_eq!((migrate.retries, migrate.on_failure), (2, OnFailure::Stop));
     assert_eq!(migrate.when.first_deploy, Some(false));
-    assert_eq!((migrate.when.branches[0].as_str(), migrate.when.value.as_deref()), ("feature/**", Some("migration.enabled")));
+    assert_eq!(
+        (migrate.when.branches[0].as_str(), migrate.when.value.as_deref()),
+        ("feature/**", Some("migration.enabled"))
+    );
     assert_eq!((web.needs[0].as_str(), web.on_failure), ("migrate", OnFailure::Rollback));
     assert_eq!(sign_off.action.kind(), "approve");
     assert_eq!(pipeline.teardown[0].on_failure, OnFailure::Continue);
@@ -114,7 +120,14 @@ teardown:
 #[test]
 fn stages_that_need_one_another_in_a_circle_are_named() {
     let stage = |name: &str, needs: &str| format!("  - {{name: {name}, needs: [{needs}], approve: {{}}}}\n");
-    let text = ["stages:\n".to_owned(), stage("a", "b"), stage("b", "c, d"), stage("c", "a"), stage("d", "d")].concat();
+    let text = [
+        "stages:\n".to_owned(),
+        stage("a", "b"),
+        stage("b", "c, d"),
+        stage("c", "a"),
+        stage("d", "d"),
+    ]
+    .concat();
     assert_eq!(
         problems(&text),
         [
@@ -133,7 +146,10 @@ fn a_diamond_is_no_circle() {
 #[test]
 fn templates_that_no_stage_applies_are_known() {
     let pipeline = read("stages: [{name: a, apply: 'web.*'}]", &TEMPLATES).unwrap();
-    assert_eq!(pipeline.unapplied(TEMPLATES), ["templates/database.yaml", "templates/identity.yaml"]);
+    assert_eq!(
+        pipeline.unapplied(TEMPLATES),
+        ["templates/database.yaml", "templates/identity.yaml"]
+    );
     let pipeline = read("teardown: [{name: a, job: {image: x}}]", &TEMPLATES).unwrap();
     assert_eq!(pipeline.unapplied(TEMPLATES), [""; 0]);
 }
