@@ -1,5 +1,6 @@
 //! The command line: what there is to say, and which function carries it out.
 
+mod bundle;
 mod completions;
 mod crds;
 mod diff;
@@ -85,6 +86,9 @@ enum Command {
     /// Print what a bundle gives for a branch, without a cluster
     #[command(after_help = render::HELP)]
     Render(Box<render::Arguments>),
+    /// Begin, check and test bundles, without a cluster
+    #[command(subcommand)]
+    Bundle(bundle::Command),
     /// Let a plain Git repository tell the server about pushes
     #[command(subcommand)]
     Hook(hook::Command),
@@ -144,6 +148,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Environment(command) => environment::run(command).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Render(arguments) => render::run(*arguments).await,
+        Command::Bundle(command) => bundle::run(command).await,
         Command::Hook(command) => hook::run(command).await,
         Command::Crds => crds::run(),
         Command::Completions(arguments) => completions::run(&arguments, definition()),

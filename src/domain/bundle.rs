@@ -2,12 +2,14 @@
 //!
 //! A bundle is bytes from outside. [`Bundle::parse`] is the one way in, and it reports every problem at once.
 
+pub mod case;
 pub(crate) mod chart;
 mod check;
 mod files;
 mod instrument;
 mod layout;
 mod pipe;
+pub mod pipeline;
 mod plain;
 mod problem;
 mod scan;
@@ -16,6 +18,7 @@ mod summary;
 mod template;
 #[cfg(test)]
 mod tests;
+pub mod usage;
 pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
@@ -32,6 +35,7 @@ pub use chart::{ChartSettings, Definitions, Hooks};
 pub use files::BundleFiles;
 use layout::misplaced;
 pub use layout::{Layout, is_bundle_file};
+use pipeline::Pipeline;
 pub use problem::{MAX_PROBLEMS, MAX_SUMMARY, Problem, Severity, limit, summary};
 use schema::Schema;
 pub use summary::BundleSummary;
@@ -53,7 +57,7 @@ pub struct Bundle {
     inputs: Vec<Input>,
     values: Map<String, Value>,
     schema: Option<Schema>,
-    pipeline: Option<String>,
+    pipeline: Option<Pipeline>,
     manifests: Vec<Document>,
     chart: Option<Chart>,
     templates: Vec<TemplateFile>,
@@ -111,7 +115,7 @@ impl Bundle {
         };
         let mut values = keep(&mut problems, read_mapping("values.yaml", &texts));
         let schema = keep(&mut problems, read_schema(&texts));
-        problems.extend(check_pipeline(&texts));
+        let pipeline = keep(&mut problems, read_pipeline(&texts));
         let manifests = keep(&mut problems, plain::read(&texts));
         let templates = match layout {
             Layout::Bundle => keep(&mut problems, read_templates(&texts)),
@@ -138,7 +142,6 @@ impl Bundle {
             };
             return Err(limit(problems).into_iter().map(with_excerpt).collect());
         }
-        let text = |file: &str| texts.get(file).map(|text| (*text).to_owned());
         Ok(Self {
             name: head.name,
             version: head.version,
@@ -146,7 +149,7 @@ impl Bundle {
             inputs: head.inputs,
             values,
             schema,
-            pipeline: text("pipeline.yaml"),
+            pipeline,
             manifests,
             chart,
             templates,
@@ -189,9 +192,9 @@ impl Bundle {
         self.schema.as_ref()
     }
 
-    /// The text of `pipeline.yaml`: valid YAML, not yet read as stages.
-    pub fn pipeline(&self) -> Option<&str> {
-        self.pipeline.as_deref()
+    /// The stages of `pipeline.yaml`, if there is such a file. Nothing executes them yet.
+    pub fn pipeline(&self) -> Option<&Pipeline> {
+        self.pipeline.as_ref()
     }
 
     /// SHA-256 over every file of the bundle, in hexadecimal: it changes when anything that matters changes.
@@ -322,13 +325,14 @@ fn read_schema(texts: &BTreeMap<&str, &str>) -> Result<Option<Schema>, Vec<Probl
     texts.get("values.schema.json").map(|text| Schema::parse(text)).transpose()
 }
 
-fn check_pipeline(texts: &BTreeMap<&str, &str>) -> Vec<Problem> {
-    const FILE: &str = "pipeline.yaml";
-    let Some(text) = texts.get(FILE) else { return Vec::new() };
-    match yaml::read_all(text) {
-        Ok(_) => Vec::new(),
-        Err(error) => yaml_problem(FILE, error),
-    }
+fn read_pipeline(texts: &BTreeMap<&str, &str>) -> Result<Option<Pipeline>, Vec<Problem>> {
+    let Some(text) = texts.get("pipeline.yaml") else { return Ok(None) };
+    let templates: Vec<&str> = texts
+        .keys()
+        .copied()
+        .filter(|file| file.starts_with("templates/") && template::partial_name(file).is_none())
+        .collect();
+    pipeline::read(text, &templates).map(Some)
 }
 
 fn read_templates(texts: &BTreeMap<&str, &str>) -> Result<Vec<TemplateFile>, Vec<Problem>> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a step that cannot be taken is the test's failure")]
 
+mod bundle;
 mod cluster;
 mod environment;
 mod hook;
@@ -60,6 +61,10 @@ fn help_is_what_was_agreed_on() {
         ("help-plan", &["plan", "--help"]),
         ("help-diff", &["diff", "--help"]),
         ("help-render", &["render", "--help"]),
+        ("help-bundle", &["bundle", "--help"]),
+        ("help-bundle-new", &["bundle", "new", "--help"]),
+        ("help-bundle-lint", &["bundle", "lint", "--help"]),
+        ("help-bundle-test", &["bundle", "test", "--help"]),
         ("help-hook", &["hook", "--help"]),
         ("help-hook-install", &["hook", "install", "--help"]),
         ("help-hook-send", &["hook", "send", "--help"]),

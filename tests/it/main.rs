@@ -9,4 +9,5 @@ mod log;
 mod render;
 mod sandbox;
 mod server;
+mod twins;
 mod world;

@@ -53,6 +53,9 @@ fn everything() -> Value {
         "ingress": { "className": "nginx", "tlsSecret": "wildcard", "annotations": { "example.com/timeout": "30" } },
         "database": { "enabled": true, "storageClass": "fast" },
         "migration": { "enabled": true, "args": ["migrate", "--yes"] },
+        "cache": { "enabled": true },
+        "worker": { "enabled": true, "args": ["work"], "probeCommand": ["pgrep", "worker"] },
+        "cron": { "enabled": true, "args": ["tidy"] },
     })
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::pipeline::Pipeline;
 use super::{Bundle, Input};
 
 /// Everything of a bundle but its templates.
@@ -20,8 +21,8 @@ pub struct BundleSummary {
     pub values: Map<String, Value>,
     /// The text of `values.schema.json`.
     pub schema: Option<String>,
-    /// The text of `pipeline.yaml`.
-    pub pipeline: Option<String>,
+    /// The stages of `pipeline.yaml`.
+    pub pipeline: Option<Pipeline>,
 }
 
 impl Bundle {
@@ -34,7 +35,7 @@ impl Bundle {
             inputs: self.inputs().to_vec(),
             values: self.values().clone(),
             schema: self.schema().map(str::to_owned),
-            pipeline: self.pipeline().map(str::to_owned),
+            pipeline: self.pipeline().cloned(),
         }
     }
 }

@@ -43,8 +43,8 @@ fn a_whole_bundle_is_read() {
     );
     assert_eq!(bundle.values()["port"], 8080);
     assert_eq!(
-        (bundle.schema(), bundle.pipeline()),
-        (Some("{\"type\": \"object\"}"), Some("stages: []\n"))
+        (bundle.schema(), bundle.pipeline().map(|pipeline| pipeline.stages.len())),
+        (Some("{\"type\": \"object\"}"), Some(0))
     );
     assert_eq!(bundle.digest().len(), 64);
 }
@@ -65,7 +65,7 @@ fn every_problem_of_every_file_is_reported_at_once() {
             "bundle.yaml: version: must be 1 to 64 characters long",
             "values.yaml:2:4: unclosed bracket '['",
             "values.schema.json:2:8: expected value",
-            "pipeline.yaml:2:1: duplicate mapping key: a",
+            "pipeline.yaml:1:1: unknown field `a`, expected one of stages, teardown",
             "templates/a.yaml:2:4: wrong number of arguments: {{#if VALUE}}…{{else}}…{{/if}}",
             "templates/a.yaml:3:4: there is no helper \"quoet\" (did you mean \"quote\"?)",
             "templates/b.yaml:1:4: this tag has no end: \"}}\" is missing",

@@ -23,7 +23,8 @@ async fn the_web_bundle_with_a_database_comes_up_under_restricted_pod_security_a
     let revision = repository.commit("feature/basket", &[("index.html", "1")]).unwrap();
     let values = json!({
         "bundle": { "name": "web" },
-        "values": { "database": { "enabled": true }, "migration": { "enabled": true }, "appSecrets": { "API_KEY": "not-in-any-status" } },
+        "values": { "database": { "enabled": true }, "migration": { "enabled": true }, "cache": { "enabled": true }, "worker": { "enabled": true },
+            "cron": { "enabled": true }, "appSecrets": { "API_KEY": "not-in-any-status" } },
         "guardrails": { "podSecurity": "restricted" },
         "branches": { "include": ["feature/*"] },
     });
@@ -47,6 +48,7 @@ async fn the_web_bundle_with_a_database_comes_up_under_restricted_pod_security_a
         "Deployment",
         "StatefulSet",
         "Job",
+        "CronJob",
     ] {
         assert!(kinds.contains(kind), "{kind} is not in {kinds:?}");
     }
@@ -57,6 +59,13 @@ async fn the_web_bundle_with_a_database_comes_up_under_restricted_pod_security_a
 
     let deployments: Api<Deployment> = Api::namespaced(world.client.clone(), &name);
     assert_eq!(deployments.get("web").await.unwrap().status.unwrap().available_replicas, Some(1));
+    for name in ["cache", "worker"] {
+        assert_eq!(
+            deployments.get(name).await.unwrap().status.unwrap().available_replicas,
+            Some(1),
+            "{name}"
+        );
+    }
     let sets: Api<StatefulSet> = Api::namespaced(world.client.clone(), &name);
     assert_eq!(sets.list(&Default::default()).await.unwrap().items.len(), 1);
 

@@ -1,0 +1,130 @@
+//! `graftling bundle lint`: every problem of a bundle in one pass.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::{rendering, test};
+use crate::cli::output::{json, print};
+use crate::cli::printable::printable;
+use crate::domain::bundle::case::Case;
+use crate::domain::bundle::{BundleFiles, BundleSummary, Problem, Severity, usage};
+use crate::render::{Error, Renderer, RendererSettings, load_directory};
+
+/// What holds for the whole command.
+pub const HELP: &str = "\
+An error is what the server would refuse; a warning works, but perhaps not as it was meant. With
+errors the exit code is 1, with warnings alone it is 0.
+The bundle is rendered with its default values only. `graftling bundle test` renders its own cases.";
+
+/// Which bundle, and how to tell.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Folder of the bundle
+    #[arg(value_name = "PATH", default_value = ".")]
+    path: PathBuf,
+    /// text or json
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
+    output: Format,
+}
+
+/// The form in which problems are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One line each, for people
+    #[default]
+    Text,
+    /// One object with a list
+    Json,
+}
+
+/// The bundle is not in order.
+#[derive(Debug, thiserror::Error)]
+pub enum LintError {
+    /// It has errors, which were printed.
+    #[error("the bundle has {0} error(s)")]
+    Lint(usize),
+}
+
+/// What `-o json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    errors: usize,
+    warnings: usize,
+    problems: &'a [Problem],
+}
+
+/// Prints every problem, or that there is none.
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let files = Arc::new(load_directory(&arguments.path)?);
+    let renderer = Renderer::new(RendererSettings::default());
+    let mut problems = of_bundle(&renderer, &files).await?;
+    for (file, cases) in test::read_cases(&arguments.path)? {
+        match cases {
+            Ok(cases) => problems.extend(test::missing_golden(&arguments.path, &file, &cases).map(Problem::as_warning)),
+            Err(mut found) => problems.append(&mut found),
+        }
+    }
+    problems.sort();
+    problems.dedup();
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let warnings = problems.len() - errors;
+    match arguments.output {
+        Format::Text => print(&text(&problems, errors, warnings))?,
+        Format::Json => print(&json(&Report {
+            errors,
+            warnings,
+            problems: &problems,
+        })?)?,
+    }
+    if errors > 0 {
+        return Err(LintError::Lint(errors).into());
+    }
+    Ok(())
+}
+
+/// What is wrong with the files, and then with what they give.
+async fn of_bundle(renderer: &Renderer, files: &Arc<BundleFiles>) -> Result<Vec<Problem>, Error> {
+    let summary = match renderer.check(files).await {
+        Ok(summary) => summary,
+        Err(Error::ParseBundle { problems }) => return Ok(problems),
+        Err(error) => return Err(error),
+    };
+    let mut problems = usage::warnings(files, &summary);
+    problems.extend(of_defaults(renderer, files, &summary).await?);
+    Ok(problems)
+}
+
+async fn of_defaults(renderer: &Renderer, files: &Arc<BundleFiles>, summary: &BundleSummary) -> Result<Vec<Problem>, Error> {
+    let missing = usage::missing_inputs(summary);
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(|input| input.name.as_str()).collect();
+        let message = format!(
+            "not rendered, because {} has no default: give it in a case of tests/",
+            names.join(", ")
+        );
+        return Ok(vec![Problem::in_file("bundle.yaml", message).as_warning()]);
+    }
+    match rendering::objects(renderer, files, &Case::of_defaults()).await {
+        Ok(_) => Ok(Vec::new()),
+        Err(error) => rendering::problems(error),
+    }
+}
+
+fn text(problems: &[Problem], errors: usize, warnings: usize) -> String {
+    let mut text = String::new();
+    for problem in problems {
+        let word = match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        text.push_str(&format!("{word}: {}\n", printable(&format!("{problem:#}"))));
+    }
+    text.push_str(&match (errors, warnings) {
+        (0, 0) => "no problems\n".to_owned(),
+        _ => format!("{errors} error(s), {warnings} warning(s)\n"),
+    });
+    text
+}
