@@ -4,6 +4,8 @@ mod architecture;
 mod cli;
 mod e2e;
 mod githost;
+mod helm_parity;
+mod helpers;
 mod log;
 mod render;
 mod server;
