@@ -171,7 +171,10 @@ fn what_is_not_part_of_the_language_is_refused_with_the_way_to_write_it() {
             "{{include \"q\" this}}",
             "1:1: there is no partial \"q\", which would be templates/_q.hbs (did you mean \"p\"?)",
         ),
-        ("{{include branch this}}", "1:1: the name of a partial must not be computed: {{include \"NAME\" this}}"),
+        (
+            "{{include branch this}}",
+            "1:1: the name of a partial must not be computed: {{include \"NAME\" this}}",
+        ),
         ("{{#branch}}{{/branch}}", "1:1: there is no block \"#branch\""),
         (
             "{{#eahc values}}{{/eahc}}",

@@ -40,9 +40,17 @@ fn texts_are_changed_as_helm_does() {
         ("upper", json!(["äb"]), json!("ÄB")),
         ("title", json!(["hello wOrld a-b c_d it's"]), json!("Hello WOrld A-B C_d It'S")),
         ("kebabcase", json!(["HTTPServer"]), json!("http-server")),
-        ("kebabcase", json!(["http2xx Bld4Floor3rd x86 a--b"]), json!("http-2xx-bld4-floor-3rd-x86-a--b")),
+        (
+            "kebabcase",
+            json!(["http2xx Bld4Floor3rd x86 a--b"]),
+            json!("http-2xx-bld4-floor-3rd-x86-a--b"),
+        ),
         ("snakecase", json!(["FirstName"]), json!("first_name")),
-        ("camelcase", json!(["some-name here ALL_CAPS HTTPServer"]), json!("SomeNameHereAllCapsHttpserver")),
+        (
+            "camelcase",
+            json!(["some-name here ALL_CAPS HTTPServer"]),
+            json!("SomeNameHereAllCapsHttpserver"),
+        ),
         ("trim", json!([" a\n"]), json!("a")),
         ("trimPrefix", json!(["a", "aab"]), json!("ab")),
         ("trimSuffix", json!(["-", "a--"]), json!("a-")),
@@ -71,8 +79,16 @@ fn values_are_encoded_and_decoded() {
     check(&[
         ("b64enc", json!(["abc\u{ff}"]), json!("YWJjw78=")),
         ("b64dec", json!(["YWJjw78="]), json!("abc\u{ff}")),
-        ("sha256sum", json!([""]), json!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")),
-        ("toJson", json!([{ "b": [1, "x\"", null], "a": true }]), json!("{\"a\":true,\"b\":[1,\"x\\\"\",null]}")),
+        (
+            "sha256sum",
+            json!([""]),
+            json!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ),
+        (
+            "toJson",
+            json!([{ "b": [1, "x\"", null], "a": true }]),
+            json!("{\"a\":true,\"b\":[1,\"x\\\"\",null]}"),
+        ),
         ("fromJson", json!(["{\"a\": [1]}"]), json!({ "a": [1] })),
         ("fromYaml", json!(["a: [012, yes]"]), json!({ "a": [10, true] })),
         ("toYaml", json!([{ "a": ["b c"] }]), json!("a:\n  - \"b c\"\n")),
@@ -170,7 +186,11 @@ fn lists_and_mappings_are_built_and_read() {
             json!([{ "a": false, "n": { "x": 1 }, "s": "s" }, { "a": true, "n": { "x": 2, "z": 3 }, "s": "t", "l": 1 }]),
             json!({ "a": true, "n": { "x": 1, "z": 3 }, "s": "s", "l": 1 }),
         ),
-        ("mergeOverwrite", json!([{ "a": true, "b": 1 }, { "a": false }]), json!({ "a": false, "b": 1 })),
+        (
+            "mergeOverwrite",
+            json!([{ "a": true, "b": 1 }, { "a": false }]),
+            json!({ "a": false, "b": 1 }),
+        ),
         ("lookup", json!([{ "a.b": 1 }, "a.b"]), json!(1)),
         ("lookup", json!([[5, 6], 1]), json!(6)),
     ]);
@@ -212,8 +232,16 @@ fn images_and_resources_are_checked() {
         ("image", json!(["a/b:1"]), json!("a/b:1")),
         ("image", json!(["a", digest]), json!(format!("a@{digest}"))),
         ("image", json!(["a", "1", digest]), json!(format!("a:1@{digest}"))),
-        ("image", json!([{ "registry": "r.example", "repository": "a", "tag": "1" }]), json!("r.example/a:1")),
-        ("resources", json!(["cpu=100m/1", "memory=128Mi"]), json!("limits:\n  cpu: \"1\"\nrequests:\n  cpu: \"100m\"\n  memory: \"128Mi\"\n")),
+        (
+            "image",
+            json!([{ "registry": "r.example", "repository": "a", "tag": "1" }]),
+            json!("r.example/a:1"),
+        ),
+        (
+            "resources",
+            json!(["cpu=100m/1", "memory=128Mi"]),
+            json!("limits:\n  cpu: \"1\"\nrequests:\n  cpu: \"100m\"\n  memory: \"128Mi\"\n"),
+        ),
         ("resources", json!([{ "memory": "/1Gi" }]), json!("limits:\n  memory: \"1Gi\"\n")),
         ("host", json!(["api"]), json!("api-shop-login-abcdefghij.preview.example.com")),
         ("dnsLabel", json!(["already-fine"]), json!("already-fine")),
@@ -224,43 +252,143 @@ fn images_and_resources_are_checked() {
 fn what_a_helper_cannot_use_is_named() {
     for (name, args, wanted) in [
         ("lower", json!([{}]), "lower: argument 1 should be text, but it got a mapping"),
-        ("quote", json!([null]), "quote: argument 1 should be text, but it got null; write {{quote VALUE…}}"),
-        ("lookup", json!([{ "image": 1 }, "imgae"]), "lookup: \"imgae\" is not defined (did you mean \"image\"?)"),
-        ("trunc", json!(["a", 5]), "trunc: argument 1 should be a whole number, but it got text; write {{trunc LENGTH TEXT}}"),
-        ("get", json!(["k", {}]), "get: argument 2 should be text, but it got a mapping; write {{get MAPPING KEY}}"),
-        ("join", json!([["a"], ","]), "join: argument 1 should be text, but it got a list; write {{join SEPARATOR LIST}}"),
+        (
+            "quote",
+            json!([null]),
+            "quote: argument 1 should be text, but it got null; write {{quote VALUE…}}",
+        ),
+        (
+            "lookup",
+            json!([{ "image": 1 }, "imgae"]),
+            "lookup: \"imgae\" is not defined (did you mean \"image\"?)",
+        ),
+        (
+            "trunc",
+            json!(["a", 5]),
+            "trunc: argument 1 should be a whole number, but it got text; write {{trunc LENGTH TEXT}}",
+        ),
+        (
+            "get",
+            json!(["k", {}]),
+            "get: argument 2 should be text, but it got a mapping; write {{get MAPPING KEY}}",
+        ),
+        (
+            "join",
+            json!([["a"], ","]),
+            "join: argument 1 should be text, but it got a list; write {{join SEPARATOR LIST}}",
+        ),
         ("replace", json!(["", "b", "a"]), "replace: the text to replace must not be empty"),
-        ("host", json!(["a.b"]), "host: the host label \"a.b-shop-login-abcdefghij\" must consist of lower-case letters, digits and '-'"),
+        (
+            "host",
+            json!(["a.b"]),
+            "host: the host label \"a.b-shop-login-abcdefghij\" must consist of lower-case letters, digits and '-'",
+        ),
         ("required", json!(["say who", ""]), "say who"),
         ("fail", json!(["no"]), "no"),
-        ("ternary", json!([1, 2, "x"]), "ternary: argument 3 should be true or false, but it got text; write {{ternary A B CONDITION}}"),
-        ("lt", json!([1, "2"]), "lt: two numbers or two texts can be compared, not a number and text"),
+        (
+            "ternary",
+            json!([1, 2, "x"]),
+            "ternary: argument 3 should be true or false, but it got text; write {{ternary A B CONDITION}}",
+        ),
+        (
+            "lt",
+            json!([1, "2"]),
+            "lt: two numbers or two texts can be compared, not a number and text",
+        ),
         ("div", json!([1, 0]), "div: division by zero"),
         ("add", json!([i64::MAX, 1]), "add: the result is beyond what 64 bits hold"),
         ("int", json!(["x"]), "int: argument 1 should be a whole number, but it got text"),
-        ("until", json!([1001]), "until: argument 1 should be a number from 0 to 1000, but it got a number"),
+        (
+            "until",
+            json!([1001]),
+            "until: argument 1 should be a number from 0 to 1000, but it got a number",
+        ),
         ("dict", json!(["a"]), "dict: the last key has no value"),
-        ("dict", json!(["\u{fdd0}", "marked"]), "dict: a key must not be the noncharacter U+FDD0"),
-        ("fromJson", json!(["{\"\u{fdd0}\":\"marked\",\"content\":\"x\"}"]), "fromJson: a key must not be the noncharacter U+FDD0"),
-        ("fromYaml", json!(["a: b: c"]), "fromYaml: the text is not valid YAML: mapping values are not allowed in this context"),
+        (
+            "dict",
+            json!(["\u{fdd0}", "marked"]),
+            "dict: a key must not be the noncharacter U+FDD0",
+        ),
+        (
+            "fromJson",
+            json!(["{\"\u{fdd0}\":\"marked\",\"content\":\"x\"}"]),
+            "fromJson: a key must not be the noncharacter U+FDD0",
+        ),
+        (
+            "fromYaml",
+            json!(["a: b: c"]),
+            "fromYaml: the text is not valid YAML: mapping values are not allowed in this context",
+        ),
         ("b64dec", json!(["*"]), "b64dec: the text is not Base64"),
-        ("printf", json!(["%d", "x"]), "printf: argument 2 should be a whole number, as the format has %d, but it got text; write {{printf FORMAT VALUE…}}"),
+        (
+            "printf",
+            json!(["%d", "x"]),
+            "printf: argument 2 should be a whole number, as the format has %d, but it got text; write {{printf FORMAT VALUE…}}",
+        ),
         ("printf", json!(["%s"]), "printf: the format needs more values than the 0 given"),
         ("printf", json!(["a", 1]), "printf: the format uses 0 of the 1 values given"),
-        ("printf", json!(["%y", 1]), "printf: the verb %y is not known: there are %s, %d, %q, %v, %t, %f, %x and %%"),
-        ("regexMatch", json!(["(", "x"]), "regexMatch: the regular expression cannot be used: unclosed group"),
-        ("semverCompare", json!([">=x.y", "1"]), "semverCompare: \">=x.y\" in the constraint is not a comparison such as >=1.2"),
+        (
+            "printf",
+            json!(["%y", 1]),
+            "printf: the verb %y is not known: there are %s, %d, %q, %v, %t, %f, %x and %%",
+        ),
+        (
+            "regexMatch",
+            json!(["(", "x"]),
+            "regexMatch: the regular expression cannot be used: unclosed group",
+        ),
+        (
+            "semverCompare",
+            json!([">=x.y", "1"]),
+            "semverCompare: \">=x.y\" in the constraint is not a comparison such as >=1.2",
+        ),
         ("semver", json!(["one"]), "semver: \"one\" is not a version such as 1.2.3"),
-        ("squote", json!(["\u{7}"]), "squote: the control character '\\u{7}' can only be written by {{quote …}}"),
-        ("image", json!(["Shop"]), "image: \"Shop\" is not the name of an image repository such as ghcr.io/team/shop"),
-        ("image", json!(["a:1", "2"]), "image: the repository \"a:1\" already says which tag or digest"),
-        ("image", json!(["a", 1.1]), "image: the tag is the number 1.1: write it between quotes, or 1.10 becomes 1.1"),
-        ("image", json!(["a", "sha256:x"]), "image: \"sha256:x\" is not a digest such as sha256: and 64 hexadecimal digits"),
-        ("image", json!(["a", "-x"]), "image: \"-x\" is not a tag: 1 to 128 letters, digits, '_', '.' and '-', and the first is neither '.' nor '-'"),
-        ("resources", json!(["cpu=2/1"]), "resources: cpu requests 2, which is more than its limit of 1"),
+        (
+            "squote",
+            json!(["\u{7}"]),
+            "squote: the control character '\\u{7}' can only be written by {{quote …}}",
+        ),
+        (
+            "image",
+            json!(["Shop"]),
+            "image: \"Shop\" is not the name of an image repository such as ghcr.io/team/shop",
+        ),
+        (
+            "image",
+            json!(["a:1", "2"]),
+            "image: the repository \"a:1\" already says which tag or digest",
+        ),
+        (
+            "image",
+            json!(["a", 1.1]),
+            "image: the tag is the number 1.1: write it between quotes, or 1.10 becomes 1.1",
+        ),
+        (
+            "image",
+            json!(["a", "sha256:x"]),
+            "image: \"sha256:x\" is not a digest such as sha256: and 64 hexadecimal digits",
+        ),
+        (
+            "image",
+            json!(["a", "-x"]),
+            "image: \"-x\" is not a tag: 1 to 128 letters, digits, '_', '.' and '-', and the first is neither '.' nor '-'",
+        ),
+        (
+            "resources",
+            json!(["cpu=2/1"]),
+            "resources: cpu requests 2, which is more than its limit of 1",
+        ),
         ("resources", json!(["cpu"]), "resources: \"cpu\" should be like cpu=100m/1"),
-        ("resources", json!(["cpu=1x"]), "resources: cpu: \"1x\" is not a quantity such as 100m, 2 or 128Mi"),
-        ("randAlpha", json!(["label", 5]), "randAlpha: argument 1 should be a number from 0 to 1000, but it got text; write {{randAlpha LENGTH LABEL SEED…}}"),
+        (
+            "resources",
+            json!(["cpu=1x"]),
+            "resources: cpu: \"1x\" is not a quantity such as 100m, 2 or 128Mi",
+        ),
+        (
+            "randAlpha",
+            json!(["label", 5]),
+            "randAlpha: argument 1 should be a number from 0 to 1000, but it got text; write {{randAlpha LENGTH LABEL SEED…}}",
+        ),
     ] {
         assert_eq!(given(name, &args), Err(wanted.to_owned()), "{name} {args}");
     }
@@ -272,10 +400,20 @@ fn feature_p4_random_text_follows_from_the_environment_the_label_and_the_seed() 
     // Pinned: these are in clusters, and a new release must not change them.
     assert_eq!(random("randAlphaNum", json!([12, "a"])), random("randAlphaNum", json!([12, "a"])));
     assert_ne!(random("randAlphaNum", json!([12, "a"])), random("randAlphaNum", json!([12, "b"])));
-    assert_ne!(random("randAlphaNum", json!([12, "a"])), random("randAlphaNum", json!([12, "a", "seed"])));
-    assert_ne!(random("randAlphaNum", json!([12, "ab", "c"])), random("randAlphaNum", json!([12, "a", "bc"])));
+    assert_ne!(
+        random("randAlphaNum", json!([12, "a"])),
+        random("randAlphaNum", json!([12, "a", "seed"]))
+    );
+    assert_ne!(
+        random("randAlphaNum", json!([12, "ab", "c"])),
+        random("randAlphaNum", json!([12, "a", "bc"]))
+    );
     assert!(random("randNumeric", json!([500, "a"])).bytes().all(|byte| byte.is_ascii_digit()));
-    assert!(random("randAlpha", json!([500, "a"])).bytes().all(|byte| byte.is_ascii_alphabetic()));
+    assert!(
+        random("randAlpha", json!([500, "a"]))
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic())
+    );
     let uuid = random("uuidv4", json!(["a"]));
     assert_eq!((uuid.len(), &uuid[14..15]), (36, "4"), "{uuid}");
     let mut other = context();

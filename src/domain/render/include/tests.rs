@@ -41,23 +41,49 @@ fn try_render(partials: &[(&str, &str)], template: &str, values: &Value) -> Resu
     Ok(rendered.documents.into_iter().next().map_or(Value::Null, |document| document.value))
 }
 
-const LABELS: (&str, &str) = ("labels", "app: {{name}}\n\nbranch: {{quote text}}\nhost: {{host \"api\"}}\ntoo: {{@root.branch}}\n");
+const LABELS: (&str, &str) = (
+    "labels",
+    "app: {{name}}\n\nbranch: {{quote text}}\nhost: {{host \"api\"}}\ntoo: {{@root.branch}}\n",
+);
 
 #[test]
 fn an_included_partial_can_be_indented_and_worked_on() {
     let host = "api-shop-login-abcdefghij.preview.example.com";
     let values = json!({ "name": "a: b\nc", "text": "012" });
     let labels = json!({ "app": "a: b\nc", "branch": "012", "host": host, "too": "main" });
-    let partials = [LABELS, ("name", "{{values.name}}-x\n"), ("flag", "{{#if values.name}}true{{/if}}\n"), ("off", "{{#unless branch}}true{{/unless}}\n")];
+    let partials = [
+        LABELS,
+        ("name", "{{values.name}}-x\n"),
+        ("flag", "{{#if values.name}}true{{/if}}\n"),
+        ("off", "{{#unless branch}}true{{/unless}}\n"),
+    ];
     for (template, wanted) in [
-        ("a:\n  b:{{nindent 4 (include \"labels\" values)}}\n  c: 1", json!({ "a": { "b": labels, "c": 1 } })),
-        ("{{include \"labels\" (dict \"name\" \"n\" \"text\" \"t\")}}", json!({ "app": "n", "branch": "t", "host": host, "too": "main" })),
+        (
+            "a:\n  b:{{nindent 4 (include \"labels\" values)}}\n  c: 1",
+            json!({ "a": { "b": labels, "c": 1 } }),
+        ),
+        (
+            "{{include \"labels\" (dict \"name\" \"n\" \"text\" \"t\")}}",
+            json!({ "app": "n", "branch": "t", "host": host, "too": "main" }),
+        ),
         ("a: {{trunc 4 (include \"name\" this)}}", json!({ "a": "a: b" })),
-        ("a: {{include \"name\" this}}\nb: {{quote (include \"name\" this)}}", json!({ "a": "a: b\nc-x", "b": "a: b\nc-x" })),
-        ("a: |{{nindent 2 (include \"name\" this)}}\n  {{quote (include \"name\" this)}}\n", json!({ "a": "a: b\nc-x\n\"a: b\\nc-x\"\n" })),
-        ("a: {{#if (include \"flag\" this)}}1{{/if}}{{#if (include \"off\" this)}}2{{/if}}", json!({ "a": 1 })),
+        (
+            "a: {{include \"name\" this}}\nb: {{quote (include \"name\" this)}}",
+            json!({ "a": "a: b\nc-x", "b": "a: b\nc-x" }),
+        ),
+        (
+            "a: |{{nindent 2 (include \"name\" this)}}\n  {{quote (include \"name\" this)}}\n",
+            json!({ "a": "a: b\nc-x\n\"a: b\\nc-x\"\n" }),
+        ),
+        (
+            "a: {{#if (include \"flag\" this)}}1{{/if}}{{#if (include \"off\" this)}}2{{/if}}",
+            json!({ "a": 1 }),
+        ),
         ("a: {{eq (include \"flag\" this) \"true\"}}", json!({ "a": true })),
-        ("a: {{toYaml (fromYaml (include \"labels\" values))}}", json!({ "a": { "app": "a: b\nc", "branch": 10, "host": host, "too": "main" } })),
+        (
+            "a: {{toYaml (fromYaml (include \"labels\" values))}}",
+            json!({ "a": { "app": "a: b\nc", "branch": 10, "host": host, "too": "main" } }),
+        ),
     ] {
         let found = try_render(&partials, template, &values);
         if template.contains("fromYaml") {
@@ -74,8 +100,14 @@ fn feature_p3_errors_inside_an_included_partial_have_its_place() {
     let partials = [("p", "a: 1\nb: {{values.nope}}\n"), ("y", "x: 1\n\n  y: 2\n")];
     for (template, wanted) in [
         ("{{include \"p\" this}}", "templates/_p.hbs:2: \"values.nope\" is not defined"),
-        ("a: 1\nb:{{nindent 2 (include \"y\" this)}}", "templates/_y.hbs:3: the rendered text is not valid YAML"),
-        ("a: {{include \"p\" values.nope}}", "templates/a.yaml:1: \"values.nope\" is not defined"),
+        (
+            "a: 1\nb:{{nindent 2 (include \"y\" this)}}",
+            "templates/_y.hbs:3: the rendered text is not valid YAML",
+        ),
+        (
+            "a: {{include \"p\" values.nope}}",
+            "templates/a.yaml:1: \"values.nope\" is not defined",
+        ),
     ] {
         let message = try_render(&partials, template, &json!({})).unwrap_err();
         assert!(message.starts_with(wanted), "{message}");
@@ -94,7 +126,9 @@ fn values_are_rendered_as_text_by_tpl() {
         ("{{toYaml (fromYaml (tpl \"k: {{branch}}\" this))}}", json!({ "k": "main" })),
     ] {
         // Double braces must not stand in a string of a tag, so those go by another way.
-        let template = template.replace("\"{{n}}\"", "(printf \"%s%s\" (repeat 2 values.brace) values.n2)").replace("\"k: {{branch}}\"", "values.k");
+        let template = template
+            .replace("\"{{n}}\"", "(printf \"%s%s\" (repeat 2 values.brace) values.n2)")
+            .replace("\"k: {{branch}}\"", "values.k");
         let mut values = values.clone();
         values["brace"] = json!("{");
         values["n2"] = json!("n}}");
@@ -115,15 +149,33 @@ fn f81_what_tpl_is_given_is_as_guarded_as_a_template() {
         ("x\n{{nope}}", "tpl: line 2 of the text: \"nope\" is not defined"),
         ("{{#if x}}", "tpl: line 1 of the text: invalid handlebars syntax"),
         ("{{tpl values.t this}}", "tpl: text: a text for tpl must not call tpl"),
-        ("{{include \"t\" this}}", "tpl: line 1 of the text: the partial \"t\" calls tpl, so a text for tpl cannot include it"),
-        ("{{> t}}", "tpl: line 1 of the text: the partial \"t\" calls tpl, so a text for tpl cannot include it"),
+        (
+            "{{include \"t\" this}}",
+            "tpl: line 1 of the text: the partial \"t\" calls tpl, so a text for tpl cannot include it",
+        ),
+        (
+            "{{> t}}",
+            "tpl: line 1 of the text: the partial \"t\" calls tpl, so a text for tpl cannot include it",
+        ),
         ("{{> nope}}", "tpl: line 1 of the text: there is no partial \"nope\""),
-        (&nested, "tpl: text: blocks and partials in a text for tpl must not be nested deeper than 16"),
-        (&beyond, "tpl: text: blocks and partials in a text for tpl must not be nested deeper than 16"),
+        (
+            &nested,
+            "tpl: text: blocks and partials in a text for tpl must not be nested deeper than 16",
+        ),
+        (
+            &beyond,
+            "tpl: text: blocks and partials in a text for tpl must not be nested deeper than 16",
+        ),
         (&bomb, "tpl: line 1 of the text: blocks are nested deeper than 64"),
-        ("{{#each values.l}}{{#each @root.values.l}}{{/each}}{{/each}}", "tpl: text: blocks and partials"),
+        (
+            "{{#each values.l}}{{#each @root.values.l}}{{/each}}{{/each}}",
+            "tpl: text: blocks and partials",
+        ),
         ("a\u{fdd0}b", "tpl: line 1 of the text: contains a control character"),
-        ("{{x | quote}}", "tpl: line 1 of the text: pipes are not part of the language: write {{quote x}}"),
+        (
+            "{{x | quote}}",
+            "tpl: line 1 of the text: pipes are not part of the language: write {{quote x}}",
+        ),
     ] {
         let message = try_render(&partials, "a: 1\nb: {{tpl values.t this}}", &json!({ "t": text, "l": [1] })).unwrap_err();
         let message = message.strip_prefix("templates/a.yaml:2: ").unwrap_or(&message);
@@ -143,13 +195,36 @@ fn f81_includes_whose_text_is_thrown_away_end_at_a_limit() {
     partials.push(("p40", "x"));
     let message = try_render(&partials, "{{#if (include \"p0\" this)}}a: 1{{/if}}", &json!({})).unwrap_err();
     assert!(message.contains("the helpers work on more than 256 MiB"), "{message}");
-    let loops = format!("{}{{{{#if (lower @root.values.text)}}}}{{{{/if}}}}{}", "{{#each @root.values.list}}".repeat(2), "{{/each}}".repeat(2));
+    let loops = format!(
+        "{}{{{{#if (lower @root.values.text)}}}}{{{{/if}}}}{}",
+        "{{#each @root.values.list}}".repeat(2),
+        "{{/each}}".repeat(2)
+    );
     let values = json!({ "text": "X".repeat(100_000), "list": vec![1; 400] });
     let message = try_render(&[], &loops, &values).unwrap_err();
     assert!(message.contains("the helpers work on more than 256 MiB"), "{message}");
     let long = "{{#each values.list}}{{@root.values.text}}{{/each}}";
     let message = try_render(&[("long", long)], "a: {{include \"long\" this}}", &values).unwrap_err();
     assert!(message.contains("MiB of text"), "{message}");
+}
+
+#[test]
+fn f81_the_deepest_allowed_includes_render_on_an_ordinary_thread() {
+    let names: Vec<(String, String)> = (0..63)
+        .map(|level| (format!("p{level}"), format!("{{{{include \"p{}\" this}}}}", level + 1)))
+        .collect();
+    let mut partials: Vec<(&str, &str)> = names.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    partials.push(("p63", "{{branch}}"));
+    assert_eq!(
+        try_render(&partials, "a: {{include \"p0\" this}}", &json!({})),
+        Ok(json!({ "a": "main" }))
+    );
+    let blocks = |levels: usize, body: &str| format!("{}{body}{}", "{{#if branch}}".repeat(levels), "{{/if}}".repeat(levels));
+    let values = json!({ "t": blocks(16, "{{branch}}") });
+    assert_eq!(
+        try_render(&[], &blocks(47, "a: {{tpl values.t this}}"), &values),
+        Ok(json!({ "a": "main" }))
+    );
 }
 
 #[test]
@@ -162,7 +237,7 @@ fn feature_p3_some_helpers_take_what_is_not_defined() {
         ("{{coalesce values.no nope \"x\"}}", json!("x")),
         ("{{empty values.no}}", json!(true)),
         ("{{image \"a\" values.no}}", json!("a")),
-        ("{{#range (until 2)}}{{this}}{{@index}}{{/range}}", json!(11)),
+        ("{{#range (until 2)}}x{{this}}{{@index}}{{/range}}", json!("x00x11")),
     ] {
         let found = try_render(&[], &format!("a: {expression}"), &json!({}));
         assert_eq!(found, Ok(json!({ "a": wanted })), "{expression}");
@@ -174,7 +249,11 @@ fn feature_p3_some_helpers_take_what_is_not_defined() {
         ("{{fail \"not here\"}}", "templates/a.yaml:1: not here"),
         ("{{#range values.no}}{{/range}}", "templates/a.yaml:1: \"values.no\" is not defined"),
     ] {
-        assert_eq!(try_render(&[], expression, &json!({ "y": 1 })), Err(wanted.to_owned()), "{expression}");
+        assert_eq!(
+            try_render(&[], expression, &json!({ "y": 1 })),
+            Err(wanted.to_owned()),
+            "{expression}"
+        );
     }
 }
 
