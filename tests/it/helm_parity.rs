@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a chart or bundle that cannot be rendered is the test's failure")]
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use graftling::domain::bundle::Bundle;
 use graftling::domain::render::{Address, Layer, Origin, RenderContext, Scheme, render};
@@ -199,7 +198,7 @@ const SAME: &[(&str, &str)] = &[
         "{{trimSuffix \"-\" (trunc 6 (include \"name\" this))}}",
         "{{ include \"name\" . | trunc 6 | trimSuffix \"-\" }}",
     ),
-    ("{{tpl \"a-{{values.port}}\" this}}", "{{ tpl \"a-{{ .Values.port }}\" . }}"),
+    ("{{tpl values.ours this}}", "{{ tpl .Values.helms . }}"),
     (
         "{{#if (empty values.list)}}a{{else}}b{{/if}}",
         "{{ if empty .Values.list }}a{{ else }}b{{ end }}",
@@ -217,11 +216,11 @@ fn different() -> Vec<(&'static str, &'static str, Value, Value, &'static str)> 
             "a string stays a string without quote",
         ),
         (
-            "{{values.big}}",
-            "{{ .Values.big }}",
-            json!(10_000_000),
+            "\"{{values.big}}\"",
+            "\"{{ .Values.big }}\"",
+            json!("10000000"),
             json!("1e+07"),
-            "whole numbers are written whole; YAML 1.1 reads Helm's as a float",
+            "whole numbers are written whole",
         ),
         (
             "{{eq \"1\" 1}}",
@@ -278,31 +277,33 @@ fn different() -> Vec<(&'static str, &'static str, Value, Value, &'static str)> 
 fn values() -> Value {
     json!({
         "name": "Login Page", "branch": "feature-login-page", "port": 8080, "big": 10_000_000, "zero": 0, "no": false, "yes": true,
-        "version": "1.10", "list": ["b", "a"], "yaml": "a: [1, x]\nb: true\n",
+        "version": "1.10", "ours": "a-{{values.port}}", "helms": "a-{{ .Values.port }}", "list": ["b", "a"], "yaml": "a: [1, x]\nb: true\n",
         "resources": { "limits": { "cpu": "1", "memory": "1Gi" }, "text": "a: b #c" },
     })
 }
 
 /// `key: expression` for each, in order.
-fn template<'a>(expressions: impl Iterator<Item = &'a str>) -> String {
-    let mut text = String::new();
-    for (index, expression) in expressions.enumerate() {
-        writeln!(text, "k{index}: {expression}").unwrap();
-    }
-    text
+fn templates<'a>(expressions: impl Iterator<Item = &'a str>) -> Vec<String> {
+    expressions
+        .enumerate()
+        .map(|(index, expression)| format!("k{index}: {expression}\n"))
+        .collect()
 }
 
-fn ours(template: &str) -> Value {
+/// What our templates give, all keys in one mapping.
+fn ours(templates: &[String]) -> Value {
     let files = [
         ("bundle.yaml", "name: parity\nversion: \"1\"\n"),
         ("templates/_labels.hbs", "app: {{values.name}}\nbranch: {{quote values.branch}}\n"),
         ("templates/_name.hbs", "{{values.branch}}-x\n"),
-        ("templates/a.yaml", template),
     ];
-    let files: BTreeMap<String, Vec<u8>> = files
+    let mut files: BTreeMap<String, Vec<u8>> = files
         .iter()
         .map(|(file, text)| ((*file).to_owned(), text.as_bytes().to_vec()))
         .collect();
+    for (index, template) in templates.iter().enumerate() {
+        files.insert(format!("templates/{index:03}.yaml"), template.as_bytes().to_vec());
+    }
     let bundle = Bundle::parse(&files).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let context = RenderContext {
         branch: "main".parse().unwrap(),
@@ -321,11 +322,13 @@ fn ours(template: &str) -> Value {
         values: vec![Layer::new(Origin::Project, values().as_object().unwrap().clone())],
     };
     let rendered = render(&bundle, &context).unwrap_or_else(|errors| panic!("{errors}"));
-    rendered.documents[0].value.clone()
+    let documents = rendered.documents.into_iter();
+    let entries = documents.flat_map(|document| document.value.as_object().cloned().unwrap_or_default());
+    Value::Object(entries.collect())
 }
 
 /// What real helm gives. It is read by ours, so that both are read alike.
-fn helms(template: &str) -> Value {
+fn helms(templates: &[String]) -> Value {
     let chart = tempfile::tempdir().unwrap();
     let write = |file: &str, text: &str| std::fs::write(chart.path().join(file), text).unwrap();
     std::fs::create_dir(chart.path().join("templates")).unwrap();
@@ -335,16 +338,16 @@ fn helms(template: &str) -> Value {
         "templates/_partials.tpl",
         "{{- define \"labels\" -}}\napp: {{ .Values.name }}\nbranch: {{ quote .Values.branch }}\n{{- end -}}\n{{- define \"name\" -}}{{ .Values.branch }}-x{{- end -}}\n",
     );
-    write("templates/a.yaml", template);
+    write("templates/a.yaml", &templates.concat());
     let text = testbed::helm::helm(["template", "release", &chart.path().to_string_lossy()]).unwrap_or_else(|error| panic!("{error}"));
     let escaped = text.replace("{{", "\\{{");
-    ours(&escaped)
+    ours(&[escaped])
 }
 
 #[test]
 fn helpers_give_what_real_helm_gives() {
-    let found = ours(&template(SAME.iter().map(|(ours, _)| *ours)));
-    let wanted = helms(&template(SAME.iter().map(|(_, helms)| *helms)));
+    let found = ours(&templates(SAME.iter().map(|(ours, _)| *ours)));
+    let wanted = helms(&templates(SAME.iter().map(|(_, helms)| *helms)));
     let mut differing = Vec::new();
     for (index, (expression, helms)) in SAME.iter().enumerate() {
         let key = format!("k{index}");
@@ -358,10 +361,14 @@ fn helpers_give_what_real_helm_gives() {
 #[test]
 fn helpers_differ_from_helm_only_where_it_is_meant() {
     let cases = different();
-    let found = ours(&template(cases.iter().map(|case| case.0)));
-    let other = helms(&template(cases.iter().map(|case| case.1)));
+    let found = ours(&templates(cases.iter().map(|case| case.0)));
+    let other = helms(&templates(cases.iter().map(|case| case.1)));
+    let mut wrong = Vec::new();
     for (index, (expression, _, ours, helms, reason)) in cases.iter().enumerate() {
         let key = format!("k{index}");
-        assert_eq!((&found[&key], &other[&key]), (ours, helms), "{expression}: {reason}");
+        if (&found[&key], &other[&key]) != (ours, helms) {
+            wrong.push(format!("{expression} ({reason}): {} and {}", found[&key], other[&key]));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
