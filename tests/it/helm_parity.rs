@@ -149,16 +149,16 @@ const SAME: &[(&str, &str)] = &[
         "{{ get .Values.resources \"nothing\" | quote }}",
     ),
     (
-        "{{get values.resources.limits \"cpu\"}}",
-        "{{ get .Values.resources.limits \"cpu\" }}",
+        "{{quote (get values.resources.limits \"cpu\")}}",
+        "{{ get .Values.resources.limits \"cpu\" | quote }}",
     ),
     (
         "{{hasKey values \"port\"}} {{hasKey values \"x\"}}",
         "{{ hasKey .Values \"port\" }} {{ hasKey .Values \"x\" }}",
     ),
     (
-        "{{dig \"limits\" \"cpu\" \"d\" values.resources}}",
-        "{{ dig \"limits\" \"cpu\" \"d\" .Values.resources }}",
+        "{{quote (dig \"limits\" \"cpu\" \"d\" values.resources)}}",
+        "{{ dig \"limits\" \"cpu\" \"d\" .Values.resources | quote }}",
     ),
     (
         "{{dig \"limits\" \"x\" \"d\" values.resources}}",
