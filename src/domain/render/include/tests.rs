@@ -203,6 +203,10 @@ fn f81_includes_whose_text_is_thrown_away_end_at_a_limit() {
     let values = json!({ "text": "X".repeat(100_000), "list": vec![1; 400] });
     let message = try_render(&[], &loops, &values).unwrap_err();
     assert!(message.contains("the helpers work on more than 256 MiB"), "{message}");
+    let lines = "{{#each values.list}}\n{{#each @root.values.list}}\n- x\n{{/each}}\n{{/each}}\n";
+    let wide = "{{indent 1000 (indent 1000 (include \"lines\" this))}}";
+    let message = try_render(&[("lines", lines)], wide, &json!({ "list": vec![1; 100] })).unwrap_err();
+    assert!(message.contains("is longer than 1048576 bytes once it is indented"), "{message}");
     let long = "{{#each values.list}}{{@root.values.text}}{{/each}}";
     let message = try_render(&[("long", long)], "a: {{include \"long\" this}}", &values).unwrap_err();
     assert!(message.contains("MiB of text"), "{message}");
