@@ -5,6 +5,8 @@ mod charts;
 mod cli;
 mod e2e;
 mod githost;
+mod helm_parity;
+mod helpers;
 mod log;
 mod render;
 mod sandbox;

@@ -157,11 +157,11 @@ fn yaml_and_quotes_are_written_wherever_they_stand() {
         ),
         ("a: {{{values.s}}}{{&values.s}}", json!({ "a": "a\"ba\"b" })),
         (
-            "a: {{default values.nothing \"x\"}} {{default values.port 1}}",
+            "a: {{default \"x\" values.nothing}} {{default 1 values.port}}",
             json!({ "a": "x 80" }),
         ),
         (
-            "a: {{lower (replace (default values.nothing.at.all \"A/B\") \"/\" \"-\")}}",
+            "a: {{lower (replace \"/\" \"-\" (default \"A/B\" values.nothing.at.all))}}",
             json!({ "a": "a-b" }),
         ),
         (
@@ -282,7 +282,7 @@ fn feature_p3_an_undefined_name_is_an_error_wherever_it_stands() {
             "1: \"values.imgae\" is not defined (did you mean \"image\"?)",
         ),
         (
-            "a: {{default \"x\" values.imgae}}",
+            "a: {{default values.imgae values.text}}",
             "1: \"values.imgae\" is not defined (did you mean \"image\"?)",
         ),
         (
@@ -493,7 +493,7 @@ items:
 - {{this}}
 - name: {{lower this}}
 {{/each}}
-last: {{default values.s "x"}}
+last: {{default "x" values.s}}
 "#;
 
 fn positions(text: &str) -> Result<Value, String> {
