@@ -2,6 +2,7 @@
 
 mod completions;
 mod crds;
+mod diagnostics;
 mod environment;
 mod exit;
 mod hook;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::api::Environment;
 use crate::api::convert::environment::{Identity, pull_request_to_domain};
-use crate::domain::bundle::Bundle;
+use crate::domain::bundle::{Bundle, summary};
 use crate::domain::git::PullRequest;
 use crate::domain::guardrails::{self, Fence};
 use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admit};
@@ -136,7 +136,7 @@ impl Bundles {
         let context = context(wish);
         let rendered = render::render(bundle, context.clone())
             .await
-            .map_err(|error| refuse(wish, &crate::cluster::error::chain(&error)))?;
+            .map_err(|error| refuse(wish, &explain(&error)))?;
         let kinds = allowed_kinds(wish)?;
         let namespace = wish.identity.name.namespace();
         let admission = Admission {
@@ -146,7 +146,7 @@ impl Bundles {
             domain: &wish.project.domain,
             kinds: &kinds,
         };
-        let objects = admit(rendered.documents, &admission).map_err(|refusals| refuse(wish, &lines(&refusals)))?;
+        let objects = admit(rendered.documents, &admission).map_err(|refusals| refuse(wish, &summary(&refusals)))?;
         let fence = fence(wish);
         Ok(Desired {
             addresses: addresses(&context, &objects),
@@ -163,7 +163,7 @@ impl Bundles {
         let loaded = tokio::task::spawn_blocking(move || render::load_directory(&path)).await;
         match loaded {
             Ok(Ok(bundle)) => Ok(Arc::new(bundle)),
-            Ok(Err(error)) => Err(refuse(wish, &crate::cluster::error::chain(&error))),
+            Ok(Err(error)) => Err(refuse(wish, &explain(&error))),
             Err(_) => Err(refuse(wish, "reading it was interrupted")),
         }
     }
@@ -180,9 +180,13 @@ fn refuse(wish: &Wish, problem: &str) -> Refusal {
     Refusal::new("InvalidBundle", format!("Project {project}: bundle \"{bundle}\": {problem}"))
 }
 
-fn lines(problems: &[impl std::fmt::Display]) -> String {
-    let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    texts.join("; ")
+/// A status has room for the first problems of a bundle; the command line shows all.
+fn explain(error: &render::Error) -> String {
+    match error {
+        render::Error::ParseBundle { problems } => summary(problems),
+        render::Error::RenderBundle(errors) => summary(&errors.0),
+        other => crate::cluster::error::chain(other),
+    }
 }
 
 fn allowed_kinds(wish: &Wish) -> Result<AllowedKinds, Refusal> {

@@ -4,6 +4,7 @@
 
 mod check;
 mod instrument;
+mod lint;
 mod problem;
 mod scan;
 mod template;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::name::check_label;
+pub use lint::lint;
 pub use problem::{MAX_PROBLEMS, MAX_SUMMARY, Problem, Severity, limit, summary};
 pub(crate) use template::TemplateFile;
 

@@ -1,6 +1,9 @@
 //! Rendering: the language, its errors, and that no value can change the structure of a document.
 #![allow(clippy::unwrap_used, reason = "a bundle that cannot be read is the test's failure")]
 
+mod errors;
+mod yaml;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -319,7 +322,7 @@ fn feature_p3_every_failed_template_is_reported_with_its_place() {
             "templates/d.yaml:3: the rendered text is not valid YAML: while parsing a block mapping, did not find expected key",
         ]
     );
-    assert_eq!(problems[0].column, Some(4));
+    assert_eq!((problems[0].column, problems[0].length), (Some(6), Some(10)));
 }
 
 #[test]
