@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 
 use super::printable::printable;
 use super::render::RenderError;
-use crate::domain::bundle::{Problem, Severity};
+use crate::domain::bundle::{Problem, Severity, at_field};
 use crate::domain::manifest::Refusal;
 use crate::domain::render::RenderErrors;
 use crate::render::Error;
@@ -50,8 +50,8 @@ pub fn problems_of(error: &anyhow::Error) -> Vec<Problem> {
 }
 
 fn problems(cause: &(dyn std::error::Error + 'static)) -> Option<Vec<Problem>> {
-    if let Some(RenderError::AdmitObjects(refusals)) = cause.downcast_ref() {
-        return Some(refusals.iter().map(problem_of).collect());
+    if let Some(RenderError::AdmitObjects(problems)) = cause.downcast_ref() {
+        return Some(problems.clone());
     }
     match cause.downcast_ref()? {
         Error::ParseBundle { problems } => Some(problems.clone()),
@@ -60,9 +60,14 @@ fn problems(cause: &(dyn std::error::Error + 'static)) -> Option<Vec<Problem>> {
     }
 }
 
-fn problem_of(refusal: &Refusal) -> Problem {
+/// A refused object as a problem of its template: at the field, as far as `text`, that of the template, shows it.
+pub fn problem_of(refusal: &Refusal, text: Option<&str>) -> Problem {
     let message = format!("{}: {}: {}", refusal.object, refusal.field, refusal.reason);
-    Problem::at_line(&refusal.source_place.file, refusal.source_place.line, message)
+    let problem = Problem::at_line(&refusal.source_place.file, refusal.source_place.line, message);
+    match text {
+        Some(text) => at_field(problem, &refusal.field, text),
+        None => problem,
+    }
 }
 
 /// Every problem with its line, what is meant underlined, and how many there are at the end.
@@ -94,11 +99,7 @@ fn one(problem: &Problem, colours: Colours) -> String {
         Severity::Warning => ("warning", YELLOW),
     };
     let message = printable(&problem.message);
-    let mut text = format!(
-        "{}{}\n",
-        colours.paint(style, word),
-        colours.paint(BOLD, &format!(": {message}"))
-    );
+    let mut text = format!("{}{}\n", colours.paint(style, word), colours.paint(BOLD, &format!(": {message}")));
     let number = problem.line.map(|line| line.to_string()).unwrap_or_default();
     let margin = " ".repeat(number.len());
     text.push_str(&format!("{margin}{} {}\n", colours.paint(BLUE, "-->"), place(problem)));
@@ -169,9 +170,14 @@ mod tests {
 
     #[test]
     fn colours_are_escape_sequences_and_nothing_else_is() {
-        let hostile = Problem::at("a\u{1b}[2J", (1, 1), "x\u{1b}[1m\ny").with_hint("\u{9b}1m").with_excerpt_of("\u{7}\u{202e}z");
+        let hostile = Problem::at("a\u{1b}[2J", (1, 1), "x\u{1b}[1m\ny")
+            .with_hint("\u{9b}1m")
+            .with_excerpt_of("\u{7}\u{202e}z");
         let plain = text(&[hostile.clone()], Colours::Off);
-        assert!(plain.chars().all(|character| character == '\n' || !character.is_control()), "{plain:?}");
+        assert!(
+            plain.chars().all(|character| character == '\n' || !character.is_control()),
+            "{plain:?}"
+        );
         let coloured = text(&[hostile], Colours::On);
         let stripped = [RED, BLUE, BOLD, "0"]
             .iter()

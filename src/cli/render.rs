@@ -3,7 +3,7 @@
 mod values;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -12,6 +12,7 @@ use serde_json::Value;
 use self::values::{Assignment, layers};
 use super::diagnostics;
 use super::output::{json, print};
+use crate::domain::bundle::Problem;
 use crate::domain::git::{BranchName, RepositoryId, RepositoryName, Revision};
 use crate::domain::manifest::{self, Admission, AllowedKinds, GroupKind, Manifest, Refusal};
 use crate::domain::name::{DomainName, EnvironmentName, Identity, Namespace, ProjectKey, ProjectName};
@@ -109,7 +110,7 @@ enum Scheme {
 pub enum RenderError {
     /// What the templates give may not be applied.
     #[error("the bundle gives what may not be applied:{}", Lines(_0))]
-    AdmitObjects(Vec<Refusal>),
+    AdmitObjects(Vec<Problem>),
     /// The problems were written to standard output.
     #[error("the bundle has {0} problem(s): see standard output")]
     ReportProblems(usize),
@@ -157,7 +158,16 @@ async fn manifests(arguments: &Arguments) -> anyhow::Result<Vec<Manifest>> {
         domain: &context.address.domain,
         kinds: &AllowedKinds::with(arguments.allow_kind.iter().cloned()),
     };
-    Ok(manifest::admit(rendered.documents, &admission).map_err(RenderError::AdmitObjects)?)
+    manifest::admit(rendered.documents, &admission).map_err(|refusals| refused(&arguments.bundle, &refusals).into())
+}
+
+/// The templates are read once more: only what is refused needs their text.
+fn refused(bundle: &Path, refusals: &[Refusal]) -> RenderError {
+    let problem = |refusal: &Refusal| {
+        let text = std::fs::read_to_string(bundle.join(&refusal.source_place.file)).ok();
+        diagnostics::problem_of(refusal, text.as_deref())
+    };
+    RenderError::AdmitObjects(refusals.iter().map(problem).collect())
 }
 
 fn context(arguments: &Arguments, values: Vec<Layer>) -> RenderContext {

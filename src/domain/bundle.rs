@@ -3,6 +3,7 @@
 //! A bundle is bytes from outside. [`Bundle::parse`] is the one way in, and it reports every problem at once.
 
 mod check;
+mod field;
 mod instrument;
 mod lint;
 mod problem;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::name::check_label;
+pub use field::at_field;
 pub use lint::lint;
 pub use problem::{MAX_PROBLEMS, MAX_SUMMARY, Problem, Severity, limit, summary};
 pub(crate) use template::TemplateFile;

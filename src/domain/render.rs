@@ -150,7 +150,9 @@ impl Pass<'_> {
         let text = self.text(file)?;
         let (text, lines) = mark::take_line_marks(&text, number);
         let documents = yaml::read_all(&text).map_err(|error| {
-            let place = error.place.map_or_else(|| lines.line(1), |(line, column)| lines.place(line, column));
+            let place = error
+                .place
+                .map_or_else(|| lines.line(1), |(line, column)| lines.place(line, column));
             let message = format!("the rendered text is not valid YAML: {}", mark::readable(&error.message));
             vec![self.problem(place, message)]
         })?;

@@ -138,7 +138,11 @@ fn surprise(text: &str, field: &str) -> Option<(String, String)> {
     }
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = digits.replace('_', "");
-    if plain != digits && plain.trim_matches(|character: char| character.is_ascii_digit() || character == '.').is_empty() {
+    if plain != digits
+        && plain
+            .trim_matches(|character: char| character.is_ascii_digit() || character == '.')
+            .is_empty()
+    {
         return Some((format!("the number {plain}"), format!("{QUOTES}, or write it without _")));
     }
     if digits.len() > 1 && digits.starts_with('0') && is_number(digits) {
@@ -168,7 +172,7 @@ fn surprise(text: &str, field: &str) -> Option<(String, String)> {
 }
 
 /// The text with each tag replaced by as many characters: letters where it gives a value, spaces where it does not.
-fn without_tags(text: &str) -> String {
+pub(super) fn without_tags(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(begin) = rest.find("{{") {
@@ -188,7 +192,10 @@ fn without_tags(text: &str) -> String {
 /// Whether a tag stands for a scalar: not a block, a comment, a partial, nor YAML of several lines.
 fn gives_value(tag: &str) -> bool {
     let content = tag.trim_start_matches(['{', '~', ' ', '&']);
-    let word = content.split(|character: char| !character.is_alphanumeric()).next().unwrap_or_default();
+    let word = content
+        .split(|character: char| !character.is_alphanumeric())
+        .next()
+        .unwrap_or_default();
     !content.starts_with(['#', '/', '!', '>', '^']) && !matches!(word, "else" | "indent" | "nindent" | "include")
 }
 
@@ -218,14 +225,24 @@ mod tests {
             ("1.10", format!("1.10 is read as the number 1.1 ({Q}, such as a version)")),
             ("2.0", format!("2.0 is read as the number 2 ({Q}, such as a version)")),
         ] {
-            assert_eq!(warnings("values.yaml", &format!("a:\n  b: {text}\n")), [format!("values.yaml:2:6: {wanted}")]);
-            assert_eq!(warnings("values.yaml", &format!("b: [\"{text}\", '{text}', {text}x, !!str {text}]\n{text}: 1\n")), [""; 0]);
+            assert_eq!(
+                warnings("values.yaml", &format!("a:\n  b: {text}\n")),
+                [format!("values.yaml:2:6: {wanted}")]
+            );
+            assert_eq!(
+                warnings(
+                    "values.yaml",
+                    &format!("b: [\"{text}\", '{text}', {text}x, !!str {text}]\n{text}: 1\n")
+                ),
+                [""; 0]
+            );
         }
     }
 
     #[test]
     fn what_is_read_as_it_looks_is_not_warned_of() {
-        let text = "a: [true, 1, 1.5, 0, 10, -3, 0x1F, 12:30, 2024-01-01, null, ~, nope, 1e, v1.10, 1.2.0]\ndefaultMode: 0644\nb: |\n  yes\n";
+        let text =
+            "a: [true, 1, 1.5, 0, 10, -3, 0x1F, 12:30, 2024-01-01, null, ~, nope, 1e, v1.10, 1.2.0]\ndefaultMode: 0644\nb: |\n  yes\n";
         assert_eq!(warnings("values.yaml", text), [""; 0]);
         assert_eq!(warnings("README.md", "a: yes"), [""; 0]);
         assert_eq!(warnings("values.yaml", "a: [yes"), [""; 0]);

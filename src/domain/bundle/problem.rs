@@ -152,7 +152,11 @@ pub fn limit(problems: Vec<Problem>) -> Vec<Problem> {
 
 /// The problems in a few short lines for a status: the first [`MAX_SUMMARY`] of them, then how many more there are.
 pub fn summary(problems: &[impl fmt::Display]) -> String {
-    let mut lines: Vec<String> = problems.iter().take(MAX_SUMMARY).map(|problem| one_line(&problem.to_string())).collect();
+    let mut lines: Vec<String> = problems
+        .iter()
+        .take(MAX_SUMMARY)
+        .map(|problem| one_line(&problem.to_string()))
+        .collect();
     if problems.len() > MAX_SUMMARY {
         lines.push(format!("and {} more", problems.len() - MAX_SUMMARY));
     }
@@ -197,7 +201,11 @@ mod tests {
 
     #[test]
     fn a_problem_crosses_a_process_as_json() {
-        let problem = Problem::at("a", (1, 2), "x").with_length(3).with_hint("y").as_warning().with_excerpt_of("line\r\n");
+        let problem = Problem::at("a", (1, 2), "x")
+            .with_length(3)
+            .with_hint("y")
+            .as_warning()
+            .with_excerpt_of("line\r\n");
         let json = serde_json::to_value(&problem).ok();
         let wanted = serde_json::json!({
             "file": "a", "line": 1, "column": 2, "length": 3, "severity": "warning", "message": "x", "hint": "y", "excerpt": "line",
@@ -205,6 +213,9 @@ mod tests {
         assert_eq!(json, Some(wanted.clone()));
         assert_eq!(serde_json::from_value(wanted).ok(), Some(problem));
         let plain = Problem::in_file("a", "x");
-        assert_eq!(serde_json::from_str(r#"{"file":"a","severity":"error","message":"x"}"#).ok(), Some(plain));
+        assert_eq!(
+            serde_json::from_str(r#"{"file":"a","severity":"error","message":"x"}"#).ok(),
+            Some(plain)
+        );
     }
 }

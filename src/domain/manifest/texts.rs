@@ -21,12 +21,7 @@ use Type::{Boolean, Number, Text};
 type Fields = &'static [(Type, &'static str)];
 
 const CONFIG_MAP: Fields = &[(Text, "data.*"), (Text, "binaryData.*"), (Boolean, "immutable")];
-const SECRET: Fields = &[
-    (Text, "data.*"),
-    (Text, "stringData.*"),
-    (Text, "type"),
-    (Boolean, "immutable"),
-];
+const SECRET: Fields = &[(Text, "data.*"), (Text, "stringData.*"), (Text, "type"), (Boolean, "immutable")];
 const SERVICE: Fields = &[
     (Text, "spec.type"),
     (Text, "spec.clusterIP"),

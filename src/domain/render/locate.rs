@@ -102,7 +102,10 @@ mod tests {
         assert_eq!(located("ä: {{quote x.y}} {{y}}", (1, 4), Of::Tag, "x.y"), "f:1:12: m 3");
         assert_eq!(located("a\n {{f xy\n  (g x)}}", (2, 2), Of::Tag, "x"), "f:3:6: m 1");
         assert_eq!(located("a\n {{f xy\n  (g x)}}", (2, 2), Of::Tag, "z"), "f:2:2: m 6");
-        assert_eq!(located("{{#if a}}{{b}}\n{{else if b}}{{/if}}", (1, 1), Of::Chain, "b"), "f:2:11: m 1");
+        assert_eq!(
+            located("{{#if a}}{{b}}\n{{else if b}}{{/if}}", (1, 1), Of::Chain, "b"),
+            "f:2:11: m 1"
+        );
         assert_eq!(located("{{a", (9, 9), Of::Tag, "b"), "f:1:4: m 0");
     }
 

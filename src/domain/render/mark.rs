@@ -360,7 +360,10 @@ mod tests {
             [(0, 7), (0, 7), (2, 3), (2, 3)]
         );
         let column = |line, column| map.place(line, column).column;
-        assert_eq!([column(1, 1), column(1, 4), column(2, 1), column(3, 3), column(3, 8)], [3, 6, 3, 9, 9]);
+        assert_eq!(
+            [column(1, 1), column(1, 4), column(2, 1), column(3, 3), column(3, 8)],
+            [3, 6, 3, 9, 9]
+        );
         let last = clean.lines().last().map_or(0, |line| line.chars().count());
         assert_eq!(map.place(3, last), at(0, 9, 5, Of::Text));
     }

@@ -57,7 +57,10 @@ impl Record {
     fn absorb(&self, error: RenderError, helper: &str) -> Result<(), RenderError> {
         match error.reason() {
             RenderErrorReason::Other(message) if error.line_no.is_none() => {
-                let name = message.strip_prefix('"').and_then(|rest| rest.split_once('"')).map(|(name, _)| name);
+                let name = message
+                    .strip_prefix('"')
+                    .and_then(|rest| rest.split_once('"'))
+                    .map(|(name, _)| name);
                 self.entries().waiting.push((name.unwrap_or(helper).to_owned(), message.clone()));
                 Ok(())
             }
@@ -213,7 +216,9 @@ impl HelperDef for Checked {
             }
             if Kind::refuses(kind, parameter.value()) {
                 let path = parameter.relative_path().map_or("this value", String::as_str);
-                let message = format!("\"{path}\" is neither a list nor a mapping with something in it: add {{{{else}}}}, or ask with {{{{#if}}}} first");
+                let message = format!(
+                    "\"{path}\" is neither a list nor a mapping with something in it: add {{{{else}}}}, or ask with {{{{#if}}}} first"
+                );
                 return Err(RenderErrorReason::Other(message).into());
             }
         }

@@ -595,9 +595,18 @@ proptest! {
         context.pull_request = Some(PullRequest {
             number: 1, head: context.branch.clone(), from_fork: true, base: title.clone(), author: title.clone(), title: title.clone(), labels: vec![title.clone()], draft: false,
         });
-        let template = "a: {{branch}}\nb: {{pullRequest.title}}\nc: [{{#each pullRequest.labels}}{{this}}{{/each}}]\nd: 'x {{pullRequest.author}}'";
+        let template = "a: {{branch}}\nb: {{pullRequest.title}}\nc: [{{#each pullRequest.labels}}{{this}}{{/each}}]\nd: 'x {{pullRequest.author}}'
+e: |
+  {{branch}} {{pullRequest.title}}
+f: {x: {{pullRequest.author}}, y{{pullRequest.title}}: {{quote branch}}}
+z{{pullRequest.author}}: \"{{branch}}\"
+";
         let all = try_files(&[("templates/a.yaml", template)], &context).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
-        prop_assert_eq!(&all.documents[0].value, &json!({ "a": branch, "b": &title, "c": [&title], "d": format!("x {title}") }));
+        let wanted = json!({
+            "a": branch, "b": &title, "c": [&title], "d": format!("x {title}"), "e": format!("{branch} {title}\n"),
+            "f": { "x": &title, (format!("y{title}")): branch }, (format!("z{title}")): branch,
+        });
+        prop_assert_eq!(&all.documents[0].value, &wanted);
     }
 
     /// Whatever a template says, reading and rendering it ends, and without a panic.

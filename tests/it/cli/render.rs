@@ -128,7 +128,7 @@ fn what_may_not_be_applied_is_refused_with_the_object_and_the_rule() {
     let run = render(&bundle(template), &["--branch=main"]);
     assert_eq!((run.code, run.output.as_str()), (Some(1), ""));
     assert!(
-        run.errors.contains("error: example.com/v1 Widget w: kind: ") && run.errors.contains("--> templates/settings.yaml:1\n"),
+        run.errors.contains("error: example.com/v1 Widget w: kind: ") && run.errors.contains("--> templates/settings.yaml:2:7\n"),
         "{}",
         run.errors
     );

@@ -49,7 +49,8 @@ fn f82_a_number_or_a_boolean_where_kubernetes_wants_text_is_refused_with_the_way
         ),
         (
             container(json!({ "name": "x", "securityContext": { "privileged": "false" } })),
-            "spec.template.spec.containers[0].securityContext.privileged: must be true or false but is read as text: remove the quotes".into(),
+            "spec.template.spec.containers[0].securityContext.privileged: must be true or false but is read as text: remove the quotes"
+                .into(),
         ),
         (
             object("apps/v1", "Deployment", json!({ "spec": { "replicas": "3" } })),

@@ -18,7 +18,8 @@ fn problems(parts: &[(&str, &str)], values: Value) -> Vec<String> {
         .map(|problem| {
             let text = format!("{problem:#}");
             let length = problem.length.map(|length| format!("+{length}")).unwrap_or_default();
-            text.trim_start_matches("templates/a.yaml:").replacen(": ", &format!("{length} "), 1)
+            text.trim_start_matches("templates/a.yaml:")
+                .replacen(": ", &format!("{length} "), 1)
         })
         .collect()
 }
@@ -70,7 +71,10 @@ c: {{lower values.map}} {{fail}}
 
 #[test]
 fn feature_p3_a_problem_shows_the_line_of_the_template_and_is_an_error() {
-    let parts = [("templates/a.yaml", "x: 1\r\n{{> part}}\n"), ("templates/_part.hbs", "ä: 1\nb: {{nope}} # here\n")];
+    let parts = [
+        ("templates/a.yaml", "x: 1\r\n{{> part}}\n"),
+        ("templates/_part.hbs", "ä: 1\nb: {{nope}} # here\n"),
+    ];
     let problems = try_files(&parts, &context("main", json!({}))).unwrap_err();
     assert_eq!(problems.len(), 1);
     assert_eq!(format!("{:#}", problems[0]), "templates/_part.hbs:2:6: \"nope\" is not defined");
@@ -97,11 +101,14 @@ fn feature_p3_a_yaml_error_leads_back_to_the_character_of_the_template() {
         ("a: 1\n{{#if branch}}\n  b: c: d\n{{/if}}", "3:4"),
         ("a: {{branch}}: b", "1:14"),
         ("{{#if branch}}a: {{branch}} {{branch}}: x{{/if}}", "1:39"),
-        ("a: 1\nä: {{branch}}\n\tb: 1\n", "3:1"),
+        ("a: 1\nä: {{branch}}\n\tb: 1\n", "2:4"),
     ] {
         let problems = problems_of(template, json!({}));
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].starts_with(&format!("{wanted} the rendered text is not valid YAML: ")), "{template}: {problems:?}");
+        assert!(
+            problems[0].starts_with(&format!("{wanted} the rendered text is not valid YAML: ")),
+            "{template}: {problems:?}"
+        );
     }
 }
 

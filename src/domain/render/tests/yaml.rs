@@ -55,11 +55,19 @@ fn f82_every_shape_of_a_stream_has_a_defined_outcome() {
     for (name, text, wanted) in [
         ("a byte order mark", "\u{feff}a: 1\n", one.clone()),
         ("line ends of Windows", "a: 1\r\n---\r\n# nothing\r\n", one.clone()),
-        ("empty documents", "---\n---\n# nothing\n---\nnull\n---\n~\n---\na: 1\n...\n---\n", one.clone()),
+        (
+            "empty documents",
+            "---\n---\n# nothing\n---\nnull\n---\n~\n---\na: 1\n...\n---\n",
+            one.clone(),
+        ),
         ("a directive", "%YAML 1.1\n---\na: 1\n", one.clone()),
         ("no text", "", Ok(vec![])),
         ("comments alone", "# nothing\n", Ok(vec![])),
-        ("an anchor and its alias", "x: &x {a: 1}\ny: *x\n", Ok(vec![json!({ "x": { "a": 1 }, "y": { "a": 1 } })])),
+        (
+            "an anchor and its alias",
+            "x: &x {a: 1}\ny: *x\n",
+            Ok(vec![json!({ "x": { "a": 1 }, "y": { "a": 1 } })]),
+        ),
         (
             "a merge key",
             "x: &x {a: 1, b: 2}\ny:\n  <<: *x\n  b: 3\n",
