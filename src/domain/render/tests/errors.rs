@@ -35,7 +35,7 @@ a: {{values.one}} {{quote (lower values.two)}}
 {{#if values.no}}{{else if values.seven}}{{/if}}
 {{> part values.eight}}{{> part name=values.nine}}
 {{#each values.list as |entry index|}}{{entry.nam}}{{index}}{{/each}}
-{{@root.values.ten}} {{../nine}} {{@index}} {{@key}}
+{{@root.values.ten}} {{@index}} {{@key}}
 {{#each values.list}}{{../eleven}}{{@indx}}{{/each}}
 c: {{lower values.map}} {{fail}}
 ";
@@ -59,9 +59,8 @@ c: {{lower values.map}} {{fail}}
             "7:38+11 \"values.nine\" is not defined",
             "8:41+9 \"entry.nam\" is not defined (did you mean \"name\"?)",
             "9:3+16 \"@root.values.ten\" is not defined",
-            "9:24+7 \"../nine\" is not defined",
-            "9:36+6 \"@index\" is not defined",
-            "9:47+4 \"@key\" is not defined",
+            "9:24+6 \"@index\" is not defined",
+            "9:35+4 \"@key\" is not defined",
             "10:24+9 \"../eleven\" is not defined",
             "10:37+5 \"@indx\" is not defined",
             "11:6+5 lower: argument 1 should be text, but it got a mapping",
@@ -80,6 +79,29 @@ fn feature_p3_a_problem_shows_the_line_of_the_template_and_is_an_error() {
     assert_eq!(format!("{:#}", problems[0]), "templates/_part.hbs:2:6: \"nope\" is not defined");
     assert_eq!(problems[0].excerpt.as_deref(), Some("b: {{nope}} # here"));
     assert_eq!((problems[0].length, problems[0].severity), (Some(4), Severity::Error));
+}
+
+#[test]
+fn feature_p3_a_name_that_leaves_more_blocks_than_there_are_is_undefined() {
+    let values = json!({ "list": [1], "map": { "a": 1 } });
+    for (template, wanted) in [
+        (
+            "{{../branch}}",
+            "1:1 \"../branch\" is not defined: it leaves 1 block(s), but 0 (#each, #with) are around it",
+        ),
+        (
+            "{{#each values.list}}{{quote ../../branch}}{{/each}}",
+            "1:22 \"../../branch\" is not defined: it leaves 2 block(s), but 1 (#each, #with) are around it",
+        ),
+        (
+            "{{#if values.list}}{{#each values.list}}{{else}}{{../branch}}{{/each}}{{/if}}",
+            "1:49 \"../branch\" is not defined: it leaves 1 block(s), but 0 (#each, #with) are around it",
+        ),
+    ] {
+        assert_eq!(problems_of(template, values.clone()), [wanted], "{template}");
+    }
+    let inside = "{{#each values.list}}a: {{../branch}}\n{{#with ../values.map}}b: {{../../branch}}{{/with}}{{/each}}";
+    assert_eq!(rendered(inside, values), json!({ "a": "main", "b": "main" }));
 }
 
 #[test]
