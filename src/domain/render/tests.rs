@@ -457,10 +457,17 @@ fn f81_values_multiplied_by_aliases_end_at_the_limit() {
 fn f81_the_deepest_allowed_template_renders_on_an_ordinary_thread() {
     let deep = format!("{}a: 1{}", "{{#if branch}}".repeat(64), "{{/if}}".repeat(64));
     assert_eq!(rendered(&deep, json!({})), json!({ "a": 1 }));
+    let checked = format!("{}a: 1{}", "{{#with this}}".repeat(64), "{{/with}}".repeat(64));
+    assert_eq!(rendered(&checked, json!({})), json!({ "a": 1 }));
     let nested = format!("a: {{{{quote {}branch{}}}}}", "(lower ".repeat(64), ")".repeat(64));
     assert_eq!(rendered(&nested, json!({})), json!({ "a": "main" }));
     let mut parts: Vec<(String, String)> = (0..63)
-        .map(|level| (format!("templates/_p{level}.hbs"), format!("{{{{> p{}}}}}", level + 1)))
+        .map(|level| {
+            (
+                format!("templates/_p{level}.hbs"),
+                format!("{{{{> p{} branch=branch}}}}", level + 1),
+            )
+        })
         .collect();
     parts.push(("templates/_p63.hbs".into(), "a: {{branch}}".into()));
     parts.push(("templates/a.yaml".into(), "{{> p0}}".into()));
