@@ -3,6 +3,7 @@
 mod bundle;
 mod completions;
 mod crds;
+mod diagnostics;
 mod diff;
 mod environment;
 mod exit;

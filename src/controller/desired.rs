@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::api::Environment;
 use crate::api::convert::environment::{Identity, pull_request_to_domain};
-use crate::domain::bundle::BundleFiles;
+use crate::domain::bundle::{BundleFiles, summary};
 use crate::domain::git::PullRequest;
 use crate::domain::guardrails::{self, Fence};
 use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admit};
@@ -18,7 +18,7 @@ use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
 use crate::domain::render::{Address, Layer, RenderContext, Scheme, read_branch_file};
 use crate::metrics::{Metrics, RenderResult};
-use crate::render::{Renderer, load_directory};
+use crate::render::{self, Renderer, load_directory};
 
 /// The bundles that are shipped with the server.
 #[derive(Clone)]
@@ -147,7 +147,7 @@ impl Bundles {
             .renderer
             .render(&files, context.clone())
             .await
-            .map_err(|error| refuse(wish, &crate::cluster::error::chain(&error)))?;
+            .map_err(|error| refuse(wish, &explain(&error)))?;
         let kinds = allowed_kinds(wish)?;
         let namespace = wish.identity.name.namespace();
         let admission = Admission {
@@ -157,7 +157,7 @@ impl Bundles {
             domain: &wish.project.domain,
             kinds: &kinds,
         };
-        let objects = admit(rendered.documents, &admission).map_err(|refusals| refuse(wish, &lines(&refusals)))?;
+        let objects = admit(rendered.documents, &admission).map_err(|refusals| refuse(wish, &summary(&refusals)))?;
         let fence = fence(wish);
         Ok(Desired {
             addresses: addresses(&context, &objects),
@@ -174,7 +174,7 @@ impl Bundles {
         let loaded = tokio::task::spawn_blocking(move || load_directory(&path)).await;
         match loaded {
             Ok(Ok(files)) => Ok(Arc::new(files)),
-            Ok(Err(error)) => Err(refuse(wish, &crate::cluster::error::chain(&error))),
+            Ok(Err(error)) => Err(refuse(wish, &explain(&error))),
             Err(_) => Err(refuse(wish, "reading it was interrupted")),
         }
     }
@@ -191,9 +191,13 @@ fn refuse(wish: &Wish, problem: &str) -> Refusal {
     Refusal::new("InvalidBundle", format!("Project {project}: bundle \"{bundle}\": {problem}"))
 }
 
-fn lines(problems: &[impl std::fmt::Display]) -> String {
-    let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    texts.join("; ")
+/// A status has room for the first problems of a bundle; the command line shows all.
+fn explain(error: &render::Error) -> String {
+    match error {
+        render::Error::ParseBundle { problems } => summary(problems),
+        render::Error::RenderBundle(errors) => summary(&errors.0),
+        other => crate::cluster::error::chain(other),
+    }
 }
 
 fn allowed_kinds(wish: &Wish) -> Result<AllowedKinds, Refusal> {

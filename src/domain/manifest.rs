@@ -12,6 +12,7 @@ mod review;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -177,6 +178,7 @@ fn admit_one(source: Source, mut body: Value, admission: &Admission<'_>) -> Resu
         return Err(review.refusals);
     }
     metadata::check(&mut review, &mut body);
+    texts::check(&mut review, &body);
     rules::check(&mut review, &mut body);
     if !review.refusals.is_empty() {
         return Err(review.refusals);

@@ -1,6 +1,9 @@
 //! The gate: what a bundle may and may not bring into an environment.
 #![allow(clippy::unwrap_used, reason = "the test's own names are valid")]
 
+mod outcomes;
+mod texts;
+
 use serde_json::{Value, json};
 
 use super::*;
