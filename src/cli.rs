@@ -11,6 +11,7 @@ mod printable;
 mod render;
 mod serve;
 mod table;
+mod values;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -79,6 +80,9 @@ enum Command {
     /// Print what a bundle gives for a branch, without a cluster
     #[command(after_help = render::HELP)]
     Render(Box<render::Arguments>),
+    /// Print each value that a bundle is rendered with, and where it came from
+    #[command(after_help = values::HELP)]
+    Values(Box<values::Arguments>),
     /// Let a plain Git repository tell the server about pushes
     #[command(subcommand)]
     Hook(hook::Command),
@@ -138,6 +142,7 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Environment(command) => environment::run(command).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Render(arguments) => render::run(*arguments).await,
+        Command::Values(arguments) => values::run(*arguments).await,
         Command::Hook(command) => hook::run(command).await,
         Command::Crds => crds::run(),
         Command::Completions(arguments) => completions::run(&arguments, definition()),

@@ -24,16 +24,17 @@ use std::fmt;
 use std::io::{self, Write};
 
 use handlebars::{Context, Handlebars, RenderError, RenderErrorReason};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::bundle::{Bundle, Problem, TemplateFile, yaml};
 pub use branch_file::{BRANCH_FILE, MAX_BRANCH_FILE, read_branch_file};
-pub use context::{Address, Layer, Origin, RenderContext, Scheme};
+pub use context::{Address, Layer, Origin, RenderContext, Scheme, context_page};
 pub use emit::to_yaml;
 pub use layering::{Clash, Layered, layer_values};
 use mark::{LineMap, Unresolved};
 pub use path::ValuePath;
-pub use values::{checked_values, merge_values};
+use values::checked_values;
+pub use values::{merge_values, value_problems};
 
 /// The most that all templates together may give, in bytes: of text, and then of strings in the documents.
 pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
@@ -72,7 +73,7 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
     let values = checked_values(bundle, &context.values).map_err(RenderErrors)?.into_values();
     let mut pass = Pass {
         engine: engine(bundle),
-        context: Context::from(context.to_json(values)),
+        context: visible(context, values)?,
         files: bundle.templates(),
         text_left: MAX_OUTPUT,
         strings_left: MAX_OUTPUT,
@@ -90,6 +91,12 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
     } else {
         Err(RenderErrors(problems))
     }
+}
+
+fn visible(context: &RenderContext, values: Map<String, Value>) -> Result<Context, RenderErrors> {
+    let json = context.to_json(values);
+    json.map(Context::from)
+        .map_err(|error| RenderErrors(vec![Problem::in_file("values", error.to_string())]))
 }
 
 fn engine(bundle: &Bundle) -> Handlebars<'static> {

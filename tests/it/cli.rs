@@ -6,6 +6,7 @@ mod cluster;
 mod environment;
 mod hook;
 mod render;
+mod values;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,7 @@ fn help_is_what_was_agreed_on() {
         ("help-completions", &["completions", "--help"]),
         ("help-plan", &["plan", "--help"]),
         ("help-render", &["render", "--help"]),
+        ("help-values", &["values", "--help"]),
         ("help-hook", &["hook", "--help"]),
         ("help-hook-install", &["hook", "install", "--help"]),
         ("help-hook-send", &["hook", "send", "--help"]),

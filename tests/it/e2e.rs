@@ -20,5 +20,6 @@ mod sync;
 mod teardown;
 mod trouble;
 mod update;
+mod values;
 mod web;
 mod webhooks;

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod context;
 mod e2e;
 mod githost;
 mod log;
