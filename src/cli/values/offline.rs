@@ -58,7 +58,7 @@ pub enum OfflineError {
         path: PathBuf,
         /// The cause.
         #[source]
-        source: serde_saphyr::Error,
+        source: Box<serde_saphyr::Error>,
     },
     /// The Project is not valid.
     #[error("the Project is not valid:\n  {}", _0.join("\n  "))]
@@ -96,7 +96,7 @@ fn of_project(arguments: &Offline) -> Result<Vec<Layer>, OfflineError> {
 fn read_project(path: &Path) -> Result<Project, OfflineError> {
     let mut manifest: api::Project = serde_saphyr::from_slice(&read(path)?).map_err(|source| OfflineError::ParseProject {
         path: path.to_owned(),
-        source,
+        source: Box::new(source),
     })?;
     // Where it is applied to decides, and nothing here depends on it.
     manifest.metadata.namespace.get_or_insert_with(|| "default".to_owned());

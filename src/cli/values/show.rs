@@ -61,7 +61,7 @@ impl Shown<'_> {
         });
         let deleted = self.layered.deleted().map(|(path, origin)| (path, Value::Null, origin, true));
         let mut all: Vec<_> = present.chain(deleted).collect();
-        all.sort_by(|(left, ..), (right, ..)| left.cmp(right));
+        all.sort_by_key(|(path, ..)| *path);
         let entry = |(path, value, origin, deleted): (&ValuePath, _, &_, _)| Entry {
             key: path.to_string(),
             value,
