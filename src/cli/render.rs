@@ -1,6 +1,6 @@
 //! `graftling render`: what a bundle would give for a branch, without a cluster, a Git host or a clock.
 
-mod values;
+pub(super) mod values;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -9,14 +9,15 @@ use serde_json::{Map, Value};
 
 use crate::api::Environment;
 use crate::api::convert::environment::{Identity, pull_request_to_domain};
-use crate::domain::bundle::{BundleFiles, summary};
+use crate::api::convert::first_deploy::is_first_deploy;
+use crate::domain::bundle::{Bundle, BundleFiles, Problem, summary};
 use crate::domain::git::PullRequest;
 use crate::domain::guardrails::{self, Fence};
 use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admit};
 use crate::domain::name::ObjectName;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
-use crate::domain::render::{Address, Layer, RenderContext, Scheme, read_branch_file};
+use crate::domain::render::{Address, Layer, Layered, RenderContext, Scheme, layer_values, read_branch_file, value_problems};
 use crate::metrics::{Metrics, RenderResult};
 use crate::render::{self, Renderer, load_directory};
 
@@ -42,7 +43,7 @@ pub struct Wish {
     /// The bytes of `.graftling.yaml` at the wanted revision, where the Project allows the branch to set anything and the branch has
     /// the file.
     pub branch_file: Option<Vec<u8>>,
-    /// Whether nothing of it was ever applied.
+    /// Whether no other revision was ever applied to it.
     pub is_first_deploy: bool,
     /// The ClusterRole of deployers.
     pub deployer_role: ObjectName,
@@ -100,7 +101,7 @@ impl Wish {
             pull_request: pull_request.map(|pull| pull_request_to_domain(pull, &identity.branch)),
             values: environment.spec.values.clone(),
             branch_file: None,
-            is_first_deploy: is_first_deploy(environment, identity),
+            is_first_deploy: is_first_deploy(environment.status.as_ref(), &identity.revision),
             deployer_role,
             url_port,
         }
@@ -138,6 +139,18 @@ impl Bundles {
             Err(_) => RenderResult::Rejected,
         });
         desired
+    }
+
+    /// The values that the environment is rendered with, and what the bundle does not accept of them.
+    ///
+    /// # Errors
+    /// As [`Self::desired`].
+    pub async fn values(&self, wish: &Wish) -> Result<(Layered, Vec<Problem>), Refusal> {
+        let files = self.load(wish).await?;
+        let bundle = Bundle::parse(files.files()).map_err(|problems| refuse(wish, &summary(&problems)))?;
+        let layered = layer_values(bundle.values(), &layers(wish)?);
+        let problems = value_problems(&bundle, &layered);
+        Ok((layered, problems))
     }
 
     async fn try_desired(&self, wish: &Wish) -> Result<Desired, Refusal> {
@@ -178,12 +191,6 @@ impl Bundles {
             Err(_) => Err(refuse(wish, "reading it was interrupted")),
         }
     }
-}
-
-/// Whether no other revision was ever applied. It changes with a push only, never because a deployment has ended.
-fn is_first_deploy(environment: &Environment, identity: &Identity) -> bool {
-    let history = environment.status.iter().flat_map(|status| &status.history);
-    history.into_iter().all(|run| run.revision == identity.revision.as_str())
 }
 
 fn refuse(wish: &Wish, problem: &str) -> Refusal {

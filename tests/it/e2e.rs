@@ -22,5 +22,6 @@ mod sync;
 mod teardown;
 mod trouble;
 mod update;
+mod values;
 mod web;
 mod webhooks;

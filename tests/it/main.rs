@@ -3,6 +3,7 @@
 mod architecture;
 mod charts;
 mod cli;
+mod context;
 mod e2e;
 mod githost;
 mod helm_parity;

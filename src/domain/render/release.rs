@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::context::RenderContext;
-use super::{Document, MAX_OUTPUT, RenderErrors, mark};
+use super::{Document, MAX_OUTPUT, RenderErrors, mark, no_view};
 use crate::domain::bundle::chart::actions;
 use crate::domain::bundle::{Chart, ChartSettings, Definitions, Hooks, Problem, yaml};
 
@@ -39,7 +39,7 @@ impl Release {
                 return Err(RenderErrors(problems));
             }
         }
-        let facts = context.facts();
+        let facts = context.facts().map_err(|error| no_view(&error))?;
         if !chart.closed_to.contains("graftling") {
             values.insert("graftling".to_owned(), facts.clone());
         }
