@@ -58,7 +58,11 @@ pub async fn deployment(access: &Access, environment: &Environment, settings: &S
     let project = convert::project::project(&project)
         .map_err(|problems| Error::Refused(format!("Project {}: {}", identity.project.name, problems.join("; "))))?;
     let wish = Wish::new(environment, &identity, project, settings.deployer_role.clone(), settings.url_port);
-    let bundles = Bundles::new(settings.bundles.clone(), Renderer::new(RendererSettings::default()), Metrics::new());
+    let bundles = Bundles::new(
+        settings.bundles.clone(),
+        Renderer::new(RendererSettings::for_one_command()),
+        Metrics::new(),
+    );
     let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;
     let observer = observer(access)?;
     let keys: std::collections::BTreeSet<_> = desired.keys().chain(inventory.iter().map(|(key, _)| key.clone())).collect();

@@ -111,7 +111,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let files = Arc::new(load_directory(&arguments.bundle)?);
     let layers = layers(&arguments.values, &arguments.set)?;
     let context = context(&arguments, layers);
-    let renderer = Renderer::new(RendererSettings::default());
+    let renderer = Renderer::new(RendererSettings::for_one_command());
     let rendered = renderer.render(&files, context.clone()).await?;
     let admission = Admission {
         namespace: &context.environment.namespace(),
