@@ -159,7 +159,8 @@ impl Worker {
     ) -> Result<Answer, Failure> {
         let frame = request(files, with_files, work).map_err(|error| Failure::Elsewhere(error.to_string()))?;
         if self.stdin.write_all(&frame).await.is_err() {
-            return Err(Failure::Elsewhere("it had ended before it was asked".to_owned()));
+            // Before it was asked, or because of what it had read so far: its death tells.
+            return Err(self.explain_death(settings).await);
         }
         drop(frame);
         let frame = match receive(&mut self.stdout, settings.limits.answer).await {

@@ -95,7 +95,12 @@ async fn f81_five_thousand_nested_blocks_fail_and_the_next_bundle_renders() {
 
 #[tokio::test]
 async fn f81_amplifiers_fail_and_the_next_bundle_renders() {
-    let renderer = Renderer::new(settings());
+    // Time enough to reach the other limits in a slow build on a busy machine.
+    let renderer = renderer_with(RenderLimits {
+        cpu: Duration::from_secs(60),
+        wall: Duration::from_secs(120),
+        ..RenderLimits::default()
+    });
     let values = json!({ "l": vec!["x"; 100] });
     for (levels, body, expected) in [
         (4, "{{this}}", "inside one another"),
@@ -163,21 +168,18 @@ async fn threat_t28_each_limit_is_told_apart() {
         wall: Duration::from_secs(60),
         ..RenderLimits::default()
     };
-    let strict = [
+    let long = json!({ "text": "x".repeat(8 << 20) });
+    let short = Duration::from_millis(500);
+    for (expected, limits, files, values) in [
+        (Limit::Wall, RenderLimits { wall: short, ..plenty }, burner, values),
         (
-            Limit::Wall,
-            RenderLimits {
-                wall: Duration::from_millis(500),
-                ..plenty
-            },
+            Limit::Memory,
+            RenderLimits { memory: 4 << 20, ..plenty },
+            template("a: {{values.text}}"),
+            long,
         ),
-        (Limit::Memory, RenderLimits { memory: 2 << 20, ..plenty }),
-    ];
-    for (expected, limits) in strict {
-        let error = renderer_with(limits)
-            .render(&burner, context("main", values.clone()))
-            .await
-            .unwrap_err();
+    ] {
+        let error = renderer_with(limits).render(&files, context("main", values)).await.unwrap_err();
         assert!(
             matches!(error, Error::Exceed { limit, .. } if limit == expected),
             "{expected:?}: {error}"
