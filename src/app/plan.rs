@@ -110,7 +110,7 @@ async fn prepare(access: &Access, environment: &Environment, settings: &Settings
     let wish = Wish::new(environment, &identity, project, settings.deployer_role.clone(), settings.url_port);
     let renderer = Renderer::new(RendererSettings {
         helm: settings.helm.clone(),
-        ..RendererSettings::default()
+        ..RendererSettings::for_one_command()
     });
     let bundles = Bundles::new(settings.bundles.clone(), renderer, Metrics::new());
     let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;
@@ -137,7 +137,7 @@ pub async fn values(access: &Access, environment: &Environment, bundles: PathBuf
     // No value depends on the role or the port.
     let role = project.deployer.clone();
     let wish = Wish::new(environment, &identity, project, role, None);
-    let bundles = Bundles::new(bundles, Renderer::new(RendererSettings::default()), Metrics::new());
+    let bundles = Bundles::new(bundles, Renderer::new(RendererSettings::for_one_command()), Metrics::new());
     bundles.values(&wish).await.map_err(|refusal| Error::Refused(refusal.message))
 }
 

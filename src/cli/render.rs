@@ -155,7 +155,7 @@ async fn manifests(arguments: &Arguments) -> anyhow::Result<Vec<Manifest>> {
     let context = context(arguments, layers);
     let renderer = Renderer::new(RendererSettings {
         helm: arguments.helm.clone().into(),
-        ..RendererSettings::default()
+        ..RendererSettings::for_one_command()
     });
     let rendered = renderer.render(&files, context.clone()).await?;
     let admission = Admission {

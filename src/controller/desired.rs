@@ -19,7 +19,7 @@ use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
 use crate::domain::render::{Address, Layer, Layered, RenderContext, Scheme, layer_values, read_branch_file, value_problems};
 use crate::metrics::{Metrics, RenderResult};
-use crate::render::{self, Renderer, load_directory};
+use crate::render::{self, Limit, Renderer, SandboxLevel, load_directory};
 
 /// The bundles that are shipped with the server.
 #[derive(Clone)]
@@ -136,9 +136,12 @@ impl Bundles {
         let desired = self.try_desired(wish).await;
         self.metrics.render(match &desired {
             Ok(_) => RenderResult::Ok,
-            Err(_) => RenderResult::Rejected,
+            Err(failure) => failure.result,
         });
-        desired
+        if let Some(level) = self.renderer.level() {
+            self.metrics.render_filtered(level == SandboxLevel::Filtered);
+        }
+        desired.map_err(|failure| failure.refusal)
     }
 
     /// The values that the environment is rendered with, and what the bundle does not accept of them.
@@ -153,14 +156,13 @@ impl Bundles {
         Ok((layered, problems))
     }
 
-    async fn try_desired(&self, wish: &Wish) -> Result<Desired, Refusal> {
+    async fn try_desired(&self, wish: &Wish) -> Result<Desired, Failure> {
         let files = self.load(wish).await?;
         let context = context(wish)?;
-        let rendered = self
-            .renderer
-            .render(&files, context.clone())
-            .await
-            .map_err(|error| refuse(wish, &explain(&error)))?;
+        let rendered = self.renderer.render(&files, context.clone()).await.map_err(|error| Failure {
+            result: result(&error),
+            refusal: refuse(wish, &explain(&error)),
+        })?;
         let kinds = allowed_kinds(wish)?;
         let namespace = wish.identity.name.namespace();
         let admission = Admission {
@@ -190,6 +192,34 @@ impl Bundles {
             Ok(Err(error)) => Err(refuse(wish, &explain(&error))),
             Err(_) => Err(refuse(wish, "reading it was interrupted")),
         }
+    }
+}
+
+/// A refusal, and how it counts.
+struct Failure {
+    result: RenderResult,
+    refusal: Refusal,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            result: RenderResult::Rejected,
+            refusal,
+        }
+    }
+}
+
+fn result(error: &render::Error) -> RenderResult {
+    match error {
+        render::Error::Exceed { limit, .. } => match limit {
+            Limit::Cpu | Limit::Wall => RenderResult::TimedOut,
+            Limit::Memory | Limit::Answer => RenderResult::TooLarge,
+            Limit::Stack => RenderResult::Crashed,
+        },
+        render::Error::AwaitWorker { .. } => RenderResult::TimedOut,
+        render::Error::EndWorker { .. } | render::Error::StartWorker { .. } => RenderResult::Crashed,
+        _ => RenderResult::Rejected,
     }
 }
 
