@@ -47,7 +47,7 @@ pub struct Arguments {
     #[arg(long, value_name = "GROUP/KIND")]
     allow_kind: Vec<GroupKind>,
     #[command(flatten)]
-    helm: helm::Arguments,
+    helm: helm::Helm,
     #[command(flatten)]
     project: Project,
 }
