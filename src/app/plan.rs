@@ -62,7 +62,7 @@ pub async fn deployment(access: &Access, environment: &Environment, settings: &S
     let wish = Wish::new(environment, &identity, project, settings.deployer_role.clone(), settings.url_port);
     let renderer = Renderer::new(RendererSettings {
         helm: settings.helm.clone(),
-        ..RendererSettings::default()
+        ..RendererSettings::for_one_command()
     });
     let bundles = Bundles::new(settings.bundles.clone(), renderer, Metrics::new());
     let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;

@@ -116,7 +116,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let context = context(&arguments, layers);
     let renderer = Renderer::new(RendererSettings {
         helm: arguments.helm.clone().into(),
-        ..RendererSettings::default()
+        ..RendererSettings::for_one_command()
     });
     let rendered = renderer.render(&files, context.clone()).await?;
     let admission = Admission {

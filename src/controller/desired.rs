@@ -18,7 +18,7 @@ use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
 use crate::domain::render::{Address, Layer, Origin, RenderContext, Scheme};
 use crate::metrics::{Metrics, RenderResult};
-use crate::render::{Renderer, load_directory};
+use crate::render::{self, Limit, Renderer, SandboxLevel, load_directory};
 
 /// The bundles that are shipped with the server.
 #[derive(Clone)]
@@ -131,19 +131,21 @@ impl Bundles {
         let desired = self.try_desired(wish).await;
         self.metrics.render(match &desired {
             Ok(_) => RenderResult::Ok,
-            Err(_) => RenderResult::Rejected,
+            Err(failure) => failure.result,
         });
-        desired
+        if let Some(level) = self.renderer.level() {
+            self.metrics.render_filtered(level == SandboxLevel::Filtered);
+        }
+        desired.map_err(|failure| failure.refusal)
     }
 
-    async fn try_desired(&self, wish: &Wish) -> Result<Desired, Refusal> {
+    async fn try_desired(&self, wish: &Wish) -> Result<Desired, Failure> {
         let files = self.load(wish).await?;
         let context = context(wish);
-        let rendered = self
-            .renderer
-            .render(&files, context.clone())
-            .await
-            .map_err(|error| refuse(wish, &crate::cluster::error::chain(&error)))?;
+        let rendered = self.renderer.render(&files, context.clone()).await.map_err(|error| Failure {
+            result: result(&error),
+            refusal: refuse(wish, &crate::cluster::error::chain(&error)),
+        })?;
         let kinds = allowed_kinds(wish)?;
         let namespace = wish.identity.name.namespace();
         let admission = Admission {
@@ -180,6 +182,34 @@ impl Bundles {
 fn is_first_deploy(environment: &Environment, identity: &Identity) -> bool {
     let history = environment.status.iter().flat_map(|status| &status.history);
     history.into_iter().all(|run| run.revision == identity.revision.as_str())
+}
+
+/// A refusal, and how it counts.
+struct Failure {
+    result: RenderResult,
+    refusal: Refusal,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            result: RenderResult::Rejected,
+            refusal,
+        }
+    }
+}
+
+fn result(error: &render::Error) -> RenderResult {
+    match error {
+        render::Error::Exceed { limit, .. } => match limit {
+            Limit::Cpu | Limit::Wall => RenderResult::TimedOut,
+            Limit::Memory | Limit::Answer => RenderResult::TooLarge,
+            Limit::Stack => RenderResult::Crashed,
+        },
+        render::Error::AwaitWorker { .. } => RenderResult::TimedOut,
+        render::Error::EndWorker { .. } | render::Error::StartWorker { .. } => RenderResult::Crashed,
+        _ => RenderResult::Rejected,
+    }
 }
 
 fn refuse(wish: &Wish, problem: &str) -> Refusal {

@@ -1,6 +1,8 @@
 //! The bundle that is shipped, from its directory to admitted manifests; and the reading of directories.
 #![allow(clippy::unwrap_used, reason = "a bundle that cannot be read is the test's failure")]
 
+mod worker;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
