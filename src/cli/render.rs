@@ -53,7 +53,7 @@ pub struct Arguments {
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    helm: helm::Arguments,
+    helm: helm::Helm,
     #[command(flatten)]
     project: Project,
 }

@@ -50,7 +50,7 @@ pub struct Arguments {
     )]
     bundles: PathBuf,
     #[command(flatten)]
-    helm: helm::Arguments,
+    helm: helm::Helm,
     /// Time between two full listings of a repository
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_interval, env = "GRAFTLING_SWEEP_INTERVAL", hide_env_values = true)]
     sweep_interval: Duration,

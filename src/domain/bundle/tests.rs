@@ -79,7 +79,7 @@ fn a_bundle_without_its_head_or_without_templates_is_none() {
         problems(&[("templates/_p.hbs", "x")]),
         [
             "bundle.yaml: is missing: a bundle needs it, with name and version",
-            "templates: has no template: a bundle needs at least one templates/*.yaml",
+            "templates: has no template: a bundle needs at least one templates/*.yaml or manifests/*.yaml, or a chart",
         ]
     );
     let unknown = problems(&[("bundle.yaml", "name: a\nversion: \"1\"\nicon: x\n"), ("templates/a.yaml", "")]);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::context::RenderContext;
 use super::{Document, MAX_OUTPUT, RenderErrors, mark, no_view};
 use crate::domain::bundle::chart::actions;
-use crate::domain::bundle::{Chart, ChartSettings, Definitions, Hooks, Problem, yaml};
+use crate::domain::bundle::{Chart, ChartSettings, Hooks, Problem, yaml};
 
 /// Everything that `helm template` is a function of, besides the chart's files and helm itself.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -110,9 +110,7 @@ impl Release {
     fn verdict(&self, document: &Document) -> Result<bool, Problem> {
         let hook = document.value.pointer(HOOK).and_then(Value::as_str);
         let Some(hook) = hook.filter(|hook| !hook.trim().is_empty()) else {
-            let is_definition = document.value.get("kind").and_then(Value::as_str) == Some("CustomResourceDefinition");
-            let is_apart = document.file.split('/').any(|part| part == "crds");
-            return Ok(!(is_definition && is_apart && self.settings.crds == Definitions::Omit));
+            return Ok(true);
         };
         let mut events = hook.split(',').map(str::trim);
         if events.clone().all(|event| event.starts_with("test")) {
