@@ -8,6 +8,8 @@ use crate::render::HelmSettings;
 
 /// Which helm renders charts, and which cluster they see.
 #[derive(Debug, Clone, Args)]
+// Commands that take these arguments have some of that name themselves, and no two groups may share one.
+#[group(skip)]
 pub struct Arguments {
     /// Program that renders Helm charts [default: helm in PATH]
     #[arg(long, value_name = "FILE", env = "GRAFTLING_HELM", hide_env_values = true)]

@@ -64,7 +64,10 @@ mod tests {
     fn a_pipe_is_rewritten_as_calls_inside_calls() {
         for (content, wanted) in [
             ("x | quote", "{{quote x}}"),
-            (".Values.name | trunc 63 | trimSuffix \"-\"", "{{trimSuffix \"-\" (trunc 63 values.name)}}"),
+            (
+                ".Values.name | trunc 63 | trimSuffix \"-\"",
+                "{{trimSuffix \"-\" (trunc 63 values.name)}}",
+            ),
             ("toYaml values.x | nindent 4", "{{nindent 4 (toYaml values.x)}}"),
             ("#if values.x | empty", "{{#if (empty values.x)}}"),
             ("else if a | not", "{{else if (not a)}}"),
@@ -75,7 +78,13 @@ mod tests {
 
     #[test]
     fn what_is_no_pipe_is_left_alone() {
-        for content in ["x", "#each values.list as |item index|", "replace \"|\" \"\" x", "values.[a|b]", "'a\\'|'"] {
+        for content in [
+            "x",
+            "#each values.list as |item index|",
+            "replace \"|\" \"\" x",
+            "values.[a|b]",
+            "'a\\'|'",
+        ] {
             assert_eq!(rewritten(content), None, "{content}");
         }
     }

@@ -64,7 +64,11 @@ pub(crate) fn compile_text(source: &str, partials: &BTreeMap<String, Inside>) ->
         deepest = deepest.max(call.depth.plus(inside.deepest));
     }
     if !deepest.is_within(check::TPL) {
-        let message = format!("blocks and partials in a text for tpl must not be nested deeper than {}, loops not deeper than {}", check::TPL.blocks, check::TPL.loops);
+        let message = format!(
+            "blocks and partials in a text for tpl must not be nested deeper than {}, loops not deeper than {}",
+            check::TPL.blocks,
+            check::TPL.loops
+        );
         return Err(Problem::in_file(TEXT, message));
     }
     Ok(instrument::instrument(template, TEXT_NUMBER))

@@ -102,7 +102,9 @@ pub(crate) fn plain(value: &Value) -> Result<Cow<'_, Value>, String> {
     if value.get(FRAGMENT_KEY).is_none() {
         return Ok(Cow::Borrowed(value));
     }
-    text(value).map(|text| Cow::Owned(Value::String(text))).map_err(|message| format!("this {message}"))
+    text(value)
+        .map(|text| Cow::Owned(Value::String(text)))
+        .map_err(|message| format!("this {message}"))
 }
 
 /// `value` as text for another helper to work on; the error ends the sentence "… expects text, but ".
@@ -248,7 +250,9 @@ fn json_text(value: &Value, leaf: Leaf) -> String {
         }
         Value::Object(entries) => {
             let entries = sorted(entries).into_iter();
-            let entries: Vec<String> = entries.map(|(key, entry)| format!("{}:{}", leaf(key), json_text(entry, leaf))).collect();
+            let entries: Vec<String> = entries
+                .map(|(key, entry)| format!("{}:{}", leaf(key), json_text(entry, leaf)))
+                .collect();
             format!("{{{}}}", entries.join(","))
         }
         scalar => scalar.to_string(),

@@ -167,7 +167,13 @@ impl Function {
     fn try_call(&self, arguments: &[&Value], context: &Value) -> Result<Value, String> {
         let plain: Vec<Cow<'_, Value>> = arguments
             .iter()
-            .map(|value| if self.sees_fragments { Ok(Cow::Borrowed(*value)) } else { emit::plain(value) })
+            .map(|value| {
+                if self.sees_fragments {
+                    Ok(Cow::Borrowed(*value))
+                } else {
+                    emit::plain(value)
+                }
+            })
             .collect::<Result<_, _>>()?;
         let value = (self.apply)(&Arguments::new(&plain, context))?;
         if !self.gives_fragments && has_reserved_key(&value) {

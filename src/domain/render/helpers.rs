@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::emit;
 use super::functions::{self, Function, is_truthy};
-pub(crate) use super::include::{INCLUDE, TPL};
 use super::include::{self, Include, Tpl, Work};
+pub(crate) use super::include::{INCLUDE, TPL};
 use super::mark;
 use super::record::{Checked, Record, Recorded};
 use super::suggest::did_you_mean;
@@ -48,7 +48,11 @@ const BLOCKS: [(&str, Arity, &str); 5] = [
         block("{{#range LIST-OR-MAPPING}}…{{/range}}"),
         "The same as each; to count write `{{#range (until 3)}}`.",
     ),
-    ("with", block("{{#with MAPPING}}…{{/with}}"), "The part with the entries of MAPPING as names."),
+    (
+        "with",
+        block("{{#with MAPPING}}…{{/with}}"),
+        "The part with the entries of MAPPING as names.",
+    ),
 ];
 
 /// Helm's name for `each`.
@@ -66,7 +70,9 @@ pub(crate) fn function_arity(name: &str) -> Option<Arity> {
 
 /// The names of all helpers that give a value.
 pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
-    functions::all().map(|function| function.name).chain(described_calls().map(|(name, ..)| name))
+    functions::all()
+        .map(|function| function.name)
+        .chain(described_calls().map(|(name, ..)| name))
 }
 
 /// Whether the last argument of the helper `name` is what it works on, so that a literal there and none before it is a mistake.

@@ -30,12 +30,20 @@ pub(crate) const TPL: &str = "tpl";
 pub(crate) const CALLS: [(&str, Arity, &str); 2] = [
     (
         INCLUDE,
-        Arity { least: 2, most: 2, usage: "{{include \"PARTIAL\" CONTEXT}}" },
+        Arity {
+            least: 2,
+            most: 2,
+            usage: "{{include \"PARTIAL\" CONTEXT}}",
+        },
         "What the partial gives for CONTEXT (`this`, or a dict), for nindent or another helper; `@root` is everything, as ever.",
     ),
     (
         TPL,
-        Arity { least: 2, most: 2, usage: "{{tpl TEXT CONTEXT}}" },
+        Arity {
+            least: 2,
+            most: 2,
+            usage: "{{tpl TEXT CONTEXT}}",
+        },
         "TEXT rendered as a template that sees CONTEXT, as text.",
     ),
 ];
@@ -68,7 +76,9 @@ impl Work {
     /// Takes the cost of a call that reads or writes so many bytes.
     pub(super) fn spend(&self, bytes: usize) -> Result<(), RenderError> {
         let cost = bytes.saturating_add(CALL);
-        let spent = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost));
+        let spent = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost));
         spent
             .map(|_| ())
             .map_err(|_| other(format!("the helpers work on more than {} MiB", MAX_WORK >> 20)))
@@ -144,7 +154,9 @@ fn parameter<'a, 'rc>(
     context: &'rc Context,
     render: &RenderContext<'_, 'rc>,
 ) -> Result<&'a PathAndJson<'rc>, RenderError> {
-    let parameter = helper.param(index).ok_or(RenderErrorReason::ParamNotFoundForIndex("include", index))?;
+    let parameter = helper
+        .param(index)
+        .ok_or(RenderErrorReason::ParamNotFoundForIndex("include", index))?;
     if parameter.is_value_missing() {
         return Err(undefined(parameter.relative_path(), context, render));
     }

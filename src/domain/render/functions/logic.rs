@@ -9,52 +9,105 @@ use super::{Function, MANY, Undefined, function};
 use crate::domain::render::emit;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function("default", (2, 2), "{{default FALLBACK VALUE}}", "VALUE, or FALLBACK where VALUE is undefined or empty (null, false, 0, \"\", [], {}).", |args| {
-        Ok(args.value(usize::from(is_truthy(args.value(1)))).clone())
-    })
+    function(
+        "default",
+        (2, 2),
+        "{{default FALLBACK VALUE}}",
+        "VALUE, or FALLBACK where VALUE is undefined or empty (null, false, 0, \"\", [], {}).",
+        |args| Ok(args.value(usize::from(is_truthy(args.value(1)))).clone()),
+    )
     .undefined(Undefined::Last)
     .sees_fragments()
     .subject_last(),
-    function("coalesce", (1, MANY), "{{coalesce VALUE…}}", "The first VALUE that is neither undefined nor empty, else null.", |args| {
-        Ok(args.from(0).find(|value| is_truthy(value)).cloned().unwrap_or_default())
-    })
+    function(
+        "coalesce",
+        (1, MANY),
+        "{{coalesce VALUE…}}",
+        "The first VALUE that is neither undefined nor empty, else null.",
+        |args| Ok(args.from(0).find(|value| is_truthy(value)).cloned().unwrap_or_default()),
+    )
     .undefined(Undefined::Any)
     .sees_fragments(),
-    function("empty", (1, 1), "{{#if (empty VALUE)}}", "Whether VALUE is undefined, null, false, 0, \"\", [] or {}.", |args| {
-        Ok((!is_truthy(args.value(0))).into())
-    })
+    function(
+        "empty",
+        (1, 1),
+        "{{#if (empty VALUE)}}",
+        "Whether VALUE is undefined, null, false, 0, \"\", [] or {}.",
+        |args| Ok((!is_truthy(args.value(0))).into()),
+    )
     .undefined(Undefined::Any),
-    function("required", (2, 2), "{{required MESSAGE VALUE}}", "VALUE, or an error with MESSAGE where it is undefined, null or \"\".", |args| required(args))
-        .undefined(Undefined::Last)
-        .sees_fragments()
-        .subject_last()
-        .whole_message(),
-    function("fail", (1, 1), "{{fail MESSAGE}}", "Ends the rendering with MESSAGE.", |args| Err(args.text(0)?)).whole_message(),
-    function("ternary", (3, 3), "{{ternary A B CONDITION}}", "A where CONDITION is true, B where it is false.", |args| {
-        Ok(args.value(usize::from(!args.boolean(2)?)).clone())
+    function(
+        "required",
+        (2, 2),
+        "{{required MESSAGE VALUE}}",
+        "VALUE, or an error with MESSAGE where it is undefined, null or \"\".",
+        |args| required(args),
+    )
+    .undefined(Undefined::Last)
+    .sees_fragments()
+    .subject_last()
+    .whole_message(),
+    function("fail", (1, 1), "{{fail MESSAGE}}", "Ends the rendering with MESSAGE.", |args| {
+        Err(args.text(0)?)
     })
+    .whole_message(),
+    function(
+        "ternary",
+        (3, 3),
+        "{{ternary A B CONDITION}}",
+        "A where CONDITION is true, B where it is false.",
+        |args| Ok(args.value(usize::from(!args.boolean(2)?)).clone()),
+    )
     .sees_fragments(),
-    function("and", (1, MANY), "{{#if (and A B…)}}", "The first argument that is empty, else the last one.", |args| {
-        choose(args, |value| !is_truthy(value))
-    })
+    function(
+        "and",
+        (1, MANY),
+        "{{#if (and A B…)}}",
+        "The first argument that is empty, else the last one.",
+        |args| choose(args, |value| !is_truthy(value)),
+    )
     .sees_fragments(),
-    function("or", (1, MANY), "{{#if (or A B…)}}", "The first argument that is not empty, else the last one.", |args| {
-        choose(args, is_truthy)
-    })
+    function(
+        "or",
+        (1, MANY),
+        "{{#if (or A B…)}}",
+        "The first argument that is not empty, else the last one.",
+        |args| choose(args, is_truthy),
+    )
     .sees_fragments(),
-    function("not", (1, 1), "{{#if (not VALUE)}}", "Whether VALUE is empty.", |args| Ok((!is_truthy(args.value(0))).into())),
-    function("eq", (2, MANY), "{{#if (eq A B…)}}", "Whether A equals B or one of the further arguments; 1 equals 1.0, and \"1\" does not equal 1.", |args| {
-        Ok(args.from(1).any(|other| is_equal(args.value(0), other)).into())
+    function("not", (1, 1), "{{#if (not VALUE)}}", "Whether VALUE is empty.", |args| {
+        Ok((!is_truthy(args.value(0))).into())
     }),
-    function("ne", (2, 2), "{{#if (ne A B)}}", "Whether A and B differ.", |args| Ok((!is_equal(args.value(0), args.value(1))).into())),
-    function("lt", (2, 2), "{{#if (lt A B)}}", "Whether A is less than B: two numbers, or two texts.", |args| {
-        Ok(compare(args)?.is_lt().into())
+    function(
+        "eq",
+        (2, MANY),
+        "{{#if (eq A B…)}}",
+        "Whether A equals B or one of the further arguments; 1 equals 1.0, and \"1\" does not equal 1.",
+        |args| Ok(args.from(1).any(|other| is_equal(args.value(0), other)).into()),
+    ),
+    function("ne", (2, 2), "{{#if (ne A B)}}", "Whether A and B differ.", |args| {
+        Ok((!is_equal(args.value(0), args.value(1))).into())
     }),
-    function("le", (2, 2), "{{#if (le A B)}}", "Whether A is B or less.", |args| Ok(compare(args)?.is_le().into())),
-    function("gt", (2, 2), "{{#if (gt A B)}}", "Whether A is greater than B: two numbers, or two texts.", |args| {
-        Ok(compare(args)?.is_gt().into())
+    function(
+        "lt",
+        (2, 2),
+        "{{#if (lt A B)}}",
+        "Whether A is less than B: two numbers, or two texts.",
+        |args| Ok(compare(args)?.is_lt().into()),
+    ),
+    function("le", (2, 2), "{{#if (le A B)}}", "Whether A is B or less.", |args| {
+        Ok(compare(args)?.is_le().into())
     }),
-    function("ge", (2, 2), "{{#if (ge A B)}}", "Whether A is B or greater.", |args| Ok(compare(args)?.is_ge().into())),
+    function(
+        "gt",
+        (2, 2),
+        "{{#if (gt A B)}}",
+        "Whether A is greater than B: two numbers, or two texts.",
+        |args| Ok(compare(args)?.is_gt().into()),
+    ),
+    function("ge", (2, 2), "{{#if (ge A B)}}", "Whether A is B or greater.", |args| {
+        Ok(compare(args)?.is_ge().into())
+    }),
 ];
 
 /// Whether `#if` takes a value for true: not null, false, zero, nor empty. A fragment is what it stands for.
@@ -97,7 +150,10 @@ fn compare(args: &Arguments<'_>) -> Result<Ordering, String> {
         (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
         (Value::Number(left_number), Value::Number(right_number)) => match (left_number.as_i64(), right_number.as_i64()) {
             (Some(left), Some(right)) => Some(left.cmp(&right)),
-            _ => left_number.as_f64().zip(right_number.as_f64()).and_then(|(left, right)| left.partial_cmp(&right)),
+            _ => left_number
+                .as_f64()
+                .zip(right_number.as_f64())
+                .and_then(|(left, right)| left.partial_cmp(&right)),
         },
         _ => None,
     };

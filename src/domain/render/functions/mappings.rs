@@ -8,50 +8,110 @@ use crate::domain::render::emit;
 use crate::domain::render::suggest::did_you_mean;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function("dict", (0, 2 * MANY), "{{dict KEY VALUE…}}", "A mapping of these keys to these values.", dict),
-    function("get", (2, 2), "{{get MAPPING KEY}}", "The value of KEY, \"\" where there is none.", |args| {
-        Ok(entry(args, 0, 1)?.cloned().unwrap_or_else(|| "".into()))
-    })
+    function(
+        "dict",
+        (0, 2 * MANY),
+        "{{dict KEY VALUE…}}",
+        "A mapping of these keys to these values.",
+        dict,
+    ),
+    function(
+        "get",
+        (2, 2),
+        "{{get MAPPING KEY}}",
+        "The value of KEY, \"\" where there is none.",
+        |args| Ok(entry(args, 0, 1)?.cloned().unwrap_or_else(|| "".into())),
+    )
     .undefined(Undefined::First),
-    function("hasKey", (2, 2), "{{#if (hasKey MAPPING KEY)}}", "Whether MAPPING is defined and has KEY.", |args| {
-        Ok(entry(args, 0, 1)?.is_some().into())
-    })
+    function(
+        "hasKey",
+        (2, 2),
+        "{{#if (hasKey MAPPING KEY)}}",
+        "Whether MAPPING is defined and has KEY.",
+        |args| Ok(entry(args, 0, 1)?.is_some().into()),
+    )
     .undefined(Undefined::First),
-    function("dig", (3, MANY), "{{dig KEY… FALLBACK MAPPING}}", "The value that the KEYs lead to one below the other, or FALLBACK where one is missing.", dig)
-        .undefined(Undefined::Last),
-    function("keys", (1, MANY), "{{keys MAPPING…}}", "The keys of all mappings, sorted.", |args| {
-        let mut keys = Vec::new();
-        for index in 0..args.len() {
-            keys.extend(args.mapping(index)?.keys().cloned());
-        }
-        keys.sort();
-        Ok(keys.into())
+    function(
+        "dig",
+        (3, MANY),
+        "{{dig KEY… FALLBACK MAPPING}}",
+        "The value that the KEYs lead to one below the other, or FALLBACK where one is missing.",
+        dig,
+    )
+    .undefined(Undefined::Last),
+    function(
+        "keys",
+        (1, MANY),
+        "{{keys MAPPING…}}",
+        "The keys of all mappings, sorted.",
+        |args| {
+            let mut keys = Vec::new();
+            for index in 0..args.len() {
+                keys.extend(args.mapping(index)?.keys().cloned());
+            }
+            keys.sort();
+            Ok(keys.into())
+        },
+    ),
+    function(
+        "values",
+        (1, MANY),
+        "{{values MAPPING…}}",
+        "The values of all mappings, sorted by their keys.",
+        |args| {
+            let mut entries = Vec::new();
+            for index in 0..args.len() {
+                entries.extend(args.mapping(index)?);
+            }
+            entries.sort_by_key(|(key, _)| *key);
+            Ok(entries.into_iter().map(|(_, value)| value.clone()).collect())
+        },
+    ),
+    function(
+        "pluck",
+        (2, MANY),
+        "{{pluck KEY MAPPING…}}",
+        "The values of KEY in those mappings that have it.",
+        |args| {
+            let key = args.text(0)?;
+            let mut found = Vec::new();
+            for index in 1..args.len() {
+                found.extend(args.mapping(index)?.get(&key).cloned());
+            }
+            Ok(found.into())
+        },
+    ),
+    function(
+        "pick",
+        (2, MANY),
+        "{{pick MAPPING KEY…}}",
+        "MAPPING with these keys only.",
+        |args| filtered(args, true),
+    ),
+    function("omit", (2, MANY), "{{omit MAPPING KEY…}}", "MAPPING without these keys.", |args| {
+        filtered(args, false)
     }),
-    function("values", (1, MANY), "{{values MAPPING…}}", "The values of all mappings, sorted by their keys.", |args| {
-        let mut entries = Vec::new();
-        for index in 0..args.len() {
-            entries.extend(args.mapping(index)?);
-        }
-        entries.sort_by_key(|(key, _)| *key);
-        Ok(entries.into_iter().map(|(_, value)| value.clone()).collect())
-    }),
-    function("pluck", (2, MANY), "{{pluck KEY MAPPING…}}", "The values of KEY in those mappings that have it.", |args| {
-        let key = args.text(0)?;
-        let mut found = Vec::new();
-        for index in 1..args.len() {
-            found.extend(args.mapping(index)?.get(&key).cloned());
-        }
-        Ok(found.into())
-    }),
-    function("pick", (2, MANY), "{{pick MAPPING KEY…}}", "MAPPING with these keys only.", |args| filtered(args, true)),
-    function("omit", (2, MANY), "{{omit MAPPING KEY…}}", "MAPPING without these keys.", |args| filtered(args, false)),
-    function("merge", (1, MANY), "{{merge MAPPING…}}", "All mappings as one, key by key at every level; the first one that has a value for a key wins, where an empty one is none.", |args| {
-        merged(args, |over, below| if is_truthy(&over) { over } else { below })
-    }),
-    function("mergeOverwrite", (1, MANY), "{{mergeOverwrite MAPPING…}}", "All mappings as one, key by key at every level; the last one that has a value for a key wins.", |args| {
-        merged(args, |_, below| below)
-    }),
-    function("lookup", (2, 2), "{{lookup LIST-OR-MAPPING KEY}}", "The entry with this number or key, which must be there. It is Handlebars' own; nothing looks into the cluster.", lookup),
+    function(
+        "merge",
+        (1, MANY),
+        "{{merge MAPPING…}}",
+        "All mappings as one, key by key at every level; the first one that has a value for a key wins, where an empty one is none.",
+        |args| merged(args, |over, below| if is_truthy(&over) { over } else { below }),
+    ),
+    function(
+        "mergeOverwrite",
+        (1, MANY),
+        "{{mergeOverwrite MAPPING…}}",
+        "All mappings as one, key by key at every level; the last one that has a value for a key wins.",
+        |args| merged(args, |_, below| below),
+    ),
+    function(
+        "lookup",
+        (2, 2),
+        "{{lookup LIST-OR-MAPPING KEY}}",
+        "The entry with this number or key, which must be there. It is Handlebars' own; nothing looks into the cluster.",
+        lookup,
+    ),
 ];
 
 fn entry<'a>(args: &Arguments<'a>, mapping: usize, key: usize) -> Result<Option<&'a Value>, String> {

@@ -6,31 +6,63 @@ use super::arguments::Arguments;
 use super::{Function, MANY, function};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function("add", (1, MANY), "{{add A B…}}", "The sum of whole numbers.", |args| fold(args, i64::checked_add)),
-    function("sub", (2, 2), "{{sub A B}}", "A minus B.", |args| fold(args, i64::checked_sub)),
-    function("mul", (1, MANY), "{{mul A B…}}", "The product of whole numbers.", |args| fold(args, i64::checked_mul)),
-    function("div", (2, 2), "{{div A B}}", "A divided by B, without the remainder.", |args| divide(args, i64::checked_div)),
-    function("mod", (2, 2), "{{mod A B}}", "The remainder of A divided by B.", |args| divide(args, i64::checked_rem)),
-    function("max", (1, MANY), "{{max A B…}}", "The greatest of whole numbers.", |args| fold(args, |a, b| Some(a.max(b)))),
-    function("min", (1, MANY), "{{min A B…}}", "The least of whole numbers.", |args| fold(args, |a, b| Some(a.min(b)))),
-    function("len", (1, 1), "{{len VALUE}}", "How many entries a list or mapping has, or how many bytes a text.", |args| {
-        Ok(match args.value(0) {
-            Value::String(text) => text.len().into(),
-            Value::Array(items) => items.len().into(),
-            Value::Object(entries) => entries.len().into(),
-            _ => return Err(args.wrong(0, "a list, a mapping or text")),
-        })
+    function("add", (1, MANY), "{{add A B…}}", "The sum of whole numbers.", |args| {
+        fold(args, i64::checked_add)
     }),
-    function("int", (1, 1), "{{int VALUE}}", "VALUE as a whole number: a fraction is cut off, text is read.", |args| {
+    function("sub", (2, 2), "{{sub A B}}", "A minus B.", |args| fold(args, i64::checked_sub)),
+    function("mul", (1, MANY), "{{mul A B…}}", "The product of whole numbers.", |args| {
+        fold(args, i64::checked_mul)
+    }),
+    function("div", (2, 2), "{{div A B}}", "A divided by B, without the remainder.", |args| {
+        divide(args, i64::checked_div)
+    }),
+    function("mod", (2, 2), "{{mod A B}}", "The remainder of A divided by B.", |args| {
+        divide(args, i64::checked_rem)
+    }),
+    function("max", (1, MANY), "{{max A B…}}", "The greatest of whole numbers.", |args| {
+        fold(args, |a, b| Some(a.max(b)))
+    }),
+    function("min", (1, MANY), "{{min A B…}}", "The least of whole numbers.", |args| {
+        fold(args, |a, b| Some(a.min(b)))
+    }),
+    function(
+        "len",
+        (1, 1),
+        "{{len VALUE}}",
+        "How many entries a list or mapping has, or how many bytes a text.",
+        |args| {
+            Ok(match args.value(0) {
+                Value::String(text) => text.len().into(),
+                Value::Array(items) => items.len().into(),
+                Value::Object(entries) => entries.len().into(),
+                _ => return Err(args.wrong(0, "a list, a mapping or text")),
+            })
+        },
+    ),
+    function(
+        "int",
+        (1, 1),
+        "{{int VALUE}}",
+        "VALUE as a whole number: a fraction is cut off, text is read.",
+        |args| Ok(args.integer(0)?.into()),
+    ),
+    function("int64", (1, 1), "{{int64 VALUE}}", "The same as int.", |args| {
         Ok(args.integer(0)?.into())
     }),
-    function("int64", (1, 1), "{{int64 VALUE}}", "The same as int.", |args| Ok(args.integer(0)?.into())),
-    function("float64", (1, 1), "{{float64 VALUE}}", "VALUE as a number that may have a fraction.", |args| {
-        float(args.value(0)).map(number).ok_or_else(|| args.wrong(0, "a number"))
-    }),
-    function("toString", (1, 1), "{{toString VALUE}}", "A number, a boolean or what a helper wrote, as text.", |args| {
-        Ok(args.text(0)?.into())
-    }),
+    function(
+        "float64",
+        (1, 1),
+        "{{float64 VALUE}}",
+        "VALUE as a number that may have a fraction.",
+        |args| float(args.value(0)).map(number).ok_or_else(|| args.wrong(0, "a number")),
+    ),
+    function(
+        "toString",
+        (1, 1),
+        "{{toString VALUE}}",
+        "A number, a boolean or what a helper wrote, as text.",
+        |args| Ok(args.text(0)?.into()),
+    ),
 ];
 
 /// What `value` is as a whole number.

@@ -73,12 +73,20 @@ fn image(args: &Arguments<'_>) -> Result<Value, String> {
         let part = |key: &str| optional(parts.get(key).unwrap_or(&Value::Null), 0).map_err(|message| format!("{key}: {message}"));
         let registry = part("registry")?;
         let repository = part("repository")?;
-        let repository = if registry.is_empty() { repository } else { format!("{registry}/{repository}") };
+        let repository = if registry.is_empty() {
+            repository
+        } else {
+            format!("{registry}/{repository}")
+        };
         (repository, part("tag")?, part("digest")?)
     } else {
         (args.text(0)?, optional(args.value(1), 1)?, optional(args.value(2), 2)?)
     };
-    let (tag, digest) = if digest.is_empty() && tag.contains(':') { (String::new(), tag) } else { (tag, digest) };
+    let (tag, digest) = if digest.is_empty() && tag.contains(':') {
+        (String::new(), tag)
+    } else {
+        (tag, digest)
+    };
     reference(&repository, &tag, &digest).map(Value::from)
 }
 
@@ -120,7 +128,10 @@ fn is_repository(name: &str) -> bool {
 fn is_registry(host: &str) -> bool {
     let (name, port) = host.split_once(':').map_or((host, "1"), |(name, port)| (name, port));
     let is_label = |label: &str| {
-        !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     name.split('.').all(is_label) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
@@ -136,9 +147,7 @@ fn is_component(component: &str) -> bool {
 }
 
 fn is_tag(tag: &str) -> bool {
-    tag.len() <= 128
-        && !tag.starts_with(['.', '-'])
-        && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+    tag.len() <= 128 && !tag.starts_with(['.', '-']) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
 fn is_digest(digest: &str) -> bool {
@@ -206,7 +215,9 @@ fn quantity(name: &str, text: &str) -> Result<Option<f64>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    let end = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
+    let end = text
+        .find(|character: char| !character.is_ascii_digit() && character != '.')
+        .unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let factor = match suffix {
         "n" => 1e-9,
@@ -227,6 +238,8 @@ fn quantity(name: &str, text: &str) -> Result<Option<f64>, String> {
         "Ei" => 1024.0_f64.powi(6),
         _ => return Err(format!("{name}: {text:?} is not a quantity such as 100m, 2 or 128Mi")),
     };
-    let number = number.parse::<f64>().map_err(|_| format!("{name}: {text:?} is not a quantity such as 100m, 2 or 128Mi"))?;
+    let number = number
+        .parse::<f64>()
+        .map_err(|_| format!("{name}: {text:?} is not a quantity such as 100m, 2 or 128Mi"))?;
     Ok(Some(number * factor))
 }

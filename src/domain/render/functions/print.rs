@@ -58,7 +58,9 @@ fn read(text: &str) -> Result<(Verb, &str), String> {
     };
     let letter = rest.chars().next().ok_or("the format ends in the middle of a verb")?;
     if !"sdqvtfx%".contains(letter) {
-        return Err(format!("the verb %{letter} is not known: there are %s, %d, %q, %v, %t, %f, %x and %%"));
+        return Err(format!(
+            "the verb %{letter} is not known: there are %s, %d, %q, %v, %t, %f, %x and %%"
+        ));
     }
     let verb = Verb {
         is_left: text[..flags].contains('-'),
@@ -77,7 +79,9 @@ fn number(text: &str) -> Result<(usize, &str), String> {
         return Ok((0, rest));
     }
     let width = digits.parse().ok().filter(|width| *width <= MAX_WIDTH);
-    width.map(|width| (width, rest)).ok_or_else(|| format!("a width in the format is greater than {MAX_WIDTH}"))
+    width
+        .map(|width| (width, rest))
+        .ok_or_else(|| format!("a width in the format is greater than {MAX_WIDTH}"))
 }
 
 fn written(verb: &Verb, args: &Arguments<'_>, index: usize) -> Result<String, String> {

@@ -21,18 +21,48 @@ const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const LETTERS_AND_DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function("randAlphaNum", (2, 2 + MAX_SEEDS), "{{randAlphaNum LENGTH LABEL SEED…}}", "Letters and digits, the same whenever this environment is rendered. Not secret unless a SEED is.", |args| {
-        random("randAlphaNum", args, LETTERS_AND_DIGITS)
-    }),
-    function("randAlpha", (2, 2 + MAX_SEEDS), "{{randAlpha LENGTH LABEL SEED…}}", "The same with letters only.", |args| random("randAlpha", args, LETTERS)),
-    function("randNumeric", (2, 2 + MAX_SEEDS), "{{randNumeric LENGTH LABEL SEED…}}", "The same with digits only.", |args| random("randNumeric", args, DIGITS)),
-    function("uuidv4", (1, 1 + MAX_SEEDS), "{{uuidv4 LABEL SEED…}}", "A UUID, the same whenever this environment is rendered.", |args| {
-        let mut bytes: Vec<u8> = stream("uuidv4", args, 0)?.take(16).collect();
-        bytes[6] = bytes[6] & 0x0f | 0x40;
-        bytes[8] = bytes[8] & 0x3f | 0x80;
-        let digits = hexadecimal(&bytes);
-        Ok(format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]).into())
-    }),
+    function(
+        "randAlphaNum",
+        (2, 2 + MAX_SEEDS),
+        "{{randAlphaNum LENGTH LABEL SEED…}}",
+        "Letters and digits, the same whenever this environment is rendered. Not secret unless a SEED is.",
+        |args| random("randAlphaNum", args, LETTERS_AND_DIGITS),
+    ),
+    function(
+        "randAlpha",
+        (2, 2 + MAX_SEEDS),
+        "{{randAlpha LENGTH LABEL SEED…}}",
+        "The same with letters only.",
+        |args| random("randAlpha", args, LETTERS),
+    ),
+    function(
+        "randNumeric",
+        (2, 2 + MAX_SEEDS),
+        "{{randNumeric LENGTH LABEL SEED…}}",
+        "The same with digits only.",
+        |args| random("randNumeric", args, DIGITS),
+    ),
+    function(
+        "uuidv4",
+        (1, 1 + MAX_SEEDS),
+        "{{uuidv4 LABEL SEED…}}",
+        "A UUID, the same whenever this environment is rendered.",
+        |args| {
+            let mut bytes: Vec<u8> = stream("uuidv4", args, 0)?.take(16).collect();
+            bytes[6] = bytes[6] & 0x0f | 0x40;
+            bytes[8] = bytes[8] & 0x3f | 0x80;
+            let digits = hexadecimal(&bytes);
+            Ok(format!(
+                "{}-{}-{}-{}-{}",
+                &digits[..8],
+                &digits[8..12],
+                &digits[12..16],
+                &digits[16..20],
+                &digits[20..]
+            )
+            .into())
+        },
+    ),
 ];
 
 fn random(name: &'static str, args: &Arguments<'_>, alphabet: &'static [u8]) -> Result<Value, String> {

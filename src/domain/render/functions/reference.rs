@@ -15,7 +15,11 @@ pub fn reference() -> String {
     functions.sort_by_key(|(name, ..)| (name.to_ascii_lowercase(), *name));
     let mut out = String::from(INTRODUCTION);
     table(&mut out, "Blocks", blocks);
-    table(&mut out, "Helpers", functions.into_iter().map(|(_, usage, description)| (usage, description)));
+    table(
+        &mut out,
+        "Helpers",
+        functions.into_iter().map(|(_, usage, description)| (usage, description)),
+    );
     out.push_str(DIFFERENCES);
     out
 }

@@ -14,57 +14,139 @@ const MAX_COMPILED: usize = 256 * 1024;
 const MAX_COUNT: usize = 1_000;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function("indent", (2, 2), "{{indent COLUMNS TEXT}}", "TEXT with so many spaces before each line; TEXT may come from toYaml or include.", |args| {
-        indented(args, false)
-    })
+    function(
+        "indent",
+        (2, 2),
+        "{{indent COLUMNS TEXT}}",
+        "TEXT with so many spaces before each line; TEXT may come from toYaml or include.",
+        |args| indented(args, false),
+    )
     .sees_fragments()
     .subject_last(),
-    function("nindent", (2, 2), "{{nindent COLUMNS TEXT}}", "The same, beginning on a line of its own.", |args| indented(args, true))
-        .sees_fragments()
-        .subject_last(),
-    function("lower", (1, 1), "{{lower TEXT}}", "TEXT in lower case.", |args| Ok(args.text(0)?.to_lowercase().into())),
-    function("upper", (1, 1), "{{upper TEXT}}", "TEXT in upper case.", |args| Ok(args.text(0)?.to_uppercase().into())),
-    function("title", (1, 1), "{{title TEXT}}", "TEXT with a capital at the beginning of each word.", |args| Ok(title(&args.text(0)?).into())),
-    function("kebabcase", (1, 1), "{{kebabcase TEXT}}", "`someName` as `some-name`.", |args| Ok(separated(&args.text(0)?, '-').into())),
-    function("snakecase", (1, 1), "{{snakecase TEXT}}", "`someName` as `some_name`.", |args| Ok(separated(&args.text(0)?, '_').into())),
-    function("camelcase", (1, 1), "{{camelcase TEXT}}", "`some-name` as `SomeName`.", |args| Ok(camel(&args.text(0)?).into())),
-    function("trim", (1, 1), "{{trim TEXT}}", "TEXT without white space at its ends.", |args| Ok(args.text(0)?.trim().into())),
-    function("trimPrefix", (2, 2), "{{trimPrefix PREFIX TEXT}}", "TEXT without PREFIX, where it begins with it.", |args| {
-        let (prefix, text) = (args.text(0)?, args.text(1)?);
-        Ok(text.strip_prefix(&prefix).unwrap_or(&text).into())
-    })
+    function(
+        "nindent",
+        (2, 2),
+        "{{nindent COLUMNS TEXT}}",
+        "The same, beginning on a line of its own.",
+        |args| indented(args, true),
+    )
+    .sees_fragments()
     .subject_last(),
-    function("trimSuffix", (2, 2), "{{trimSuffix SUFFIX TEXT}}", "TEXT without SUFFIX, where it ends with it.", |args| {
-        let (suffix, text) = (args.text(0)?, args.text(1)?);
-        Ok(text.strip_suffix(&suffix).unwrap_or(&text).into())
-    })
+    function("lower", (1, 1), "{{lower TEXT}}", "TEXT in lower case.", |args| {
+        Ok(args.text(0)?.to_lowercase().into())
+    }),
+    function("upper", (1, 1), "{{upper TEXT}}", "TEXT in upper case.", |args| {
+        Ok(args.text(0)?.to_uppercase().into())
+    }),
+    function(
+        "title",
+        (1, 1),
+        "{{title TEXT}}",
+        "TEXT with a capital at the beginning of each word.",
+        |args| Ok(title(&args.text(0)?).into()),
+    ),
+    function("kebabcase", (1, 1), "{{kebabcase TEXT}}", "`someName` as `some-name`.", |args| {
+        Ok(separated(&args.text(0)?, '-').into())
+    }),
+    function("snakecase", (1, 1), "{{snakecase TEXT}}", "`someName` as `some_name`.", |args| {
+        Ok(separated(&args.text(0)?, '_').into())
+    }),
+    function("camelcase", (1, 1), "{{camelcase TEXT}}", "`some-name` as `SomeName`.", |args| {
+        Ok(camel(&args.text(0)?).into())
+    }),
+    function("trim", (1, 1), "{{trim TEXT}}", "TEXT without white space at its ends.", |args| {
+        Ok(args.text(0)?.trim().into())
+    }),
+    function(
+        "trimPrefix",
+        (2, 2),
+        "{{trimPrefix PREFIX TEXT}}",
+        "TEXT without PREFIX, where it begins with it.",
+        |args| {
+            let (prefix, text) = (args.text(0)?, args.text(1)?);
+            Ok(text.strip_prefix(&prefix).unwrap_or(&text).into())
+        },
+    )
     .subject_last(),
-    function("trunc", (2, 2), "{{trunc LENGTH TEXT}}", "The first LENGTH characters of TEXT, or with a negative LENGTH the last ones.", trunc).subject_last(),
-    function("replace", (3, 3), "{{replace OLD NEW TEXT}}", "TEXT with NEW wherever it had OLD.", replace).subject_last(),
+    function(
+        "trimSuffix",
+        (2, 2),
+        "{{trimSuffix SUFFIX TEXT}}",
+        "TEXT without SUFFIX, where it ends with it.",
+        |args| {
+            let (suffix, text) = (args.text(0)?, args.text(1)?);
+            Ok(text.strip_suffix(&suffix).unwrap_or(&text).into())
+        },
+    )
+    .subject_last(),
+    function(
+        "trunc",
+        (2, 2),
+        "{{trunc LENGTH TEXT}}",
+        "The first LENGTH characters of TEXT, or with a negative LENGTH the last ones.",
+        trunc,
+    )
+    .subject_last(),
+    function(
+        "replace",
+        (3, 3),
+        "{{replace OLD NEW TEXT}}",
+        "TEXT with NEW wherever it had OLD.",
+        replace,
+    )
+    .subject_last(),
     function("nospace", (1, 1), "{{nospace TEXT}}", "TEXT without any white space.", |args| {
         Ok(args.text(0)?.split_whitespace().collect::<String>().into())
     }),
-    function("repeat", (2, 2), "{{repeat COUNT TEXT}}", "TEXT so many times, at most 1000.", |args| {
-        let (count, text) = (args.count(0, MAX_COUNT)?, args.text(1)?);
-        if text.len().saturating_mul(count) > MAX_TEXT {
-            return Err(too_long());
-        }
-        Ok(text.repeat(count).into())
-    })
+    function(
+        "repeat",
+        (2, 2),
+        "{{repeat COUNT TEXT}}",
+        "TEXT so many times, at most 1000.",
+        |args| {
+            let (count, text) = (args.count(0, MAX_COUNT)?, args.text(1)?);
+            if text.len().saturating_mul(count) > MAX_TEXT {
+                return Err(too_long());
+            }
+            Ok(text.repeat(count).into())
+        },
+    )
     .subject_last(),
-    function("contains", (2, 2), "{{#if (contains PART TEXT)}}", "Whether PART is in TEXT.", |args| Ok(args.text(1)?.contains(&args.text(0)?).into())),
-    function("hasPrefix", (2, 2), "{{#if (hasPrefix PREFIX TEXT)}}", "Whether TEXT begins with PREFIX.", |args| {
-        Ok(args.text(1)?.starts_with(&args.text(0)?).into())
-    }),
-    function("hasSuffix", (2, 2), "{{#if (hasSuffix SUFFIX TEXT)}}", "Whether TEXT ends with SUFFIX.", |args| {
-        Ok(args.text(1)?.ends_with(&args.text(0)?).into())
-    }),
-    function("regexMatch", (2, 2), "{{#if (regexMatch PATTERN TEXT)}}", "Whether the regular expression PATTERN matches somewhere in TEXT.", |args| {
-        Ok(pattern(&args.text(0)?)?.is_match(&args.text(1)?).into())
-    }),
-    function("printf", (1, MANY), "{{printf FORMAT VALUE…}}", "FORMAT with the values in the place of %s, %d, %q, %v, %t, %f, %x, with widths such as %05d.", |args| {
-        print::printf(&args.text(0)?, args).map(Value::from)
-    }),
+    function(
+        "contains",
+        (2, 2),
+        "{{#if (contains PART TEXT)}}",
+        "Whether PART is in TEXT.",
+        |args| Ok(args.text(1)?.contains(&args.text(0)?).into()),
+    ),
+    function(
+        "hasPrefix",
+        (2, 2),
+        "{{#if (hasPrefix PREFIX TEXT)}}",
+        "Whether TEXT begins with PREFIX.",
+        |args| Ok(args.text(1)?.starts_with(&args.text(0)?).into()),
+    ),
+    function(
+        "hasSuffix",
+        (2, 2),
+        "{{#if (hasSuffix SUFFIX TEXT)}}",
+        "Whether TEXT ends with SUFFIX.",
+        |args| Ok(args.text(1)?.ends_with(&args.text(0)?).into()),
+    ),
+    function(
+        "regexMatch",
+        (2, 2),
+        "{{#if (regexMatch PATTERN TEXT)}}",
+        "Whether the regular expression PATTERN matches somewhere in TEXT.",
+        |args| Ok(pattern(&args.text(0)?)?.is_match(&args.text(1)?).into()),
+    ),
+    function(
+        "printf",
+        (1, MANY),
+        "{{printf FORMAT VALUE…}}",
+        "FORMAT with the values in the place of %s, %d, %q, %v, %t, %f, %x, with widths such as %05d.",
+        |args| print::printf(&args.text(0)?, args).map(Value::from),
+    ),
 ];
 
 fn indented(args: &Arguments<'_>, on_new_line: bool) -> Result<Value, String> {
@@ -106,7 +188,10 @@ fn pattern(pattern: &str) -> Result<Regex, String> {
     if pattern.len() > MAX_PATTERN {
         return Err(format!("the regular expression is longer than {MAX_PATTERN} bytes"));
     }
-    let built = RegexBuilder::new(pattern).size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).build();
+    let built = RegexBuilder::new(pattern)
+        .size_limit(MAX_COMPILED)
+        .dfa_size_limit(MAX_COMPILED)
+        .build();
     built.map_err(|error| {
         let message = error.to_string();
         let last = message.lines().next_back().unwrap_or_default();

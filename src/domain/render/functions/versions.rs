@@ -11,21 +11,33 @@ use super::{Function, function};
 const MAX_CONSTRAINT: usize = 500;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function("semver", (1, 1), "{{#with (semver TEXT)}}", "The parts of a version: Major, Minor, Patch, Prerelease, Metadata, Original.", |args| {
-        let text = args.text(0)?;
-        let version = version(&text)?;
-        Ok(json!({
-            "Major": version.major, "Minor": version.minor, "Patch": version.patch,
-            "Prerelease": version.pre.as_str(), "Metadata": version.build.as_str(), "Original": text,
-        }))
-    }),
-    function("semverCompare", (2, 2), "{{#if (semverCompare CONSTRAINT VERSION)}}", "Whether VERSION fulfils CONSTRAINT, such as \">=1.2 <2\", \"^1.2\", \"~1.2.3\", \"1.x || 3.x\".", |args| {
-        let constraint = args.text(0)?;
-        if constraint.len() > MAX_CONSTRAINT {
-            return Err(format!("the constraint is longer than {MAX_CONSTRAINT} bytes"));
-        }
-        is_fulfilled(&constraint, &version(&args.text(1)?)?).map(Value::from)
-    }),
+    function(
+        "semver",
+        (1, 1),
+        "{{#with (semver TEXT)}}",
+        "The parts of a version: Major, Minor, Patch, Prerelease, Metadata, Original.",
+        |args| {
+            let text = args.text(0)?;
+            let version = version(&text)?;
+            Ok(json!({
+                "Major": version.major, "Minor": version.minor, "Patch": version.patch,
+                "Prerelease": version.pre.as_str(), "Metadata": version.build.as_str(), "Original": text,
+            }))
+        },
+    ),
+    function(
+        "semverCompare",
+        (2, 2),
+        "{{#if (semverCompare CONSTRAINT VERSION)}}",
+        "Whether VERSION fulfils CONSTRAINT, such as \">=1.2 <2\", \"^1.2\", \"~1.2.3\", \"1.x || 3.x\".",
+        |args| {
+            let constraint = args.text(0)?;
+            if constraint.len() > MAX_CONSTRAINT {
+                return Err(format!("the constraint is longer than {MAX_CONSTRAINT} bytes"));
+            }
+            is_fulfilled(&constraint, &version(&args.text(1)?)?).map(Value::from)
+        },
+    ),
 ];
 
 /// A version with up to three numbers, of which the missing ones are free.
@@ -40,7 +52,12 @@ struct Pattern {
 fn version(text: &str) -> Result<Version, String> {
     let refuse = || format!("{text:?} is not a version such as 1.2.3");
     let pattern = pattern(text.trim()).filter(|pattern| pattern.major.is_some()).ok_or_else(refuse)?;
-    if text.contains(['x', 'X', '*']) && text.split(['-', '+']).next().is_some_and(|numbers| numbers.contains(['x', 'X', '*'])) {
+    if text.contains(['x', 'X', '*'])
+        && text
+            .split(['-', '+'])
+            .next()
+            .is_some_and(|numbers| numbers.contains(['x', 'X', '*']))
+    {
         return Err(refuse());
     }
     Ok(pattern.lowest())
@@ -96,7 +113,12 @@ fn fulfils_all(alternative: &str, version: &Version) -> Result<bool, String> {
 }
 
 fn compare(operator: &str, text: &str, version: &Version) -> Result<bool, String> {
-    let refuse = || format!("{:?} in the constraint is not a comparison such as >=1.2", format!("{operator}{text}"));
+    let refuse = || {
+        format!(
+            "{:?} in the constraint is not a comparison such as >=1.2",
+            format!("{operator}{text}")
+        )
+    };
     let pattern = pattern(text).ok_or_else(refuse)?;
     // A pre-release is only wanted by those who name one.
     let is_wanted = version.pre.is_empty() || !pattern.pre.is_empty();
@@ -130,8 +152,15 @@ impl Pattern {
 
     /// Whether the first `count` numbers that it names are those of `version`.
     fn has_same(&self, version: &Version, count: usize) -> bool {
-        let pairs = [(self.major, version.major), (self.minor, version.minor), (self.patch, version.patch)];
-        pairs.iter().take(count).all(|(wanted, number)| wanted.is_none_or(|wanted| wanted == *number))
+        let pairs = [
+            (self.major, version.major),
+            (self.minor, version.minor),
+            (self.patch, version.patch),
+        ];
+        pairs
+            .iter()
+            .take(count)
+            .all(|(wanted, number)| wanted.is_none_or(|wanted| wanted == *number))
     }
 
     fn covers(&self, version: &Version) -> bool {
