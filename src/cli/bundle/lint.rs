@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::{rendering, test};
+use crate::cli::helm;
 use crate::cli::output::{json, print};
 use crate::cli::printable::printable;
 use crate::domain::bundle::case::Case;
@@ -28,6 +29,8 @@ pub struct Arguments {
     /// text or json
     #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     output: Format,
+    #[command(flatten)]
+    helm: helm::Arguments,
 }
 
 /// The form in which problems are printed.
@@ -59,7 +62,10 @@ struct Report<'a> {
 /// Prints every problem, or that there is none.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let files = Arc::new(load_directory(&arguments.path)?);
-    let renderer = Renderer::new(RendererSettings::default());
+    let renderer = Renderer::new(RendererSettings {
+        helm: arguments.helm.clone().into(),
+        ..RendererSettings::default()
+    });
     let mut problems = of_bundle(&renderer, &files).await?;
     for (file, cases) in test::read_cases(&arguments.path)? {
         match cases {

@@ -9,6 +9,7 @@ use clap::Args;
 use similar::TextDiff;
 
 use super::rendering::{self, CaseError};
+use crate::cli::helm;
 use crate::cli::output::print;
 use crate::cli::printable::{printable, printable_lines};
 use crate::domain::bundle::case::{self, Case};
@@ -46,6 +47,8 @@ pub struct Arguments {
     /// Write what is rendered to the golden files instead of comparing with them
     #[arg(long)]
     update: bool,
+    #[command(flatten)]
+    helm: helm::Arguments,
 }
 
 /// Why the tests have not passed.
@@ -95,7 +98,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let files = Arc::new(load_directory(&arguments.path)?);
     let cases = parsed(read_cases(&arguments.path)?)?;
     let tester = Tester {
-        renderer: Renderer::new(RendererSettings::default()),
+        renderer: Renderer::new(RendererSettings {
+            helm: arguments.helm.clone().into(),
+            ..RendererSettings::default()
+        }),
         files,
         folder: arguments.path.join("tests"),
         is_updating: arguments.update,

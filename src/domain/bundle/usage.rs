@@ -12,14 +12,14 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::template::partial_name;
-use super::{BundleFiles, BundleSummary, Input, Problem};
+use super::{BundleFiles, BundleSummary, Input, Layout, Problem};
 
 /// A tag of a template.
 static TAG: LazyLock<Regex> = LazyLock::new(|| regex(r"\{\{[^}]*\}\}"));
 /// A value in a tag: what follows `values`.
 static VALUE: LazyLock<Regex> = LazyLock::new(|| regex(r"(?:^|[^\w./-]|@root\.|\.\./)values((?:\.(?:[\w-]+|\[[^\]]*\]))*)"));
 /// Helpers with which a template asks for a value that may be missing.
-static TOLERANT: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(default|hasKey|get|dig|coalesce|pluck)\b"));
+static TOLERANT: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(default|required|coalesce|hasKey|get|dig|empty)\b"));
 
 /// A place where a template names a value.
 struct Use {
@@ -31,8 +31,12 @@ struct Use {
 }
 
 /// Partials that nothing includes, values that no template uses, values that nothing declares, inputs without a use, and templates
-/// that no stage applies.
+/// that no stage applies. Of a Helm chart nothing is known: its templates are helm's, and it may take any value.
 pub fn warnings(files: &BundleFiles, summary: &BundleSummary) -> Vec<Problem> {
+    let paths = || files.files().keys().map(String::as_str);
+    if Layout::of(paths()) == Layout::Chart || paths().any(|path| path.starts_with("chart/")) {
+        return Vec::new();
+    }
     let templates: Vec<(&str, &str)> = files
         .files()
         .iter()

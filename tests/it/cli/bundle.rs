@@ -151,6 +151,20 @@ fn lint_renders_the_default_values_through_the_admission() {
 }
 
 #[test]
+fn lint_holds_the_default_values_against_the_schema() {
+    let (_folder, root) = fresh();
+    let values = fs::read_to_string(root.join("values.yaml")).unwrap();
+    write(&root, "values.yaml", &values.replace("replicas: 1", "replicas: many"));
+    let lint = bundle("lint", &root, &[]);
+    assert_eq!(lint.code, Some(1), "{}", lint.output);
+    assert!(
+        lint.output.contains("error: values.yaml") && lint.output.contains("replicas"),
+        "{}",
+        lint.output
+    );
+}
+
+#[test]
 fn a_test_that_fails_shows_what_differs_and_update_accepts_it() {
     let (_folder, root) = fresh();
     let values = fs::read_to_string(root.join("values.yaml")).unwrap();
