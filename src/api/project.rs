@@ -237,13 +237,69 @@ pub struct Lifecycle {
 #[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
-    /// Kinds that templates may contain beyond the default list, as `group/Kind` (`/Kind` for the core group). Namespaced kinds only.
+    /// Kinds that templates may contain beyond the default list, as `group/Kind` (`/Kind` for the core group). Namespaced kinds only:
+    /// others go into `clusterKinds`.
     #[serde(default)]
     #[schemars(length(max = 100), inner(length(min = 2, max = 320)))]
     pub kinds: Vec<String>,
     /// What a teardown does when the namespace holds objects that graftling did not create.
     #[serde(default)]
     pub foreign_objects: ForeignObjects,
+    /// What becomes of objects of templates that belong to no namespace: `Deny` refuses them, `Rename` gives each environment its own,
+    /// `Share` lets environments that bring the same object use one, which goes with the last of them. The chart has to give the
+    /// deployer the rights (value `rbac.clusterScoped`).
+    #[serde(default)]
+    pub cluster_scoped: ClusterScoped,
+    /// Custom kinds without a namespace that templates may contain where `clusterScoped` lets them, as `group/Kind`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 100),
+        inner(length(min = 3, max = 320), regex(pattern = r"^[a-z0-9.-]+/[A-Z][A-Za-z0-9]*$"))
+    )]
+    pub cluster_kinds: Vec<String>,
+    /// Which things that a cluster has only once templates may claim. What others hold is never taken.
+    #[serde(default)]
+    pub claims: Claims,
+}
+
+/// What becomes of objects that belong to no namespace.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum ClusterScoped {
+    /// They are refused.
+    #[default]
+    Deny,
+    /// Each environment has its own, under a name that ends with its hash.
+    Rename,
+    /// Environments that bring the same object use one.
+    Share,
+}
+
+/// Which things that a cluster has only once templates may claim.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Claims {
+    /// Services of type `NodePort`, and explicit node ports.
+    #[serde(default)]
+    pub node_ports: Permission,
+    /// Ports of a pod's node. Pod Security levels other than `privileged` refuse them as well.
+    #[serde(default)]
+    pub host_ports: Permission,
+    /// Services of type `LoadBalancer`, and given addresses.
+    #[serde(default)]
+    pub load_balancers: Permission,
+    /// Volumes by name.
+    #[serde(default)]
+    pub static_volumes: Permission,
+}
+
+/// Whether something may be claimed.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum Permission {
+    /// It is refused.
+    #[default]
+    Deny,
+    /// It may, unless somebody else holds it.
+    Allow,
 }
 
 /// What a teardown does with objects that graftling did not create.

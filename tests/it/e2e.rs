@@ -2,6 +2,8 @@
 
 mod absence;
 mod chart;
+mod claims;
+mod cluster_scoped;
 mod comeback;
 mod command;
 mod crash;
