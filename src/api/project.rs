@@ -1,6 +1,8 @@
 //! Project: one repository that gets environments.
 #![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
+mod policy;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -8,6 +10,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use policy::{Claims, ClusterScoped, Permission};
 
 /// One repository that gets environments: which branches, which bundle, which guardrails.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -260,46 +264,6 @@ pub struct Policy {
     /// Which things that a cluster has only once templates may claim. What others hold is never taken.
     #[serde(default)]
     pub claims: Claims,
-}
-
-/// What becomes of objects that belong to no namespace.
-#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
-pub enum ClusterScoped {
-    /// They are refused.
-    #[default]
-    Deny,
-    /// Each environment has its own, under a name that ends with its hash.
-    Rename,
-    /// Environments that bring the same object use one.
-    Share,
-}
-
-/// Which things that a cluster has only once templates may claim.
-#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Claims {
-    /// Services of type `NodePort`, and explicit node ports.
-    #[serde(default)]
-    pub node_ports: Permission,
-    /// Ports of a pod's node. Pod Security levels other than `privileged` refuse them as well.
-    #[serde(default)]
-    pub host_ports: Permission,
-    /// Services of type `LoadBalancer`, and given addresses.
-    #[serde(default)]
-    pub load_balancers: Permission,
-    /// Volumes by name.
-    #[serde(default)]
-    pub static_volumes: Permission,
-}
-
-/// Whether something may be claimed.
-#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
-pub enum Permission {
-    /// It is refused.
-    #[default]
-    Deny,
-    /// It may, unless somebody else holds it.
-    Allow,
 }
 
 /// What a teardown does with objects that graftling did not create.

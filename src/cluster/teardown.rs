@@ -59,9 +59,25 @@ impl Observer {
 
     /// What the inventory has outside of the namespace, which may outlive it.
     async fn outside(&self, as_deployer: &Client, inventory: &Inventory) -> Result<Observed, Error> {
-        let keys = inventory.present().map(|(key, _)| key);
-        let keys = keys.filter(|key| key.namespace.is_none() && key.kind != "Namespace");
-        let reads: Vec<_> = keys
+        let present = inventory.present().map(|(key, _)| key);
+        self.read_outside(as_deployer, present).await
+    }
+
+    /// Objects of the inventory that other environments own still.
+    ///
+    /// # Errors
+    /// The first read that failed.
+    pub async fn left_to_others(&self, deployer: &Deployer, inventory: &Inventory) -> Result<Vec<ObjectKey>, Error> {
+        let as_deployer = self.connection.deployer(deployer)?;
+        let found = self.read_outside(&as_deployer, inventory.iter().map(|(key, _)| key)).await?;
+        let is_same = |live: &LiveObject| inventory.get(&live.key).is_some_and(|entry| entry.uid.as_ref() == Some(&live.uid));
+        let shared = found.into_values().filter(|live| live.is_shared() && is_same(live));
+        Ok(shared.map(|live| live.key).collect())
+    }
+
+    async fn read_outside<'k>(&self, as_deployer: &Client, keys: impl Iterator<Item = &'k ObjectKey>) -> Result<Observed, Error> {
+        let outside = keys.filter(|key| key.namespace.is_none() && key.kind != "Namespace");
+        let reads: Vec<_> = outside
             .map(|key| self.read_for_teardown(as_deployer.clone(), key.clone(), false))
             .collect();
         let found: Vec<_> = stream::iter(reads).buffer_unordered(FAN_OUT).try_collect().await?;
