@@ -115,6 +115,10 @@ async fn prepare(access: &Access, environment: &Environment, settings: &Settings
     let bundles = Bundles::new(settings.bundles.clone(), renderer, Metrics::new());
     let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;
     let observer = observer(access)?;
+    let objection = observer.check_claims(&identity.name, &desired.objects.objects, &inventory).await;
+    if let Some(objection) = objection.map_err(Error::Observe)? {
+        return Err(Error::Refused(objection.message));
+    }
     let keys: BTreeSet<_> = desired.keys().chain(inventory.iter().map(|(key, _)| key.clone())).collect();
     let client = observer.connection.controller();
     let observed = observer.read_all(&client, keys).await.map_err(Error::Observe)?;

@@ -238,16 +238,20 @@ fn explain(error: &render::Error) -> String {
 }
 
 fn allowed_kinds(wish: &Wish) -> Result<AllowedKinds, Refusal> {
+    let project = &wish.project;
     let read = |text: &String| {
         text.parse().map_err(|error| {
             Refusal::new(
                 "InvalidProject",
-                format!("Project {}: spec.policy.kinds: {error}", wish.project.key.name),
+                format!("Project {}: spec.policy.kinds: {error}", project.key.name),
             )
         })
     };
-    let added: Result<Vec<_>, _> = wish.project.kinds.iter().map(read).collect();
-    Ok(AllowedKinds::with(added?))
+    let added: Result<Vec<_>, _> = project.kinds.iter().map(read).collect();
+    let cluster: Result<Vec<_>, _> = project.cluster_kinds.iter().map(read).collect();
+    Ok(AllowedKinds::with(added?)
+        .cluster_scoped(project.cluster_scoped, cluster?)
+        .claims(project.claims))
 }
 
 fn context(wish: &Wish) -> Result<RenderContext, Refusal> {

@@ -3,6 +3,8 @@
 mod absence;
 mod bundles;
 mod chart;
+mod claims;
+mod cluster_scoped;
 mod comeback;
 mod command;
 mod crash;

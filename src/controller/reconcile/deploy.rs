@@ -34,6 +34,9 @@ impl Reconciler {
             Err(refusal) => return self.refused(environment, &identity, inventory, &refusal).await,
         };
         let deployer = deployer(&wish.project);
+        if let Some(refusal) = self.precheck(&deployer, &identity, &desired, &inventory).await? {
+            return self.refused(environment, &identity, inventory, &refusal).await;
+        }
         // Observe.
         let observed = self.observer.observe(&deployer, desired.keys(), &inventory).await?;
         // Plan: pure.
