@@ -135,7 +135,7 @@ fn underline(problem: &Problem, excerpt: &str) -> Option<String> {
     let column = problem.column?;
     let width = excerpt.chars().count();
     let before = column.checked_sub(1).filter(|before| *before <= width)?;
-    let length = problem.length.unwrap_or(1).min(width - before).max(1);
+    let length = problem.length.map_or(1, usize::from).min(width - before).max(1);
     Some(format!("{}{}", " ".repeat(before), "^".repeat(length)))
 }
 
@@ -173,7 +173,7 @@ mod tests {
         let hostile = Problem::at("a\u{1b}[2J", (1, 1), "x\u{1b}[1m\ny")
             .with_hint("\u{9b}1m")
             .with_excerpt_of("\u{7}\u{202e}z");
-        let plain = text(&[hostile.clone()], Colours::Off);
+        let plain = text(std::slice::from_ref(&hostile), Colours::Off);
         assert!(
             plain.chars().all(|character| character == '\n' || !character.is_control()),
             "{plain:?}"

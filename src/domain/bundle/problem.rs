@@ -29,17 +29,17 @@ pub struct Problem {
     pub column: Option<usize>,
     /// How many characters from the column on are meant, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub length: Option<usize>,
+    pub length: Option<u16>,
     /// Whether it must be mended.
     pub severity: Severity,
     /// What is wrong.
     pub message: String,
     /// How to mend it, where that is not in the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// The line of the file, without its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub excerpt: Option<String>,
+    pub excerpt: Option<Box<str>>,
 }
 
 /// Whether a problem must be mended.
@@ -99,7 +99,7 @@ impl Problem {
     #[must_use]
     pub fn with_length(self, length: usize) -> Self {
         Self {
-            length: Some(length),
+            length: u16::try_from(length).ok(),
             ..self
         }
     }
@@ -108,7 +108,7 @@ impl Problem {
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self {
-            hint: Some(hint.into()).filter(|hint| !hint.is_empty()),
+            hint: Some(hint.into().into_boxed_str()).filter(|hint| !hint.is_empty()),
             ..self
         }
     }
@@ -118,7 +118,13 @@ impl Problem {
     pub fn with_excerpt_of(self, text: &str) -> Self {
         let line = self.line.and_then(|line| text.split('\n').nth(line.checked_sub(1)?));
         Self {
-            excerpt: line.map(|line| line.trim_end_matches('\r').chars().take(MAX_EXCERPT).collect()),
+            excerpt: line.map(|line| {
+                line.trim_end_matches('\r')
+                    .chars()
+                    .take(MAX_EXCERPT)
+                    .collect::<String>()
+                    .into_boxed_str()
+            }),
             ..self
         }
     }
