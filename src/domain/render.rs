@@ -204,7 +204,7 @@ impl Pass<'_> {
         let message = match error.reason() {
             RenderErrorReason::Other(message) => message.clone(),
             RenderErrorReason::IOError(_) if !is_first => return None,
-            RenderErrorReason::IOError(_) => format!("the templates give more than {} MiB of text", MAX_OUTPUT >> 20),
+            RenderErrorReason::IOError(limit) => limit.to_string(),
             RenderErrorReason::MissingVariable(Some(path)) => {
                 format!("\"{path}\" is neither a list nor a mapping with something in it: add {{{{else}}}}, or ask with {{{{#if}}}} first")
             }
@@ -236,7 +236,7 @@ impl Write for &mut Output {
         self.left = self
             .left
             .checked_sub(bytes.len())
-            .ok_or_else(|| io::Error::other("the limit on the output"))?;
+            .ok_or_else(|| io::Error::other(format!("the templates give more than {} MiB of text", MAX_OUTPUT >> 20)))?;
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }

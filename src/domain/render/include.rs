@@ -82,9 +82,9 @@ impl Work {
         let spent = self
             .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost));
-        spent
-            .map(|_| ())
-            .map_err(|_| other(format!("the helpers work on more than {} MiB", MAX_WORK >> 20)))
+        // An error of input and output ends the rendering; another would be recorded, and the work would go on.
+        let exceeded = || std::io::Error::other(format!("the helpers work on more than {} MiB", MAX_WORK >> 20));
+        spent.map(|_| ()).map_err(|_| RenderErrorReason::IOError(exceeded()).into())
     }
 }
 
@@ -204,7 +204,8 @@ impl Output for Bounded<'_> {
     fn write(&mut self, part: &str) -> std::io::Result<()> {
         let is_paid = self.work.spend(part.len()).is_ok();
         if !is_paid || self.text.len() + part.len() > MAX_TEXT {
-            return Err(std::io::Error::other("the limit on what a partial gives"));
+            let message = format!("what is rendered within the document is longer than {MAX_TEXT} bytes, or the helpers' budget is used up");
+            return Err(std::io::Error::other(message));
         }
         self.text.push_str(part);
         Ok(())

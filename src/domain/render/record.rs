@@ -87,7 +87,7 @@ impl Record {
             entries.placed.insert(Entry { place, about, message });
         }
         if entries.placed.len() > MAX_RECORDED {
-            return Err(RenderErrorReason::IOError(io::Error::other("the limit on problems")).into());
+            return Err(RenderErrorReason::IOError(io::Error::other(format!("the templates have more than {MAX_RECORDED} problems"))).into());
         }
         Ok(())
     }

@@ -56,7 +56,7 @@ fn what_cannot_be_known_is_not_told() {
         "a: {{lookup values \"port\"}}",
         "{{#with values}}a: {{port}}{{/with}}",
         "a: {{values.port.[0].[x-y]}}",
-        "{{#if values.port}}a: {{default values.unknown 1}}{{/if}}",
+        "{{#if values.port}}a: {{default 1 values.unknown}}{{/if}}",
     ] {
         assert_eq!(
             told(&[HEAD, ("values.yaml", "port: 80\n"), ("templates/a.yaml", template)]),
