@@ -39,7 +39,10 @@ pub use policy::{Claims, ClusterScoped, Permission};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.gitHostRef == oldSelf.gitHostRef && self.repository == oldSelf.repository")
-        .message("gitHostRef and repository are part of the identity of every environment and cannot change; create another Project")
+        .message("gitHostRef and repository are part of the identity of every environment and cannot change; create another Project"),
+    validation = Rule::new(policy::CLUSTER_KINDS).message("policy.clusterKinds needs policy.clusterScoped: Rename or Share"),
+    validation = Rule::new(policy::HOST_PORTS)
+        .message("policy.claims.hostPorts needs guardrails.podSecurity: privileged, as the other levels refuse ports of nodes")
 )]
 pub struct ProjectSpec {
     /// The GitHost, in the same namespace, that the repository lives on.

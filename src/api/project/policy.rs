@@ -3,6 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// CEL: kinds outside of namespaces are of no use while all such objects are refused.
+pub(super) const CLUSTER_KINDS: &str = "!has(self.policy) || !has(self.policy.clusterKinds) || self.policy.clusterKinds.size() == 0 || \
+     (has(self.policy.clusterScoped) && self.policy.clusterScoped != 'Deny')";
+
+/// CEL: what the namespace's Pod Security level refuses cannot be allowed here.
+pub(super) const HOST_PORTS: &str = "!has(self.policy) || !has(self.policy.claims) || !has(self.policy.claims.hostPorts) || \
+     self.policy.claims.hostPorts != 'Allow' || \
+     (has(self.guardrails) && has(self.guardrails.podSecurity) && self.guardrails.podSecurity == 'privileged')";
+
 /// What becomes of objects that belong to no namespace.
 #[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
 pub enum ClusterScoped {
