@@ -10,12 +10,21 @@ use super::output::print;
 use crate::app::plan::{self, Settings};
 use crate::domain::name::ObjectName;
 
-/// Which environment, and what the server knows besides the cluster.
+/// Which environment, and what is to be done to it.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Plan the removal of the environment, step by step to its end
     #[arg(long)]
     teardown: bool,
+    #[command(flatten)]
+    server: Server,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// What the server knows besides the cluster.
+#[derive(Debug, Args)]
+pub struct Server {
     /// Folder of the bundles that Projects name
     #[arg(
         long,
@@ -39,8 +48,17 @@ pub struct Arguments {
     url_port: Option<u16>,
     #[command(flatten)]
     helm: helm::Helm,
-    #[command(flatten)]
-    selection: Selection,
+}
+
+impl From<Server> for Settings {
+    fn from(server: Server) -> Self {
+        Self {
+            bundles: server.bundles,
+            helm: server.helm.into(),
+            deployer_role: server.deployer_cluster_role,
+            url_port: server.url_port,
+        }
+    }
 }
 
 /// Prints the plan.
@@ -50,13 +68,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         let steps = plan::teardown(&access, &environment).await?;
         steps.iter().map(ToString::to_string).collect()
     } else {
-        let settings = Settings {
-            bundles: arguments.bundles,
-            helm: arguments.helm.into(),
-            deployer_role: arguments.deployer_cluster_role,
-            url_port: arguments.url_port,
-        };
-        plan::deployment(&access, &environment, &settings).await?.to_string()
+        plan::deployment(&access, &environment, &arguments.server.into()).await?.to_string()
     };
     print(&text)?;
     Ok(())

@@ -30,7 +30,7 @@ pub use chart::{ChartSettings, Definitions, Hooks};
 pub use files::BundleFiles;
 use layout::misplaced;
 pub use layout::{Layout, is_bundle_file};
-pub use problem::Problem;
+pub use problem::{MAX_PROBLEMS, MAX_SUMMARY, Problem, Severity, limit, summary};
 pub use summary::BundleSummary;
 pub(crate) use template::TemplateFile;
 
@@ -129,7 +129,11 @@ impl Bundle {
             None => None,
         };
         if !problems.is_empty() {
-            return Err(problems);
+            let with_excerpt = |problem: Problem| match texts.get(problem.file.as_str()) {
+                Some(text) => problem.with_excerpt_of(text),
+                None => problem,
+            };
+            return Err(limit(problems).into_iter().map(with_excerpt).collect());
         }
         let text = |file: &str| texts.get(file).map(|text| (*text).to_owned());
         Ok(Self {
