@@ -3,6 +3,7 @@
 mod bundle;
 mod completions;
 mod crds;
+mod diagnostics;
 mod diff;
 mod environment;
 mod exit;
@@ -15,6 +16,7 @@ mod printable;
 mod render;
 mod serve;
 mod table;
+mod values;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -89,6 +91,9 @@ enum Command {
     /// Begin, check and test bundles, without a cluster
     #[command(subcommand)]
     Bundle(bundle::Command),
+    /// Print each value that a bundle is rendered with, and where it came from
+    #[command(after_help = values::HELP)]
+    Values(Box<values::Arguments>),
     /// Let a plain Git repository tell the server about pushes
     #[command(subcommand)]
     Hook(hook::Command),
@@ -149,6 +154,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Render(arguments) => render::run(*arguments).await,
         Command::Bundle(command) => bundle::run(command).await,
+        Command::Values(arguments) => values::run(*arguments).await,
         Command::Hook(command) => hook::run(command).await,
         Command::Crds => crds::run(),
         Command::Completions(arguments) => completions::run(&arguments, definition()),

@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod backoff;
+pub mod claims;
 pub mod connection;
 pub mod environments;
 pub mod error;
@@ -12,6 +13,7 @@ pub mod live;
 pub mod observe;
 pub mod publish;
 pub mod residue;
+pub mod scope;
 pub mod teardown;
 
 pub use connection::Connection;

@@ -39,6 +39,8 @@ pub struct Config {
     pub deployer_cluster_role: ObjectName,
     /// How many environments are worked on at a time; at least 1.
     pub concurrency: usize,
+    /// How many processes render bundles at one time; at least 1.
+    pub render_workers: usize,
     /// The largest webhook body that is read, in bytes.
     pub webhook_body_limit: usize,
     /// The time after which an environment is looked at although nothing has changed.
@@ -197,6 +199,7 @@ mod tests {
             lease_name: "graftling".parse().unwrap(),
             deployer_cluster_role: "graftling-deployer".parse().unwrap(),
             concurrency: 16,
+            render_workers: 2,
             webhook_body_limit: 5 * 1024 * 1024,
             resync: Duration::from_secs(600),
             url_port: None,

@@ -139,6 +139,11 @@ impl Metrics {
         self.0.time_to_gone.observe(elapsed.as_secs_f64());
     }
 
+    /// Whether rendering processes are kept in by a filter of system calls, or by limits alone.
+    pub fn render_filtered(&self, is_filtered: bool) {
+        self.0.render_filtered.set(i64::from(is_filtered));
+    }
+
     /// A render ended.
     pub fn render(&self, result: RenderResult) {
         self.0.renders.get_or_create(&RenderLabels { result }).inc();
@@ -208,6 +213,7 @@ mod tests {
             "graftling_time_to_ready_seconds_count",
             "graftling_time_to_gone_seconds_count",
             r#"graftling_renders_total{result="crashed"}"#,
+            "graftling_render_filtered",
         ] {
             assert_eq!(value(&metrics, series).as_deref(), Some("0"), "{series}");
         }

@@ -70,6 +70,16 @@ pub struct Renderer {
 
 // === impl RendererSettings ===
 
+impl RendererSettings {
+    /// One worker, for a command that ends soon.
+    pub fn for_one_command() -> Self {
+        Self {
+            workers: 1,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for RendererSettings {
     fn default() -> Self {
         Self {

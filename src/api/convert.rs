@@ -2,5 +2,6 @@
 
 pub mod condition;
 pub mod environment;
+pub mod first_deploy;
 pub mod project;
 pub mod receipt;

@@ -172,6 +172,12 @@ pub struct RevisionStatus {
     /// What was last applied completely.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<String>,
+    /// The first that anything was written for; set once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
+    /// True once anything was written for another revision than the first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub superseded: bool,
 }
 
 /// Where one stage stands.

@@ -1,6 +1,8 @@
 //! Project: one repository that gets environments.
 #![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
+mod policy;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -8,6 +10,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use policy::{Claims, ClusterScoped, Permission};
 
 /// One repository that gets environments: which branches, which bundle, which guardrails.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -273,13 +277,29 @@ pub struct Lifecycle {
 #[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
-    /// Kinds that templates may contain beyond the default list, as `group/Kind` (`/Kind` for the core group). Namespaced kinds only.
+    /// Kinds that templates may contain beyond the default list, as `group/Kind` (`/Kind` for the core group). Namespaced kinds only:
+    /// others go into `clusterKinds`.
     #[serde(default)]
     #[schemars(length(max = 100), inner(length(min = 2, max = 320)))]
     pub kinds: Vec<String>,
     /// What a teardown does when the namespace holds objects that graftling did not create.
     #[serde(default)]
     pub foreign_objects: ForeignObjects,
+    /// What becomes of objects of templates that belong to no namespace: `Deny` refuses them, `Rename` gives each environment its own,
+    /// `Share` lets environments that bring the same object use one, which goes with the last of them. The chart has to give the
+    /// deployer the rights (value `rbac.clusterScoped`).
+    #[serde(default)]
+    pub cluster_scoped: ClusterScoped,
+    /// Custom kinds without a namespace that templates may contain where `clusterScoped` lets them, as `group/Kind`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 100),
+        inner(length(min = 3, max = 320), regex(pattern = r"^[a-z0-9.-]+/[A-Z][A-Za-z0-9]*$"))
+    )]
+    pub cluster_kinds: Vec<String>,
+    /// Which things that a cluster has only once templates may claim. What others hold is never taken.
+    #[serde(default)]
+    pub claims: Claims,
 }
 
 /// What a teardown does with objects that graftling did not create.

@@ -15,10 +15,13 @@ use crate::cluster::live::LiveObjects;
 use crate::cluster::observe::Observer;
 use crate::cluster::{self, Connection};
 use crate::controller::desired::{Bundles, Wish};
+use crate::domain::bundle::Problem;
 use crate::domain::difference::{self, Difference, Live};
 use crate::domain::inventory::Inventory;
 use crate::domain::name::ObjectName;
 use crate::domain::plan::{Obstacle, Plan, Step, deploy, teardown};
+use crate::domain::policy::Project;
+use crate::domain::render::Layered;
 use crate::domain::residue;
 use crate::metrics::Metrics;
 use crate::render::{HelmSettings, Renderer, RendererSettings};
@@ -103,21 +106,19 @@ struct Prepared {
 
 async fn prepare(access: &Access, environment: &Environment, settings: &Settings) -> Result<Prepared, Error> {
     let (identity, inventory) = read(environment)?;
-    let project = access
-        .project(&identity.project.namespace, &identity.project.name)
-        .await
-        .map_err(Error::Access)?;
-    let project = project.ok_or_else(|| Error::Refused(format!("Project {} does not exist", identity.project.name)))?;
-    let project = convert::project::project(&project)
-        .map_err(|problems| Error::Refused(format!("Project {}: {}", identity.project.name, problems.join("; "))))?;
+    let project = project(access, &identity).await?;
     let wish = Wish::new(environment, &identity, project, settings.deployer_role.clone(), settings.url_port);
     let renderer = Renderer::new(RendererSettings {
         helm: settings.helm.clone(),
-        ..RendererSettings::default()
+        ..RendererSettings::for_one_command()
     });
     let bundles = Bundles::new(settings.bundles.clone(), renderer, Metrics::new());
     let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;
     let observer = observer(access)?;
+    let objection = observer.check_claims(&identity.name, &desired.objects.objects, &inventory).await;
+    if let Some(objection) = objection.map_err(Error::Observe)? {
+        return Err(Error::Refused(objection.message));
+    }
     let keys: BTreeSet<_> = desired.keys().chain(inventory.iter().map(|(key, _)| key.clone())).collect();
     let client = observer.connection.controller();
     let observed = observer.read_all(&client, keys).await.map_err(Error::Observe)?;
@@ -128,6 +129,20 @@ async fn prepare(access: &Access, environment: &Environment, settings: &Settings
         inventory,
         plan,
     })
+}
+
+/// The values that `environment` is rendered with, and what its bundle does not accept of them.
+///
+/// # Errors
+/// As [`deployment`].
+pub async fn values(access: &Access, environment: &Environment, bundles: PathBuf) -> Result<(Layered, Vec<Problem>), Error> {
+    let (identity, _) = read(environment)?;
+    let project = project(access, &identity).await?;
+    // No value depends on the role or the port.
+    let role = project.deployer.clone();
+    let wish = Wish::new(environment, &identity, project, role, None);
+    let bundles = Bundles::new(bundles, Renderer::new(RendererSettings::for_one_command()), Metrics::new());
+    bundles.values(&wish).await.map_err(|refusal| Error::Refused(refusal.message))
 }
 
 /// Plans the teardown of `environment`, step by step to its end.
@@ -155,6 +170,16 @@ pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<
         ..teardown::View::default()
     };
     Ok(teardown::forecast(&identity.name, &inventory, &view, delete_foreign))
+}
+
+async fn project(access: &Access, identity: &convert::environment::Identity) -> Result<Project, Error> {
+    let project = access
+        .project(&identity.project.namespace, &identity.project.name)
+        .await
+        .map_err(Error::Access)?;
+    let project = project.ok_or_else(|| Error::Refused(format!("Project {} does not exist", identity.project.name)))?;
+    convert::project::project(&project)
+        .map_err(|problems| Error::Refused(format!("Project {}: {}", identity.project.name, problems.join("; "))))
 }
 
 fn read(environment: &Environment) -> Result<(convert::environment::Identity, Inventory), Error> {

@@ -140,6 +140,7 @@ impl Parts {
                 sweep_interval: config.sweep_interval,
                 absence_confirmation: config.absence_confirmation,
                 concurrency: u16::try_from(config.concurrency).unwrap_or(u16::MAX),
+                render_workers: config.render_workers,
                 resync: config.resync,
                 url_port: config.url_port,
                 scope: Scope::new(config.watch_namespaces.clone()),
@@ -242,6 +243,12 @@ async fn lead(
     let client = parts.connection.controller();
     let (wakes, woken) = mpsc::channel(CHANNEL_CAPACITY);
     let kinds = Kinds::new(client.clone());
+    let renderer = Renderer::new(RendererSettings {
+        workers: parts.settings.render_workers,
+        helm: parts.settings.helm.clone(),
+        ..RendererSettings::default()
+    });
+    renderer.warm_up();
     let reconciler = Arc::new(Reconciler {
         observer: Observer {
             connection: parts.connection.clone(),
@@ -251,14 +258,7 @@ async fn lead(
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
-        bundles: Bundles::new(
-            parts.settings.bundles.clone(),
-            Renderer::new(RendererSettings {
-                helm: parts.settings.helm.clone(),
-                ..RendererSettings::default()
-            }),
-            parts.metrics.clone(),
-        ),
+        bundles: Bundles::new(parts.settings.bundles.clone(), renderer, parts.metrics.clone()),
         settings: parts.settings.clone(),
         metrics: parts.metrics.clone(),
     });

@@ -80,6 +80,19 @@ pub struct Selection {
     cluster: Cluster,
 }
 
+/// One environment, for a command that can do without.
+#[derive(Debug, Args)]
+pub struct OptionalSelection {
+    /// The branch, or the exact name of the environment, which wins where both fit
+    #[arg(value_name = "BRANCH")]
+    wanted: Option<String>,
+    /// The Project, where several have this branch
+    #[arg(long, value_name = "NAME")]
+    project: Option<ProjectName>,
+    #[command(flatten)]
+    cluster: Cluster,
+}
+
 /// Which cluster, and where in it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
@@ -155,6 +168,16 @@ impl Cluster {
             false => Scope::Namespace(access.namespace().clone()),
         };
         Ok((access, scope))
+    }
+}
+
+// === impl OptionalSelection ===
+
+impl OptionalSelection {
+    /// The selection, where one was made.
+    pub fn given(self) -> Option<Selection> {
+        let Self { wanted, project, cluster } = self;
+        wanted.map(|wanted| Selection { wanted, project, cluster })
     }
 }
 

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use super::diagnostics::{self, Colours};
 use super::environment::{ConfirmError, ResolveError};
 use super::output::OutputError;
 use crate::app::access;
@@ -56,8 +57,14 @@ pub fn conclude(result: anyhow::Result<()>) -> Exit {
 
 /// Prints an error and what caused it to standard error.
 pub fn print_error(error: &anyhow::Error) {
+    let problems = diagnostics::problems_of(error);
+    let text = if problems.is_empty() {
+        explain(error.as_ref())
+    } else {
+        diagnostics::text(&problems, Colours::of_stderr())
+    };
     // Without standard error there is nobody to tell.
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), explain(error.as_ref()).as_bytes());
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
 }
 
 /// `error: …`, then a line `caused by: …` for each cause that says something new: libraries repeat their cause in their own text.

@@ -8,9 +8,7 @@ use crate::render::HelmSettings;
 
 /// Which helm renders charts, and which cluster they see.
 #[derive(Debug, Clone, Args)]
-// Commands that take these arguments have some of that name themselves, and no two groups may share one.
-#[group(skip)]
-pub struct Arguments {
+pub struct Helm {
     /// Program that renders Helm charts [default: helm in PATH]
     #[arg(long, value_name = "FILE", env = "GRAFTLING_HELM", hide_env_values = true)]
     helm: Option<PathBuf>,
@@ -28,8 +26,8 @@ pub struct Arguments {
     helm_api_versions: Vec<String>,
 }
 
-impl From<Arguments> for HelmSettings {
-    fn from(arguments: Arguments) -> Self {
+impl From<Helm> for HelmSettings {
+    fn from(arguments: Helm) -> Self {
         let mut api_versions = arguments.helm_api_versions;
         api_versions.retain(|version| !version.is_empty());
         Self {

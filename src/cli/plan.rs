@@ -47,7 +47,7 @@ pub struct Server {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), env = "GRAFTLING_URL_PORT", hide_env_values = true)]
     url_port: Option<u16>,
     #[command(flatten)]
-    helm: helm::Arguments,
+    helm: helm::Helm,
 }
 
 impl From<Server> for Settings {

@@ -1,18 +1,21 @@
 //! `graftling render`: what a bundle would give for a branch, without a cluster, a Git host or a clock.
 
-mod values;
+pub(super) mod values;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
 use self::values::{Assignment, layers};
+use super::diagnostics;
 use super::helm;
-use super::output::print;
+use super::output::{json, print};
+use crate::domain::bundle::Problem;
 use crate::domain::git::{BranchName, RepositoryId, RepositoryName, Revision};
-use crate::domain::manifest::{self, Admission, AllowedKinds, GroupKind, Refusal};
+use crate::domain::manifest::{self, Admission, AllowedKinds, GroupKind, Manifest, Refusal};
 use crate::domain::name::{DomainName, EnvironmentName, Identity, Namespace, ProjectKey, ProjectName};
 use crate::domain::render::{self as engine, Address, Layer, RenderContext};
 use crate::render::{Renderer, RendererSettings, load_directory};
@@ -46,8 +49,11 @@ pub struct Arguments {
     /// Kind that the Project allows beyond the ordinary ones, as group/Kind; may be repeated
     #[arg(long, value_name = "GROUP/KIND")]
     allow_kind: Vec<GroupKind>,
+    /// What to print: YAML for people, or JSON: a list of the objects, or of the problems
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
     #[command(flatten)]
-    helm: helm::Arguments,
+    helm: helm::Helm,
     #[command(flatten)]
     project: Project,
 }
@@ -82,6 +88,16 @@ struct Project {
     host_url: String,
 }
 
+/// The form in which the outcome is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// YAML documents
+    #[default]
+    Yaml,
+    /// A list
+    Json,
+}
+
 /// The scheme of the environments' URLs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Scheme {
@@ -97,7 +113,10 @@ enum Scheme {
 pub enum RenderError {
     /// What the templates give may not be applied.
     #[error("the bundle gives what may not be applied:{}", Lines(_0))]
-    AdmitObjects(Vec<Refusal>),
+    AdmitObjects(Vec<Problem>),
+    /// The problems were written to standard output.
+    #[error("the bundle has {0} problem(s): see standard output")]
+    ReportProblems(usize),
 }
 
 /// One indented line for each.
@@ -111,12 +130,32 @@ impl<T: fmt::Display> fmt::Display for Lines<'_, T> {
 
 /// Prints the objects of the environment in the order in which they would be applied.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let rendered = manifests(&arguments).await;
+    match (arguments.output, rendered) {
+        (Output::Yaml, manifests) => print(&manifest::to_yaml(&manifests?))?,
+        (Output::Json, Ok(manifests)) => {
+            let objects: Vec<&Value> = manifests.iter().map(|manifest| &manifest.body).collect();
+            print(&json(&objects)?)?;
+        }
+        (Output::Json, Err(error)) => {
+            let problems = diagnostics::problems_of(&error);
+            if problems.is_empty() {
+                return Err(error);
+            }
+            print(&json(&problems)?)?;
+            return Err(RenderError::ReportProblems(problems.len()).into());
+        }
+    }
+    Ok(())
+}
+
+async fn manifests(arguments: &Arguments) -> anyhow::Result<Vec<Manifest>> {
     let files = Arc::new(load_directory(&arguments.bundle)?);
     let layers = layers(&arguments.values, &arguments.set)?;
-    let context = context(&arguments, layers);
+    let context = context(arguments, layers);
     let renderer = Renderer::new(RendererSettings {
         helm: arguments.helm.clone().into(),
-        ..RendererSettings::default()
+        ..RendererSettings::for_one_command()
     });
     let rendered = renderer.render(&files, context.clone()).await?;
     let admission = Admission {
@@ -126,9 +165,16 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         domain: &context.address.domain,
         kinds: &AllowedKinds::with(arguments.allow_kind.iter().cloned()),
     };
-    let manifests = manifest::admit(rendered.documents, &admission).map_err(RenderError::AdmitObjects)?;
-    print(&manifest::to_yaml(&manifests))?;
-    Ok(())
+    manifest::admit(rendered.documents, &admission).map_err(|refusals| refused(&arguments.bundle, &refusals).into())
+}
+
+/// The templates are read once more: only what is refused needs their text.
+fn refused(bundle: &Path, refusals: &[Refusal]) -> RenderError {
+    let problem = |refusal: &Refusal| {
+        let text = std::fs::read_to_string(bundle.join(&refusal.source_place.file)).ok();
+        diagnostics::problem_of(refusal, text.as_deref())
+    };
+    RenderError::AdmitObjects(refusals.iter().map(problem).collect())
 }
 
 fn context(arguments: &Arguments, values: Vec<Layer>) -> RenderContext {

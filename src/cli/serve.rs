@@ -50,7 +50,7 @@ pub struct Arguments {
     )]
     bundles: PathBuf,
     #[command(flatten)]
-    helm: helm::Arguments,
+    helm: helm::Helm,
     /// Time between two full listings of a repository
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_interval, env = "GRAFTLING_SWEEP_INTERVAL", hide_env_values = true)]
     sweep_interval: Duration,
@@ -87,6 +87,9 @@ pub struct Arguments {
     /// How many environments are worked on at a time, from 1 to 1024
     #[arg(long, value_name = "NUMBER", default_value = "16", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024), env = "GRAFTLING_CONCURRENCY", hide_env_values = true)]
     concurrency: usize,
+    /// How many processes render bundles at a time, from 1 to 32
+    #[arg(long, value_name = "NUMBER", default_value = "2", value_parser = RangedU64ValueParser::<usize>::new().range(1..=32), env = "GRAFTLING_RENDER_WORKERS", hide_env_values = true)]
+    render_workers: usize,
     /// Largest webhook body that is read, in bytes, KiB or MiB, from 1KiB to 25MiB
     #[arg(long, value_name = "SIZE", default_value = "5MiB", value_parser = parse_body_limit, env = "GRAFTLING_WEBHOOK_BODY_LIMIT", hide_env_values = true)]
     webhook_body_limit: usize,
@@ -139,6 +142,7 @@ fn config(arguments: Arguments) -> Result<Config, ConfigError> {
         lease_name: arguments.lease_name,
         deployer_cluster_role: arguments.deployer_cluster_role,
         concurrency: arguments.concurrency,
+        render_workers: arguments.render_workers,
         webhook_body_limit: arguments.webhook_body_limit,
         resync: arguments.resync,
         url_port: arguments.url_port,
@@ -181,6 +185,7 @@ mod tests {
         assert_eq!(config.lease_name.as_str(), "graftling");
         assert_eq!(config.deployer_cluster_role.as_str(), "graftling-deployer");
         assert_eq!(config.concurrency, 16);
+        assert_eq!(config.render_workers, 2);
         assert_eq!(config.webhook_body_limit, 5 * 1024 * 1024);
         assert_eq!(config.resync, Duration::from_secs(600));
         assert_eq!(config.url_port, None);
@@ -227,6 +232,7 @@ mod tests {
             ("--deployer-cluster-role", ""),
             ("--concurrency", "0"),
             ("--concurrency", "1025"),
+            ("--render-workers", "0"),
             ("--webhook-body-limit", "1GiB"),
             ("--resync", "721h"),
             ("--url-port", "0"),

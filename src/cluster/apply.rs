@@ -1,8 +1,8 @@
 //! Carries out the steps of a plan: server-side applies and deletions, concurrent within a step.
 
 use futures::{StreamExt, stream};
-use kube::Client;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy, ValidationDirective};
+use kube::{Api, Client};
 use serde_json::json;
 
 use super::connection::{Deployer, within};
@@ -12,11 +12,13 @@ use super::observe::{FAN_OUT, Observer};
 use super::{Error, error};
 use crate::api::keys;
 use crate::domain::inventory::Stage;
-use crate::domain::manifest::ObjectKey;
+use crate::domain::manifest::scope::owner_manager;
+use crate::domain::manifest::{Manifest, ObjectKey};
+use crate::domain::observed::LiveObject;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
 use crate::domain::plan::deploy::not_ours;
 use crate::domain::plan::teardown::Tier;
-use crate::domain::plan::{Apply, Delete, Fence, Step};
+use crate::domain::plan::{Apply, Delete, Fence, Removal, Step};
 
 impl Observer {
     /// Carries out `steps` in their order; stops after the first step with a failure. A conflict is none in this sense: the object
@@ -63,7 +65,7 @@ impl Observer {
         let client = self.client_for(apply.stage, deployer)?;
         let resource = self.kinds.resolve(key).await?;
         let api = resource.api_for(client.clone(), key);
-        let mut params = PatchParams::apply(keys::FIELD_MANAGER);
+        let mut params = PatchParams::apply(&field_manager(&apply.manifest));
         params.force = apply.force;
         params.field_validation = Some(ValidationDirective::Strict);
         let body = fenced_body(apply);
@@ -87,7 +89,11 @@ impl Observer {
     fn applied(&self, apply: &Apply, resource: &super::kinds::Resource, object: &DynamicObject) -> Outcome {
         match reduce(resource, object) {
             Some(live) => {
-                self.live.record(&live);
+                self.record(&live);
+                let live = match apply.manifest.owner() {
+                    Some((environment, _)) => live.seen_by(environment),
+                    None => live,
+                };
                 Outcome::Applied {
                     stage: apply.stage,
                     digest: apply.manifest.recorded_digest(),
@@ -102,18 +108,25 @@ impl Observer {
         }
     }
 
+    /// No watch shows shared objects, so the cache would never learn of their changes.
+    fn record(&self, live: &LiveObject) {
+        if !live.is_shared() {
+            self.live.record(live);
+        }
+    }
+
     /// The object is not what the plan was made for: what is there instead?
     async fn refused_by_fence(&self, client: Client, apply: &Apply) -> Result<Outcome, Error> {
         let key = &apply.manifest.key;
         Ok(match (self.read(client, key).await?, &apply.fence) {
             // It does not even say that it is ours, and no watch will show it.
-            (Some(live), Fence::MustNotExist) if live.environment.is_none() => Outcome::Failed(Failure {
+            (Some(live), Fence::MustNotExist) if live.environment.is_none() && !live.is_shared() => Outcome::Failed(Failure {
                 key: key.clone(),
                 class: FailureClass::NotOurs,
                 message: not_ours(key).to_owned(),
             }),
             (Some(live), Fence::MustNotExist) => {
-                self.live.record(&live);
+                self.record(&live);
                 Outcome::Exists { live: Box::new(live) }
             }
             (None, Fence::MustNotExist) => Outcome::Failed(Failure {
@@ -139,15 +152,21 @@ impl Observer {
         let key = &delete.key;
         let client = self.client_for(delete.stage, deployer)?;
         let resource = self.kinds.resolve(key).await?;
+        let api = resource.api_for(client, key);
+        let version = match &delete.removal {
+            Removal::Release { environment, version } => return release(&api, delete, environment, *version).await,
+            Removal::DeleteUnchanged { version } => Some(version.to_string()),
+            Removal::Delete => None,
+        };
+        let is_shared = version.is_some();
         let params = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: Some(delete.uid.clone()),
-                resource_version: None,
+                resource_version: version,
             }),
             propagation_policy: Some(propagation(key)),
             ..DeleteParams::default()
         };
-        let api = resource.api_for(client, key);
         let deleted = within(
             || format!("delete {key}"),
             api.delete(&key.name, &params),
@@ -158,6 +177,8 @@ impl Observer {
         );
         match deleted.await {
             Ok(_) => Ok(Outcome::Deleting { key: key.clone() }),
+            // Somebody may have joined its owners: the next look decides anew.
+            Err(error) if is_shared && !error.is_not_found() => Err(error),
             Err(Error::Write {
                 source: kube::Error::Api(status),
                 ..
@@ -167,6 +188,35 @@ impl Observer {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Applies nothing under the environment's field manager: what it alone wanted of a shared object goes, and with it its name among the
+/// owners; what others want stays. A missing object gives 409, as the UID is there as well.
+async fn release(api: &Api<DynamicObject>, delete: &Delete, environment: &str, version: u64) -> Result<Outcome, Error> {
+    let key = &delete.key;
+    let mut body = key.to_value();
+    body["metadata"]["uid"] = json!(delete.uid);
+    body["metadata"]["resourceVersion"] = json!(version.to_string());
+    let params = PatchParams::apply(&owner_manager(environment));
+    let patch = Patch::Apply(&body);
+    within(
+        || format!("let go of {key}"),
+        api.patch(&key.name, &params, &patch),
+        |source| Error::Write {
+            what: key.to_string(),
+            source,
+        },
+    )
+    .await?;
+    Ok(Outcome::Deleting { key: key.clone() })
+}
+
+/// Each owner of a shared object applies under a field manager of its own.
+fn field_manager(manifest: &Manifest) -> String {
+    match manifest.owner() {
+        Some((environment, _)) => owner_manager(environment),
+        None => keys::FIELD_MANAGER.to_owned(),
     }
 }
 

@@ -63,7 +63,9 @@ impl Observer {
         };
         if self.live.watches(&resource).await? {
             let live = self.live.get(&key);
-            if live.is_some() || entry.is_none_or(|entry| entry.uid.is_none()) {
+            // No watch shows an object that environments share: it bears no environment's label.
+            let may_be_shared = key.namespace.is_none() && key.kind != "Namespace";
+            if live.is_some() || !may_be_shared && entry.is_none_or(|entry| entry.uid.is_none()) {
                 return Ok(live);
             }
         }
@@ -72,11 +74,12 @@ impl Observer {
             Some(Stage::Deploy) | None => as_deployer,
         };
         match self.read(client, &key).await {
-            // Before the namespace has its RoleBinding, the deployer may not even look; then there is nothing of ours either.
+            // Before the namespace has its RoleBinding, the deployer may not even look; then there is nothing of ours either. Rights over
+            // the whole cluster do not depend on it: what is recorded and cannot be seen must not be taken for gone.
             Err(Error::Read {
                 source: kube::Error::Api(status),
                 ..
-            }) if status.code == 403 => Ok(None),
+            }) if status.code == 403 && (key.namespace.is_some() || entry.is_none()) => Ok(None),
             other => other,
         }
     }

@@ -15,6 +15,7 @@ use crate::domain::manifest::ObjectKey;
 use crate::domain::name::Namespace;
 use crate::domain::observed::LiveObject;
 use crate::domain::outcome::FailureClass;
+use crate::domain::plan::Observed;
 use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View};
 use crate::domain::residue::Reference;
 
@@ -22,19 +23,22 @@ impl Observer {
     /// Observes everything of `inventory` that is not confirmed gone, and, once only rights and identities are left, the pods that may
     /// use them.
     ///
-    /// Where the namespace is gone, or is another by now, everything that was in it is gone with it and nothing else is asked.
+    /// Where the namespace is gone, or is another by now, everything that was in it is gone with it and nothing else is asked about it.
     ///
     /// # Errors
     /// The first read that failed: nothing may be concluded from half a view.
     pub async fn view(&self, deployer: &Deployer, identity: &Identity, inventory: &Inventory) -> Result<View, Error> {
-        let mut view = View::default();
+        let as_deployer = self.connection.deployer(deployer)?;
+        let mut view = View {
+            observed: self.outside(&as_deployer, inventory).await?,
+            ..View::default()
+        };
         let namespace = &identity.name.namespace();
         let Some(home) = self.home(namespace, &identity.uid, inventory).await? else {
             return Ok(view);
         };
         let ending = home.deletion.is_some();
         view.observed.insert(home.key.clone(), home);
-        let as_deployer = self.connection.deployer(deployer)?;
         let read = |(key, entry): (&ObjectKey, &Entry)| {
             let client = match entry.stage {
                 Stage::Namespace | Stage::Guardrails => self.connection.controller(),
@@ -51,6 +55,33 @@ impl Observer {
             view.pods = self.pods(namespace).await?;
         }
         Ok(view)
+    }
+
+    /// What the inventory has outside of the namespace, which may outlive it.
+    async fn outside(&self, as_deployer: &Client, inventory: &Inventory) -> Result<Observed, Error> {
+        let present = inventory.present().map(|(key, _)| key);
+        self.read_outside(as_deployer, present).await
+    }
+
+    /// Objects of the inventory that other environments own still.
+    ///
+    /// # Errors
+    /// The first read that failed.
+    pub async fn left_to_others(&self, deployer: &Deployer, inventory: &Inventory) -> Result<Vec<ObjectKey>, Error> {
+        let as_deployer = self.connection.deployer(deployer)?;
+        let found = self.read_outside(&as_deployer, inventory.iter().map(|(key, _)| key)).await?;
+        let is_same = |live: &LiveObject| inventory.get(&live.key).is_some_and(|entry| entry.uid.as_ref() == Some(&live.uid));
+        let shared = found.into_values().filter(|live| live.is_shared() && is_same(live));
+        Ok(shared.map(|live| live.key).collect())
+    }
+
+    async fn read_outside<'k>(&self, as_deployer: &Client, keys: impl Iterator<Item = &'k ObjectKey>) -> Result<Observed, Error> {
+        let outside = keys.filter(|key| key.namespace.is_none() && key.kind != "Namespace");
+        let reads: Vec<_> = outside
+            .map(|key| self.read_for_teardown(as_deployer.clone(), key.clone(), false))
+            .collect();
+        let found: Vec<_> = stream::iter(reads).buffer_unordered(FAN_OUT).try_collect().await?;
+        Ok(found.into_iter().flatten().map(|live| (live.key.clone(), live)).collect())
     }
 
     /// The environment's namespace, if it is there and is the one that was made for it: the recorded one, or, if a crash lost the answer
@@ -200,6 +231,7 @@ mod tests {
                 secret: None,
                 readiness: Readiness::Ready,
                 owners: Vec::new(),
+                shares: crate::domain::observed::Shares::new(),
             };
             view.observed.insert(key.clone(), live);
         }

@@ -9,16 +9,17 @@ use serde_json::{Map, Value};
 
 use crate::api::Environment;
 use crate::api::convert::environment::{Identity, pull_request_to_domain};
-use crate::domain::bundle::BundleFiles;
+use crate::api::convert::first_deploy::is_first_deploy;
+use crate::domain::bundle::{Bundle, BundleFiles, Problem, summary};
 use crate::domain::git::PullRequest;
 use crate::domain::guardrails::{self, Fence};
 use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admit};
 use crate::domain::name::ObjectName;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
-use crate::domain::render::{Address, Layer, RenderContext, Scheme, read_branch_file};
+use crate::domain::render::{Address, Layer, Layered, RenderContext, Scheme, layer_values, read_branch_file, value_problems};
 use crate::metrics::{Metrics, RenderResult};
-use crate::render::{Renderer, load_directory};
+use crate::render::{self, Limit, Renderer, SandboxLevel, load_directory};
 
 /// The bundles that are shipped with the server.
 #[derive(Clone)]
@@ -42,7 +43,7 @@ pub struct Wish {
     /// The bytes of `.graftling.yaml` at the wanted revision, where the Project allows the branch to set anything and the branch has
     /// the file.
     pub branch_file: Option<Vec<u8>>,
-    /// Whether nothing of it was ever applied.
+    /// Whether no other revision was ever applied to it.
     pub is_first_deploy: bool,
     /// The ClusterRole of deployers.
     pub deployer_role: ObjectName,
@@ -100,7 +101,7 @@ impl Wish {
             pull_request: pull_request.map(|pull| pull_request_to_domain(pull, &identity.branch)),
             values: environment.spec.values.clone(),
             branch_file: None,
-            is_first_deploy: is_first_deploy(environment, identity),
+            is_first_deploy: is_first_deploy(environment.status.as_ref(), &identity.revision),
             deployer_role,
             url_port,
         }
@@ -135,19 +136,33 @@ impl Bundles {
         let desired = self.try_desired(wish).await;
         self.metrics.render(match &desired {
             Ok(_) => RenderResult::Ok,
-            Err(_) => RenderResult::Rejected,
+            Err(failure) => failure.result,
         });
-        desired
+        if let Some(level) = self.renderer.level() {
+            self.metrics.render_filtered(level == SandboxLevel::Filtered);
+        }
+        desired.map_err(|failure| failure.refusal)
     }
 
-    async fn try_desired(&self, wish: &Wish) -> Result<Desired, Refusal> {
+    /// The values that the environment is rendered with, and what the bundle does not accept of them.
+    ///
+    /// # Errors
+    /// As [`Self::desired`].
+    pub async fn values(&self, wish: &Wish) -> Result<(Layered, Vec<Problem>), Refusal> {
+        let files = self.load(wish).await?;
+        let bundle = Bundle::parse(files.files()).map_err(|problems| refuse(wish, &summary(&problems)))?;
+        let layered = layer_values(bundle.values(), &layers(wish)?);
+        let problems = value_problems(&bundle, &layered);
+        Ok((layered, problems))
+    }
+
+    async fn try_desired(&self, wish: &Wish) -> Result<Desired, Failure> {
         let files = self.load(wish).await?;
         let context = context(wish)?;
-        let rendered = self
-            .renderer
-            .render(&files, context.clone())
-            .await
-            .map_err(|error| refuse(wish, &crate::cluster::error::chain(&error)))?;
+        let rendered = self.renderer.render(&files, context.clone()).await.map_err(|error| Failure {
+            result: result(&error),
+            refusal: refuse(wish, &explain(&error)),
+        })?;
         let kinds = allowed_kinds(wish)?;
         let namespace = wish.identity.name.namespace();
         let admission = Admission {
@@ -157,7 +172,7 @@ impl Bundles {
             domain: &wish.project.domain,
             kinds: &kinds,
         };
-        let objects = admit(rendered.documents, &admission).map_err(|refusals| refuse(wish, &lines(&refusals)))?;
+        let objects = admit(rendered.documents, &admission).map_err(|refusals| refuse(wish, &summary(&refusals)))?;
         let fence = fence(wish);
         Ok(Desired {
             addresses: addresses(&context, &objects),
@@ -174,16 +189,38 @@ impl Bundles {
         let loaded = tokio::task::spawn_blocking(move || load_directory(&path)).await;
         match loaded {
             Ok(Ok(files)) => Ok(Arc::new(files)),
-            Ok(Err(error)) => Err(refuse(wish, &crate::cluster::error::chain(&error))),
+            Ok(Err(error)) => Err(refuse(wish, &explain(&error))),
             Err(_) => Err(refuse(wish, "reading it was interrupted")),
         }
     }
 }
 
-/// Whether no other revision was ever applied. It changes with a push only, never because a deployment has ended.
-fn is_first_deploy(environment: &Environment, identity: &Identity) -> bool {
-    let history = environment.status.iter().flat_map(|status| &status.history);
-    history.into_iter().all(|run| run.revision == identity.revision.as_str())
+/// A refusal, and how it counts.
+struct Failure {
+    result: RenderResult,
+    refusal: Refusal,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            result: RenderResult::Rejected,
+            refusal,
+        }
+    }
+}
+
+fn result(error: &render::Error) -> RenderResult {
+    match error {
+        render::Error::Exceed { limit, .. } => match limit {
+            Limit::Cpu | Limit::Wall => RenderResult::TimedOut,
+            Limit::Memory | Limit::Answer => RenderResult::TooLarge,
+            Limit::Stack => RenderResult::Crashed,
+        },
+        render::Error::AwaitWorker { .. } => RenderResult::TimedOut,
+        render::Error::EndWorker { .. } | render::Error::StartWorker { .. } => RenderResult::Crashed,
+        _ => RenderResult::Rejected,
+    }
 }
 
 fn refuse(wish: &Wish, problem: &str) -> Refusal {
@@ -191,22 +228,30 @@ fn refuse(wish: &Wish, problem: &str) -> Refusal {
     Refusal::new("InvalidBundle", format!("Project {project}: bundle \"{bundle}\": {problem}"))
 }
 
-fn lines(problems: &[impl std::fmt::Display]) -> String {
-    let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    texts.join("; ")
+/// A status has room for the first problems of a bundle; the command line shows all.
+fn explain(error: &render::Error) -> String {
+    match error {
+        render::Error::ParseBundle { problems } => summary(problems),
+        render::Error::RenderBundle(errors) => summary(&errors.0),
+        other => crate::cluster::error::chain(other),
+    }
 }
 
 fn allowed_kinds(wish: &Wish) -> Result<AllowedKinds, Refusal> {
+    let project = &wish.project;
     let read = |text: &String| {
         text.parse().map_err(|error| {
             Refusal::new(
                 "InvalidProject",
-                format!("Project {}: spec.policy.kinds: {error}", wish.project.key.name),
+                format!("Project {}: spec.policy.kinds: {error}", project.key.name),
             )
         })
     };
-    let added: Result<Vec<_>, _> = wish.project.kinds.iter().map(read).collect();
-    Ok(AllowedKinds::with(added?))
+    let added: Result<Vec<_>, _> = project.kinds.iter().map(read).collect();
+    let cluster: Result<Vec<_>, _> = project.cluster_kinds.iter().map(read).collect();
+    Ok(AllowedKinds::with(added?)
+        .cluster_scoped(project.cluster_scoped, cluster?)
+        .claims(project.claims))
 }
 
 fn context(wish: &Wish) -> Result<RenderContext, Refusal> {

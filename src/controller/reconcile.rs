@@ -1,6 +1,7 @@
 //! One pass over one environment: observe, decide, act, publish.
 
 mod deploy;
+mod precheck;
 mod teardown;
 
 use std::sync::Arc;

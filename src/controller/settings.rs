@@ -21,6 +21,8 @@ pub struct Settings {
     pub absence_confirmation: Duration,
     /// How many environments are worked on at the same time.
     pub concurrency: u16,
+    /// How many processes render bundles at one time.
+    pub render_workers: usize,
     /// How often an environment is looked at although nothing happened.
     pub resync: Duration,
     /// The port in environments' URLs, for set-ups without an Ingress on the scheme's own.

@@ -5,9 +5,11 @@
 pub mod case;
 pub(crate) mod chart;
 mod check;
+mod field;
 mod files;
 mod instrument;
 mod layout;
+mod lint;
 mod pipe;
 pub mod pipeline;
 mod plain;
@@ -29,12 +31,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::name::check_label;
-use super::render::{Document, merge_values};
-pub(crate) use chart::Chart;
-pub use chart::{ChartSettings, Definitions, Hooks};
-pub use files::BundleFiles;
+pub use field::at_field;
 use layout::misplaced;
 pub use layout::{Layout, is_bundle_file};
+pub use lint::lint;
 use pipeline::Pipeline;
 pub use problem::{MAX_PROBLEMS, MAX_SUMMARY, Problem, Severity, limit, summary};
 use schema::Schema;

@@ -164,8 +164,18 @@ impl Entry {
     /// How `live`, found under this entry's key, relates to the environment.
     ///
     /// Without a recorded UID, fields that we applied are the proof: labels are copied by people and by controllers, but nobody
-    /// applies under our name. An object that bears another environment's label belongs to that one.
+    /// applies under our name. An object that bears another environment's label belongs to that one. Of a shared object, an environment
+    /// is an owner as long as it holds fields under its own field manager.
     pub fn relation(&self, live: &LiveObject, environment: &str) -> Relation {
+        if live.is_shared() {
+            let is_owner = live.shares.get(environment).is_some_and(|share| share.ownership.is_some());
+            let is_recorded = self.uid.as_ref().is_none_or(|uid| *uid == live.uid);
+            return if is_owner && is_recorded {
+                Relation::Ours
+            } else {
+                Relation::Foreign
+            };
+        }
         let labelled = live.is_labelled_for(environment);
         match &self.uid {
             Some(uid) if *uid != live.uid => Relation::Foreign,

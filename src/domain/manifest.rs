@@ -7,24 +7,32 @@ mod hosts;
 mod key;
 mod kind;
 mod metadata;
+mod pods;
 mod rbac;
 mod review;
 mod rules;
+pub mod scope;
 #[cfg(test)]
 mod tests;
+mod texts;
+mod volumes;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::digest;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::name::{DomainName, EnvironmentName, Namespace, ProjectKey};
 use super::observed::is_secret;
+use super::policy::ClusterScoped;
 use super::render::Document;
+pub(super) use hosts::HOST_ANNOTATIONS;
 pub use key::{KeyError, ObjectKey};
 pub use kind::{AllowedKinds, GroupKind, Wave, wave};
+pub(super) use pods::{containers, spec_pointer as pod_spec_pointer};
 use review::Review;
+use scope::Renames;
 
 /// The most objects of an environment.
 pub const MAX_OBJECTS: usize = 500;
@@ -122,7 +130,9 @@ pub struct Refusal {
 /// Admits the documents of a bundle as the objects of one environment, in the order in which they are to be applied.
 ///
 /// Members of a `v1 List` count as documents. Each object gets the environment's namespace, and our labels on its own metadata
-/// (never on a pod template or a selector); `status` is dropped. Nothing else is changed: what is not allowed is refused.
+/// (never on a pod template or a selector); `status` is dropped. What belongs to no namespace gets a name of its own under the policy
+/// `Rename`, with every reference to it, and the environment as an owner under `Share`. Nothing else is changed: what is not allowed is
+/// refused.
 ///
 /// # Errors
 ///
@@ -136,10 +146,11 @@ pub fn admit(documents: Vec<Document>, admission: &Admission<'_>) -> Result<Vec<
         );
         return Err(vec![refusal(source, "bundle", "objects", reason)]);
     }
+    let renames = Renames::of(objects.iter().map(|(_, body)| body), admission);
     let mut manifests = Vec::with_capacity(objects.len());
     let mut refusals = Vec::new();
     for (source, body) in objects {
-        match admit_one(source, body, admission) {
+        match admit_one(source, body, admission, &renames) {
             Ok(manifest) => manifests.push(manifest),
             Err(mut found) => refusals.append(&mut found),
         }
@@ -163,45 +174,47 @@ pub fn to_yaml(manifests: &[Manifest]) -> String {
         .collect()
 }
 
-fn admit_one(source: Source, mut body: Value, admission: &Admission<'_>) -> Result<Manifest, Vec<Refusal>> {
-    let key = key::identify(&body, admission.namespace).map_err(|errors| {
+fn admit_one(source: Source, mut body: Value, admission: &Admission<'_>, renames: &Renames) -> Result<Manifest, Vec<Refusal>> {
+    let mut key = key::identify(&body, admission.namespace).map_err(|errors| {
         let object = key::describe(&body);
         errors
             .into_iter()
             .map(|error| refusal(&source, &object, error.field, error.reason))
             .collect::<Vec<_>>()
     })?;
+    if admission.kinds.is_cluster_scoped(&GroupKind::of(&key)) {
+        key.namespace = None;
+    }
     let mut review = Review::new(admission, &source, &key);
     if let Err(reason) = admission.kinds.check(&GroupKind::of(&key)) {
         review.refuse("kind", reason);
         return Err(review.refusals);
     }
     metadata::check(&mut review, &mut body);
+    texts::check(&mut review, &body);
     rules::check(&mut review, &mut body);
     if !review.refusals.is_empty() {
         return Err(review.refusals);
     }
-    complete(&mut body, admission);
+    renames.apply(&mut key, &mut body);
+    complete(&key, &mut body, admission);
     Ok(Manifest::new(key, body, source))
 }
 
 /// Adds what we add and drops what we drop.
-fn complete(body: &mut Value, admission: &Admission<'_>) {
+fn complete(key: &ObjectKey, body: &mut Value, admission: &Admission<'_>) {
     let Some(object) = body.as_object_mut() else { return };
     object.remove("status");
+    if key.namespace.is_none() && admission.kinds.cluster_scoped == ClusterScoped::Share {
+        return scope::share(body, admission);
+    }
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
         return;
     };
-    metadata.insert("namespace".into(), admission.namespace.as_str().into());
-    let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
-    if labels.is_null() {
-        *labels = Value::Object(Map::new());
+    if let Some(namespace) = &key.namespace {
+        metadata.insert("namespace".into(), namespace.as_str().into());
     }
-    if let Some(labels) = labels.as_object_mut() {
-        for (label, value) in own_labels(admission.environment, admission.project) {
-            labels.insert(label.into(), value.into());
-        }
-    }
+    scope::insert(metadata, "labels", own_labels(admission.environment, admission.project));
 }
 
 /// The labels that every object of an environment bears, guardrails included: by them it is watched, found and proved ours.

@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::Value;
 
 use super::manifest::ObjectKey;
+use super::manifest::scope::{OWNER_ANNOTATION_PREFIX, OWNER_MANAGER_PREFIX};
 use super::readiness::{self, Readiness};
 
 /// A live object, reduced.
@@ -36,6 +37,21 @@ pub struct LiveObject {
     pub readiness: Readiness,
     /// UIDs of its owners.
     pub owners: Vec<String>,
+    /// The environments that own it together; empty for what is not shared.
+    pub shares: Shares,
+}
+
+/// The environments that own a shared object, by name.
+pub type Shares = BTreeMap<String, Share>;
+
+/// What one environment has of a shared object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Share {
+    /// A digest of what the environment wants the object to be, as its annotation says.
+    pub wanted: Option<String>,
+    /// A digest of the fields that the environment applied; `None` if it never did: annotations are copied by people, but nobody applies
+    /// under an environment's field manager.
+    pub ownership: Option<String>,
 }
 
 /// A deletion under way.
@@ -86,8 +102,35 @@ impl LiveObject {
                 .flatten()
                 .filter_map(|owner| owner.get("uid")?.as_str().map(str::to_owned))
                 .collect(),
+            shares: shares(metadata),
             key,
         })
+    }
+
+    /// Whether environments own the object together: at least one of them applied it as its owner, and it belongs to none of them alone.
+    pub fn is_shared(&self) -> bool {
+        self.environment.is_none() && self.shares.values().any(|share| share.ownership.is_some())
+    }
+
+    /// The other owners of a shared object.
+    pub fn other_owners<'a>(&'a self, environment: &'a str) -> impl Iterator<Item = (&'a str, &'a Share)> {
+        let all = self.shares.iter().filter(move |(owner, _)| *owner != environment);
+        all.map(|(owner, share)| (owner.as_str(), share))
+    }
+
+    /// A digest of the fields that are this environment's: of its own share, where the object is shared.
+    pub fn ownership_of(&self, environment: &str) -> Option<&String> {
+        match self.shares.get(environment) {
+            Some(share) => share.ownership.as_ref(),
+            None => self.ownership.as_ref(),
+        }
+    }
+
+    /// The same object with the ownership of one environment, as that environment records it.
+    #[must_use]
+    pub fn seen_by(mut self, environment: &str) -> Self {
+        self.ownership = self.ownership_of(environment).cloned();
+        self
     }
 
     /// Whether the object bears the label of this environment.
@@ -139,9 +182,29 @@ fn manager(entry: &Value) -> Option<&str> {
     entry.get("manager").and_then(Value::as_str)
 }
 
+/// Who owns a shared object: whoever says so by an annotation, and whoever applied it as an owner.
+fn shares(metadata: &Value) -> Shares {
+    let mut shares = Shares::new();
+    let annotations = metadata.get("annotations").and_then(Value::as_object);
+    for (key, value) in annotations.into_iter().flatten() {
+        if let Some(owner) = key.strip_prefix(OWNER_ANNOTATION_PREFIX) {
+            shares.entry(owner.to_owned()).or_default().wanted = value.as_str().map(str::to_owned);
+        }
+    }
+    for entry in managed_fields(metadata).filter(|entry| is_apply(entry)) {
+        if let Some(owner) = manager(entry).and_then(|manager| manager.strip_prefix(OWNER_MANAGER_PREFIX)) {
+            shares.entry(owner.to_owned()).or_default().ownership = digest_of_fields(entry);
+        }
+    }
+    shares
+}
+
 /// An update by somebody else takes a field out of our set; the API server writes the set in a canonical order.
 fn ownership(metadata: &Value, field_manager: &str) -> Option<String> {
-    let entry = managed_fields(metadata).find(|entry| is_apply(entry) && manager(entry) == Some(field_manager))?;
+    digest_of_fields(managed_fields(metadata).find(|entry| is_apply(entry) && manager(entry) == Some(field_manager))?)
+}
+
+fn digest_of_fields(entry: &Value) -> Option<String> {
     let fields = entry.get("fieldsV1")?.to_string();
     let digest = digest::digest(&digest::SHA256, fields.as_bytes());
     Some(hexadecimal(&digest.as_ref()[..8]))
@@ -151,7 +214,7 @@ fn co_appliers(metadata: &Value, field_manager: &str) -> Vec<String> {
     managed_fields(metadata)
         .filter(|entry| is_apply(entry))
         .filter_map(manager)
-        .filter(|name| *name != field_manager)
+        .filter(|name| *name != field_manager && !name.starts_with(OWNER_MANAGER_PREFIX))
         .map(str::to_owned)
         .collect()
 }

@@ -72,6 +72,8 @@ pub enum Because {
     Drifted,
     /// It was written, but a crash lost the answer.
     Unrecorded,
+    /// Other environments own it already, and this one becomes an owner, too.
+    Shared,
 }
 
 /// One deletion, with the UID as precondition.
@@ -83,6 +85,27 @@ pub struct Delete {
     pub uid: String,
     /// The stage that applied it.
     pub stage: Stage,
+    /// How it goes.
+    pub removal: Removal,
+}
+
+/// How an object goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// It is deleted.
+    Delete,
+    /// It is deleted if it is still as it was seen: another environment may have become an owner of a shared object.
+    DeleteUnchanged {
+        /// The resourceVersion that it was seen under.
+        version: u64,
+    },
+    /// It stays for its other owners, and this environment is none any more: the same precondition, as the others may be leaving.
+    Release {
+        /// The environment.
+        environment: String,
+        /// The resourceVersion that it was seen under.
+        version: u64,
+    },
 }
 
 /// Something that is not as it should be yet, without anybody's fault.
@@ -118,6 +141,23 @@ impl Plan {
     /// How many objects the plan writes or deletes.
     pub fn size(&self) -> usize {
         self.steps.iter().map(Step::len).sum()
+    }
+}
+
+impl Removal {
+    /// How an environment lets go of an object that is its own or of which it is an owner.
+    fn of(live: &LiveObject, environment: &str) -> Self {
+        let version = live.version;
+        if !live.is_shared() {
+            Self::Delete
+        } else if live.other_owners(environment).next().is_none() {
+            Self::DeleteUnchanged { version }
+        } else {
+            Self::Release {
+                environment: environment.to_owned(),
+                version,
+            }
+        }
     }
 }
 

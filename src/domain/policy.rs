@@ -40,12 +40,53 @@ pub struct Project {
     pub max_environments: Option<u32>,
     /// Kinds that templates may contain beyond the default list, as `group/Kind`.
     pub kinds: Vec<String>,
+    /// What becomes of cluster-scoped objects.
+    pub cluster_scoped: ClusterScoped,
+    /// Cluster-scoped custom kinds that templates may contain where `cluster_scoped` lets them, as `group/Kind`.
+    pub cluster_kinds: Vec<String>,
+    /// Which things that a cluster has only once may be claimed.
+    pub claims: ClaimPolicy,
     /// Whether a teardown removes a namespace that holds objects of others.
     pub delete_foreign: bool,
     /// The ServiceAccount, in the Project's namespace, that objects are written by.
     pub deployer: ObjectName,
     /// Whether nothing at all is to be done.
     pub suspended: bool,
+}
+
+/// What becomes of cluster-scoped objects of a bundle.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ClusterScoped {
+    /// They are refused.
+    #[default]
+    Deny,
+    /// Each environment has its own, under a name that ends with the environment's hash.
+    Rename,
+    /// All environments that bring the same object use one; it goes with the last of them.
+    Share,
+}
+
+/// Which things that a cluster has only once may be claimed. By default none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClaimPolicy {
+    /// Ports of every node, by Services.
+    pub node_ports: Permission,
+    /// Ports of one node, by pods.
+    pub host_ports: Permission,
+    /// Load balancers of the cloud, and their addresses.
+    pub load_balancers: Permission,
+    /// Volumes that exist or that the bundle makes.
+    pub static_volumes: Permission,
+}
+
+/// Whether something may be claimed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Permission {
+    /// It is refused.
+    #[default]
+    Deny,
+    /// It is admitted, and checked against what others claim.
+    Allow,
 }
 
 /// What fences a namespace before anything runs in it.

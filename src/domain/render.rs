@@ -29,11 +29,11 @@ use std::io::{self, Write};
 
 use handlebars::{Context, Handlebars, RenderError, RenderErrorReason};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::bundle::{self, Bundle, Problem, TemplateFile, yaml};
 pub use branch_file::{BRANCH_FILE, MAX_BRANCH_FILE, read_branch_file};
-pub use context::{Address, Layer, Origin, RenderContext, Scheme};
+pub use context::{Address, Layer, Origin, RenderContext, Scheme, context_page};
 pub use emit::to_yaml;
 pub use functions::reference as helper_reference;
 pub use layering::{Clash, Layered, layer_values};
@@ -41,7 +41,8 @@ use mark::{Place, Unresolved};
 pub use path::ValuePath;
 use record::Record;
 pub use release::Release;
-pub use values::{checked_values, merge_values};
+use values::checked_values;
+pub use values::{merge_values, value_problems};
 
 /// The most that all templates together may give, in bytes: of text, and then of strings in the documents.
 pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
@@ -85,7 +86,7 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
     let mut pass = Pass {
         engine: engine(bundle, &record),
         record,
-        context: Context::from(context.to_json(values)),
+        context: visible(context, values)?,
         files: bundle.templates(),
         text_left: MAX_OUTPUT,
         strings_left: MAX_OUTPUT,
@@ -107,6 +108,16 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
         None => problem,
     };
     Err(RenderErrors(bundle::limit(problems).into_iter().map(with_excerpt).collect()))
+}
+
+fn visible(context: &RenderContext, values: Map<String, Value>) -> Result<Context, RenderErrors> {
+    let json = context.to_json(values);
+    json.map(Context::from).map_err(|error| no_view(&error))
+}
+
+/// A part of what templates see has no JSON form, which no part of it is known to lack.
+fn no_view(error: &serde_json::Error) -> RenderErrors {
+    RenderErrors(vec![Problem::in_file("values", error.to_string())])
 }
 
 fn engine(bundle: &Bundle, record: &Record) -> Handlebars<'static> {

@@ -38,6 +38,7 @@ pub(super) struct Registered {
     pub(super) time_to_ready: Histogram,
     pub(super) time_to_gone: Histogram,
     pub(super) renders: Family<RenderLabels, Counter>,
+    pub(super) render_filtered: Gauge,
 }
 
 impl Registered {
@@ -63,6 +64,10 @@ impl Registered {
             time_to_ready: into.seconds("time_to_ready", "From a new revision to ready", exponential_buckets(1.0, 1.7, 14)),
             time_to_gone: into.seconds("time_to_gone", "From retirement to nothing left", exponential_buckets(1.0, 1.7, 14)),
             renders: into.family("renders", "Renders of bundles"),
+            render_filtered: into.gauge(
+                "render_filtered",
+                "1 while the kernel refuses rendering processes every system call that they do not need",
+            ),
             registry,
         }
     }

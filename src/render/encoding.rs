@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn threat_t28_a_message_that_would_fill_the_memory_is_refused() {
-        let deep = [vec![LIST, 1].repeat(MAX_DEPTH + 1), vec![NULL]].concat();
+        let deep = [[LIST, 1].repeat(MAX_DEPTH + 1), vec![NULL]].concat();
         assert!(decode::<Value>(&mut deep.as_slice()).unwrap_err().to_string().ends_with("too deep"));
         let mut many = Vec::new();
         encode(&vec![json!(null); MAX_VALUES], &mut many).unwrap();

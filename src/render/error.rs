@@ -61,7 +61,7 @@ pub enum Error {
         limits: RenderLimits,
     },
     /// Every worker was busy for too long.
-    #[error("no worker was free to render for {} seconds: other bundles keep them busy", patience.as_secs())]
+    #[error("no worker was free to render for {}: other bundles keep them busy", seconds(*patience))]
     AwaitWorker {
         /// How long was waited.
         patience: Duration,
@@ -110,10 +110,18 @@ pub enum Limit {
     Answer,
 }
 
+/// A duration in whole seconds, in words.
+pub(super) fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        1 => "1 second".to_owned(),
+        count => format!("{count} seconds"),
+    }
+}
+
 fn excess(limit: Limit, limits: &RenderLimits) -> String {
     let used = match limit {
-        Limit::Cpu => format!("{} seconds of processor time", limits.cpu.as_secs()),
-        Limit::Wall => format!("{} seconds", limits.wall.as_secs()),
+        Limit::Cpu => format!("{} of processor time", seconds(limits.cpu)),
+        Limit::Wall => seconds(limits.wall),
         Limit::Memory => format!("{} MiB of memory", limits.memory >> 20),
         Limit::Answer => format!("{} MiB for its documents", limits.answer >> 20),
         Limit::Stack => return "reading or rendering the bundle nests too deeply: does it nest blocks or values without end?".to_owned(),

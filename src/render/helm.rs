@@ -189,7 +189,7 @@ fn limits() -> Limits {
         cpu: Duration::from_secs(10),
         wall: Duration::from_secs(20),
         // helm does not start with less than 1.2 GiB of address space, nearly all of which it never touches.
-        memory: 2 * 1024 * 1024 * 1024,
+        memory: 1536 * 1024 * 1024,
         output: MAX_OUTPUT + 1,
         ..Limits::default()
     }

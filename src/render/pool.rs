@@ -63,18 +63,22 @@ impl Pool {
                 None => self.start(Alive::new(&self.alive)).await?,
             };
             let asked = worker.ask(files, work, &self.settings).await;
-            let is_useful = asked.is_ok() && !worker.is_worn(self.settings.uses);
-            if is_useful {
+            if asked.is_ok() && !worker.is_worn(self.settings.uses) {
                 self.put_back(worker);
             } else {
                 drop(worker);
             }
+            let outcome = match asked {
+                Ok(answer) => Ok(answer),
+                Err(Failure::Request(error)) => Err(error),
+                Err(Failure::Elsewhere(ending)) => {
+                    last = ending;
+                    continue;
+                }
+            };
+            // Only now, or one that is started ahead would compete with the one that the request starts.
             self.fill();
-            match asked {
-                Ok(answer) => return Ok(answer),
-                Err(Failure::Request(error)) => return Err(error),
-                Err(Failure::Elsewhere(ending)) => last = ending,
-            }
+            return outcome;
         }
         Err(Error::EndWorker { ending: last })
     }

@@ -159,7 +159,8 @@ impl Worker {
     ) -> Result<Answer, Failure> {
         let frame = request(files, with_files, work).map_err(|error| Failure::Elsewhere(error.to_string()))?;
         if self.stdin.write_all(&frame).await.is_err() {
-            return Err(Failure::Elsewhere("it had ended before it was asked".to_owned()));
+            // Before it was asked, or because of what it had read so far: its death tells.
+            return Err(self.explain_death(settings).await);
         }
         drop(frame);
         let frame = match receive(&mut self.stdout, settings.limits.answer).await {
@@ -214,12 +215,12 @@ fn explain(status: ExitStatus, words: &str, settings: &RendererSettings) -> Fail
         Some(Signal::SIGSEGV | Signal::SIGBUS) => Some(Limit::Stack),
         Some(Signal::SIGABRT) if words.contains("overflowed its stack") => Some(Limit::Stack),
         Some(Signal::SIGABRT) if words.contains("memory allocation of") => Some(Limit::Memory),
-        // Nobody else kills without asking but the kernel, when the memory of the whole container is short.
-        Some(Signal::SIGKILL) => Some(Limit::Memory),
         _ => None,
     };
     match (limit, signal, status.code()) {
         (Some(limit), ..) => Failure::Request(exceed(limit, settings)),
+        // None of a worker's own limits kills it so, and whoever does may have meant any process.
+        (None, Some(Signal::SIGKILL), _) => Failure::Elsewhere("it was killed, as when the container has no memory left".to_owned()),
         (None, Some(Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP), _) | (None, _, Some(0)) => {
             Failure::Elsewhere("somebody has ended it".to_owned())
         }
@@ -259,7 +260,7 @@ mod tests {
                 "memory allocation of 5 bytes failed",
                 used("256 MiB of memory"),
             ),
-            (Signal::SIGKILL as i32, "", used("256 MiB of memory")),
+            (Signal::SIGKILL as i32, "", "again".to_owned()),
             (Signal::SIGABRT as i32, "secret", ended("SIGABRT")),
             (Signal::SIGSYS as i32, "", ended("it made a forbidden system call")),
             (101 << 8, "secret", ended("it panicked")),

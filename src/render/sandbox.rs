@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
+use super::error::seconds;
 use super::exec;
 
 /// A program and what it is given.
@@ -162,7 +163,7 @@ impl Sandbox {
         let ended = tokio::time::timeout(limits.wall, converse(&mut child, &program, &limits)).await;
         // Whatever it has started ends with it.
         drop(group);
-        ended.unwrap_or_else(|_| Err(exceeded(&program, format!("{} seconds", limits.wall.as_secs()))))
+        ended.unwrap_or_else(|_| Err(exceeded(&program, seconds(limits.wall))))
     }
 
     fn command(&self, program: &Program, limits: &Limits) -> Command {
@@ -244,7 +245,7 @@ async fn read_at_most(pipe: Option<impl AsyncRead + Unpin>, most: usize) -> io::
 }
 
 fn conclude(status: ExitStatus, program: &Program, limits: &Limits, stdout: Vec<u8>, stderr: Vec<u8>) -> Result<Output, Error> {
-    let cpu = || exceeded(program, format!("{} seconds of processor time", limits.cpu.as_secs()));
+    let cpu = || exceeded(program, format!("{} of processor time", seconds(limits.cpu)));
     let signal = status.signal().and_then(|signal| Signal::try_from(signal).ok());
     match (status.code(), signal) {
         (Some(exec::CANNOT_START), _) if stderr.starts_with(exec::COMPLAINT.as_bytes()) => Err(Error::Start {

@@ -142,3 +142,38 @@ impl Kept {
         Ok(answer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a request that cannot be read is the test's failure")]
+
+    use super::super::protocol::request;
+    use super::*;
+    use crate::domain::bundle::BundleFiles;
+
+    fn files(name: &str) -> BundleFiles {
+        let files = [
+            ("bundle.yaml".to_owned(), format!("name: {name}\nversion: \"1\"\n").into_bytes()),
+            ("templates/a.yaml".to_owned(), b"a: 1\n".to_vec()),
+        ];
+        BundleFiles::new(files.into()).unwrap()
+    }
+
+    fn answer(kept: &mut Kept, name: &str, with_files: bool) -> Answer {
+        let frame = request(&files(name), with_files, &Work::Check).unwrap();
+        kept.answer(&frame[4..]).unwrap()
+    }
+
+    #[test]
+    fn a_bundle_that_was_read_once_needs_no_files_until_it_is_displaced() {
+        let mut kept = Kept::default();
+        assert!(matches!(answer(&mut kept, "first", false), Answer::Unknown));
+        assert!(matches!(answer(&mut kept, "first", true), Answer::Summary(summary) if summary.name == "first"));
+        assert!(matches!(answer(&mut kept, "first", false), Answer::Summary(summary) if summary.name == "first"));
+        for number in 0..MAX_KEPT {
+            answer(&mut kept, &format!("other-{number}"), true);
+        }
+        assert!(matches!(answer(&mut kept, "first", false), Answer::Unknown));
+        assert!(matches!(answer(&mut kept, "other-0", false), Answer::Summary(_)));
+    }
+}

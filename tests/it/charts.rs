@@ -99,7 +99,7 @@ async fn feature_p5_a_chart_that_would_change_by_itself_is_refused_with_its_plac
     ] {
         assert!(told.contains(expected), "{told}");
     }
-    assert!(!told.contains("templates/a.yaml:1"), "{told}");
+    assert!(!told.contains("\ntemplates/a.yaml:1"), "a field of that name is no call: {told}");
 }
 
 #[tokio::test]
@@ -145,17 +145,22 @@ async fn feature_p5_what_helm_refuses_is_told_with_file_and_line() {
             ("templates/a.yaml", template),
         ])
     };
-    for (template, expected) in [
+    for (template, place, message) in [
         (
             "a: 1\nb: {{ required \"give me b\" .Values.b }}\n",
-            "templates/a.yaml:2:7: give me b",
+            "templates/a.yaml:2:",
+            "give me b",
         ),
-        ("a: 1\nb: {{ .Values.b.c }}\n", "templates/a.yaml:2:13: executing"),
-        ("a: 1\nb: {{ nothing }}\n", "templates/a.yaml:2: function \"nothing\" not defined"),
-        ("a: [\n", "templates/a.yaml (as helm renders it): YAML parse error"),
+        ("a: 1\nb: {{ .Values.b.c }}\n", "templates/a.yaml:2:", "nil pointer"),
+        (
+            "a: 1\nb: {{ nothing }}\n",
+            "templates/a.yaml:2: ",
+            "function \"nothing\" not defined",
+        ),
+        ("a: [\n", "templates/a.yaml (as helm renders it): ", "YAML parse error"),
     ] {
         let told = refusal(chart(template).path()).await;
-        assert!(told.contains(expected), "{told}");
+        assert!(told.contains(place) && told.contains(message), "{told}");
     }
 }
 

@@ -7,6 +7,7 @@ mod cluster;
 mod environment;
 mod hook;
 mod render;
+mod values;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,7 @@ fn help_is_what_was_agreed_on() {
         ("help-bundle-new", &["bundle", "new", "--help"]),
         ("help-bundle-lint", &["bundle", "lint", "--help"]),
         ("help-bundle-test", &["bundle", "test", "--help"]),
+        ("help-values", &["values", "--help"]),
         ("help-hook", &["hook", "--help"]),
         ("help-hook-install", &["hook", "install", "--help"]),
         ("help-hook-send", &["hook", "send", "--help"]),

@@ -3,6 +3,8 @@
 mod absence;
 mod bundles;
 mod chart;
+mod claims;
+mod cluster_scoped;
 mod comeback;
 mod command;
 mod crash;
@@ -22,5 +24,6 @@ mod sync;
 mod teardown;
 mod trouble;
 mod update;
+mod values;
 mod web;
 mod webhooks;

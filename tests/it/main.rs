@@ -3,8 +3,11 @@
 mod architecture;
 mod charts;
 mod cli;
+mod context;
 mod e2e;
 mod githost;
+mod helm_parity;
+mod helpers;
 mod log;
 mod render;
 mod sandbox;

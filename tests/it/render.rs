@@ -1,6 +1,8 @@
 //! The bundle that is shipped, from its directory to admitted manifests; and the reading of directories.
 #![allow(clippy::unwrap_used, reason = "a bundle that cannot be read is the test's failure")]
 
+mod worker;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -252,4 +254,32 @@ impl Drop for TestDirectory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.path);
     }
+}
+
+#[tokio::test]
+async fn feature_p1_the_shipped_schema_is_enforced_and_names_path_and_origin() {
+    let values = json!({
+        "replicas": "two",
+        "image": { "repository": "ghcr.io/example/shop", "tga": "1" },
+        "port": 80,
+        "ingress": { "annotations": { "a": 1 } },
+        "database": { "password": 1234 },
+        "unheardOf": true,
+    });
+    let error = render(web(), context("main", values)).await.unwrap_err();
+    let Error::RenderBundle(errors) = &error else { panic!("{error}") };
+    let from = "(from the Project's spec.values)";
+    let mut told: Vec<_> = errors.0.iter().map(ToString::to_string).collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            format!("values.database.password: *** is not of type \"string\" {from}"),
+            format!("values.image.tga: is unknown to the bundle's schema (did you mean \"tag\"?) {from}"),
+            format!("values.ingress.annotations.a: 1 is not of type \"string\" {from}"),
+            format!("values.port: 80 is less than the minimum of 1024 {from}"),
+            format!("values.replicas: \"two\" is not of type \"integer\" {from}"),
+            format!("values.unheardOf: is unknown to the bundle's schema {from}"),
+        ]
+    );
 }

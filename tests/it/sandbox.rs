@@ -62,10 +62,7 @@ async fn threat_t28_a_busy_program_ends_by_its_processor_time() {
         ..Limits::default()
     };
     let error = run(shell("while :; do :; done"), limits).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "/bin/sh was ended: it used more than 1 seconds of processor time"
-    );
+    assert_eq!(error.to_string(), "/bin/sh was ended: it used more than 1 second of processor time");
 }
 
 #[tokio::test]
@@ -76,7 +73,7 @@ async fn threat_t28_an_idle_program_ends_by_the_clock_with_everything_that_it_ha
         ..Limits::default()
     };
     let error = run(shell("sleep 1000 & sleep 1000"), limits).await.unwrap_err();
-    assert_eq!(error.to_string(), "/bin/sh was ended: it used more than 1 seconds");
+    assert_eq!(error.to_string(), "/bin/sh was ended: it used more than 1 second");
 }
 
 #[tokio::test]

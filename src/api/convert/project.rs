@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 
-use crate::api::project::{BranchFile, ForeignObjects, Guardrails, NetworkMode, PodSecurity, Project, Scheme, ValuesRule};
+use crate::api::project::{self, BranchFile, ForeignObjects, Guardrails, NetworkMode, PodSecurity, Project, Scheme, ValuesRule};
 use crate::domain::name::{GitHostKey, ProjectKey};
-use crate::domain::policy::{self, AllowedKeys, BranchPolicy, Rule};
+use crate::domain::policy::{self, AllowedKeys, BranchPolicy, ClaimPolicy, ClusterScoped, Permission, Rule};
 
 /// Reads a Project.
 ///
@@ -31,10 +31,11 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         .ok();
     let rules = rules(&mut problems, &spec.rules);
     let branch_file = branch_file(&mut problems, &spec.branch_file);
-    for kind in &spec.policy.kinds {
+    let kinds = spec.policy.kinds.iter().map(|kind| ("kinds", kind));
+    for (field, kind) in kinds.chain(spec.policy.cluster_kinds.iter().map(|kind| ("clusterKinds", kind))) {
         if kind.split_once('/').is_none_or(|(_, kind)| kind.is_empty() || kind.contains('/')) {
             problems.push(format!(
-                "spec.policy.kinds: {kind:?} must have the form GROUP/KIND, or /KIND for the core group"
+                "spec.policy.{field}: {kind:?} must have the form GROUP/KIND, or /KIND for the core group"
             ));
         }
     }
@@ -61,9 +62,12 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         branch_file,
         domain,
         https: spec.scheme == Scheme::Https,
-        guardrails: guardrails(&spec.guardrails),
+        guardrails: guardrails(&spec.guardrails, claims(&spec.policy.claims)),
         max_environments: spec.lifecycle.max_environments,
         kinds: spec.policy.kinds.clone(),
+        cluster_scoped: cluster_scoped(spec.policy.cluster_scoped),
+        cluster_kinds: spec.policy.cluster_kinds.clone(),
+        claims: claims(&spec.policy.claims),
         delete_foreign: spec.policy.foreign_objects == ForeignObjects::Delete,
         deployer,
         suspended: spec.suspend,
@@ -104,7 +108,40 @@ const DEFAULT_QUOTA: [(&str, &str); 6] = [
     ("services.nodeports", "0"),
 ];
 
-fn guardrails(settings: &Guardrails) -> policy::Guardrails {
+/// A claim that the policy allows must not fail at a quota that nobody set.
+fn default_quota(claims: ClaimPolicy) -> BTreeMap<String, String> {
+    let balancers = claims.load_balancers == Permission::Allow;
+    // The cloud's balancers usually reach a Service through ports of the nodes.
+    let ports = balancers || claims.node_ports == Permission::Allow;
+    let hard = DEFAULT_QUOTA.iter().map(|(name, value)| {
+        let raised = (*name == "services.loadbalancers" && balancers) || (*name == "services.nodeports" && ports);
+        ((*name).to_owned(), if raised { "10" } else { value }.to_owned())
+    });
+    hard.collect()
+}
+
+fn cluster_scoped(policy: project::ClusterScoped) -> ClusterScoped {
+    match policy {
+        project::ClusterScoped::Deny => ClusterScoped::Deny,
+        project::ClusterScoped::Rename => ClusterScoped::Rename,
+        project::ClusterScoped::Share => ClusterScoped::Share,
+    }
+}
+
+fn claims(claims: &project::Claims) -> ClaimPolicy {
+    let read = |permission| match permission {
+        project::Permission::Deny => Permission::Deny,
+        project::Permission::Allow => Permission::Allow,
+    };
+    ClaimPolicy {
+        node_ports: read(claims.node_ports),
+        host_ports: read(claims.host_ports),
+        load_balancers: read(claims.load_balancers),
+        static_volumes: read(claims.static_volumes),
+    }
+}
+
+fn guardrails(settings: &Guardrails, claims: ClaimPolicy) -> policy::Guardrails {
     let own = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs
             .iter()
@@ -116,7 +153,7 @@ fn guardrails(settings: &Guardrails) -> policy::Guardrails {
         None => (own(&[("memory", "512Mi")]), own(&[("cpu", "50m"), ("memory", "128Mi")])),
     };
     policy::Guardrails {
-        quota: settings.quota.clone().unwrap_or_else(|| own(&DEFAULT_QUOTA)),
+        quota: settings.quota.clone().unwrap_or_else(|| default_quota(claims)),
         default_limits,
         default_requests,
         ingress_from: (settings.network.mode == NetworkMode::Isolated).then(|| settings.network.ingress_from.clone()),

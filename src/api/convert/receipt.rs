@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::environment::Identity;
 use crate::api::environment::{Environment, LeftOver, Receipt};
 use crate::domain::inventory::Inventory;
+use crate::domain::manifest::ObjectKey;
 use crate::domain::residue::Reference;
 
 /// A teardown that is over.
@@ -20,6 +21,8 @@ pub struct Teardown<'a> {
     pub inventory: &'a Inventory,
     /// Bindings elsewhere that still name a removed ServiceAccount.
     pub references: &'a [Reference],
+    /// Objects that are there still, because other environments own them as well.
+    pub shared: &'a [ObjectKey],
     /// Kinds that could not be listed.
     pub unseen: &'a [String],
     /// When the last look ended.
@@ -40,6 +43,7 @@ struct FullReceipt {
     removed: usize,
     left: Vec<LeftOver>,
     objects: Vec<Removed>,
+    shared_objects: Vec<String>,
     foreign_objects: Vec<String>,
     dangling_references: Vec<String>,
     kinds_not_visible: Vec<String>,
@@ -76,6 +80,7 @@ pub fn write(teardown: &Teardown<'_>) -> (Receipt, String) {
         removed,
         left: left.clone(),
         objects: objects(teardown.inventory),
+        shared_objects: teardown.shared.iter().map(ToString::to_string).collect(),
         foreign_objects: environment.status.as_ref().map(|status| status.foreign.clone()).unwrap_or_default(),
         dangling_references: teardown.references.iter().map(reference).collect(),
         kinds_not_visible: teardown.unseen.to_vec(),
@@ -124,7 +129,6 @@ mod tests {
     use super::*;
     use crate::api::convert::environment;
     use crate::domain::inventory::Stage;
-    use crate::domain::manifest::ObjectKey;
     use crate::domain::roster::Wanted;
 
     fn key(kind: &str, name: &str) -> ObjectKey {
@@ -155,6 +159,7 @@ mod tests {
             identity: &identity,
             inventory,
             references,
+            shared: &[],
             unseen: &["metrics.k8s.io/PodMetrics".to_owned()],
             at: Time(jiff::Timestamp::UNIX_EPOCH),
         })

@@ -30,7 +30,7 @@ pub struct Arguments {
     #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     output: Format,
     #[command(flatten)]
-    helm: helm::Arguments,
+    helm: helm::Helm,
 }
 
 /// The form in which problems are printed.

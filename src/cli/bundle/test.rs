@@ -48,7 +48,7 @@ pub struct Arguments {
     #[arg(long)]
     update: bool,
     #[command(flatten)]
-    helm: helm::Arguments,
+    helm: helm::Helm,
 }
 
 /// Why the tests have not passed.

@@ -5,7 +5,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::{Pass, Reconciler, convert, now};
 use crate::api::convert::environment::Identity;
-use crate::api::convert::project;
+use crate::api::convert::{first_deploy, project};
 use crate::api::environment::{DeployerStatus, Environment, EnvironmentStatus};
 use crate::api::keys;
 use crate::cluster;
@@ -34,12 +34,18 @@ impl Reconciler {
             Err(refusal) => return self.refused(environment, &identity, inventory, &refusal).await,
         };
         let deployer = deployer(&wish.project);
+        if let Some(refusal) = self.precheck(&deployer, &identity, &desired, &inventory).await? {
+            return self.refused(environment, &identity, inventory, &refusal).await;
+        }
         // Observe.
         let observed = self.observer.observe(&deployer, desired.keys(), &inventory).await?;
         // Plan: pure.
         let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
         // Act: the inventory first.
-        let complete = |status: &mut EnvironmentStatus| complete(status, &desired.addresses, &deployer);
+        let complete = |status: &mut EnvironmentStatus| {
+            complete(status, &desired.addresses, &deployer);
+            first_deploy::record(status, &identity.revision);
+        };
         let environment = &self.write_ahead(environment, &identity, &inventory, &plan, complete).await?;
         let outcomes = self.observer.carry_out(&deployer, &plan.steps).await;
         // Summarise: pure. Publish.

@@ -54,7 +54,7 @@ impl Reconciler {
                 planned => planned?,
             };
             if plan.next == Next::Conclude {
-                return self.conclude(&environment, &identity, &plan.inventory).await;
+                return self.conclude(&environment, &identity, &plan.inventory, &deployer).await;
             }
             environment = self.record_foreign(&environment, &identity, &plan, &foreign).await?;
             let outcomes = self.carry_out_teardown(&deployer, &plan).await;
@@ -168,7 +168,13 @@ impl Reconciler {
     }
 
     /// Nothing of the inventory is left: look everywhere once more, keep the proof, let the object go.
-    async fn conclude(&self, environment: &Environment, identity: &Identity, inventory: &Inventory) -> Result<Pass, cluster::Error> {
+    async fn conclude(
+        &self,
+        environment: &Environment,
+        identity: &Identity,
+        inventory: &Inventory,
+        deployer: &Deployer,
+    ) -> Result<Pass, cluster::Error> {
         let look = self.observer.residue(&identity.name).await?;
         if !look.found.is_empty() {
             return self.residue_found(environment, identity, inventory, &look.found).await;
@@ -182,11 +188,13 @@ impl Reconciler {
             true => Vec::new(),
             false => self.observer.references(&identity.name.namespace(), &accounts).await?,
         };
+        let shared = self.observer.left_to_others(deployer, inventory).await?;
         let teardown = Teardown {
             environment,
             identity,
             inventory,
             references: &references,
+            shared: &shared,
             unseen: &look.unseen,
             at: now(),
         };

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::problem::Problem;
 use super::scan::MAX_NESTING;
+use super::template::partial_name;
 use crate::domain::render::helpers::{self, Arity};
 use crate::domain::render::suggest::did_you_mean;
 
@@ -50,6 +51,7 @@ pub(super) fn check(file: &str, template: &Template, partials: &BTreeMap<&str, &
         file,
         partials,
         place: (1, 1),
+        contexts: 0,
         found: Checked {
             problems: Vec::new(),
             calls: Vec::new(),
@@ -67,6 +69,8 @@ struct Walk<'a> {
     file: &'a str,
     partials: &'a BTreeMap<&'a str, &'a str>,
     place: (usize, usize),
+    /// How many `#each` and `#with` are around the place: each is a level that `../` leaves.
+    contexts: usize,
     found: Checked,
     /// How deep the element lies that is looked at.
     depth: Depth,
@@ -112,10 +116,24 @@ impl Walk<'_> {
     }
 
     fn parameter(&mut self, parameter: &Parameter) {
+        self.levels(parameter);
         if let Parameter::Subexpression(inner) = parameter
             && let TemplateElement::Expression(call) = inner.as_element()
         {
             self.function(call);
+        }
+    }
+
+    /// Handlebars takes a `../` too many for none. What is around a partial is not known here.
+    fn levels(&mut self, parameter: &Parameter) {
+        let Parameter::Path(_) = parameter else { return };
+        let name = parameter.as_name().unwrap_or_default();
+        let levels = name.split('/').take_while(|part| *part == "..").count();
+        if levels > self.contexts && partial_name(self.file).is_none() {
+            let around = self.contexts;
+            self.refuse(format!(
+                "\"{name}\" is not defined: it leaves {levels} block(s), but {around} (#each, #with) are around it"
+            ));
         }
     }
 
@@ -193,9 +211,15 @@ impl Walk<'_> {
             self.refuse(message);
             return;
         }
-        for template in [&block.template, &block.inverse].into_iter().flatten() {
-            self.template(template, inner);
+        let outer = self.contexts;
+        for (template, is_inverse) in [(&block.template, false), (&block.inverse, true)] {
+            let is_context = !is_inverse && matches!(name, "each" | "range" | "with");
+            self.contexts = outer + usize::from(is_context);
+            if let Some(template) = template {
+                self.template(template, inner);
+            }
         }
+        self.contexts = outer;
     }
 
     fn partial(&mut self, partial: &DecoratorTemplate) {

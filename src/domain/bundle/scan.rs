@@ -10,22 +10,31 @@ use crate::domain::render::mark;
 /// How deep blocks (an `else` counts as one) and, within one tag, parentheses may be nested.
 pub(crate) const MAX_NESTING: usize = 64;
 
+/// How many faults of one file are looked for.
+const MAX_FAULTS: usize = 20;
+
 /// Checks the text of one template file.
-pub(super) fn check(file: &str, text: &str) -> Result<(), Problem> {
+pub(super) fn check(file: &str, text: &str) -> Result<(), Vec<Problem>> {
     if let Some(position) = text.find(|character: char| mark::is_reserved(character) || is_control(character)) {
-        return Err(problem(
-            file,
-            text,
-            position,
-            "contains a control character or a Unicode noncharacter: remove it",
-        ));
+        let message = "contains a control character or a Unicode noncharacter: remove it";
+        return Err(vec![problem(file, text, position, message)]);
     }
     let mut scanner = Scanner {
         text,
         position: 0,
         blocks: Vec::new(),
     };
-    scanner.run().map_err(|fault| problem(file, text, fault.position, fault.message))
+    let mut problems = Vec::new();
+    while let Err(fault) = scanner.run() {
+        let (start, is_last) = (fault.position, fault.is_last);
+        problems.push(problem(file, text, start, fault.message));
+        // The next tag is looked at as if this one had ended where one could.
+        match text[start..].find("}}") {
+            Some(length) if !is_last && problems.len() < MAX_FAULTS => scanner.position = scanner.position.max(start + length + 2),
+            _ => break,
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 fn is_control(character: char) -> bool {
@@ -42,6 +51,8 @@ fn problem(file: &str, text: &str, position: usize, message: impl Into<String>) 
 struct Fault {
     position: usize,
     message: String,
+    /// Whether looking further would tell the same again.
+    is_last: bool,
 }
 
 struct Scanner<'a> {
@@ -187,7 +198,10 @@ impl Scanner<'_> {
             *block += 1;
         }
         if self.blocks.iter().sum::<usize>() > MAX_NESTING {
-            return Err(fault(start, format!("blocks are nested deeper than {MAX_NESTING}")));
+            return Err(Fault {
+                is_last: true,
+                ..fault(start, format!("blocks are nested deeper than {MAX_NESTING}"))
+            });
         }
         Ok(())
     }
@@ -197,15 +211,18 @@ fn fault(position: usize, message: impl Into<String>) -> Fault {
     Fault {
         position,
         message: message.into(),
+        is_last: false,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a text that is accepted is the test's failure")]
+
     use super::*;
 
     fn refusal(text: &str) -> String {
-        check("t.yaml", text).map_or_else(|problem| format!("{problem:#}"), |()| "accepted".to_owned())
+        check("t.yaml", text).map_or_else(|problems| format!("{:#}", problems[0]), |()| "accepted".to_owned())
     }
 
     #[test]
@@ -219,6 +236,18 @@ mod tests {
         ] {
             assert_eq!(refusal(text), "accepted", "{text}");
         }
+    }
+
+    #[test]
+    fn every_fault_of_a_file_is_found() {
+        let text = "a: {{x {y}}\nb: {{{{raw}}}}\nc: {{quote [a\"]}}\nd: {{fine}}\ne: {{open";
+        let problems = check("t.yaml", text).unwrap_err();
+        let places: Vec<_> = problems.iter().map(|problem| (problem.line, problem.column)).collect();
+        assert_eq!(
+            places,
+            [(Some(1), Some(4)), (Some(2), Some(4)), (Some(3), Some(12)), (Some(5), Some(4))]
+        );
+        assert!(check("t.yaml", &"{{ { }}".repeat(1_000)).is_err_and(|problems| problems.len() == MAX_FAULTS));
     }
 
     #[test]

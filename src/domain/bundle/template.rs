@@ -34,7 +34,7 @@ pub(crate) struct Inside {
     /// How deep it is.
     deepest: Depth,
     /// Whether it renders values as templates.
-    pub(crate) calls_tpl: bool,
+    calls_tpl: bool,
 }
 
 /// What stands for the file in problems with a text that was given to `tpl`.
@@ -86,7 +86,7 @@ pub(crate) fn compile_all(sources: &BTreeMap<&str, &str>) -> Result<Vec<Template
                 problems.extend(checked.problems.iter().cloned());
                 files.insert(*file, (template, checked));
             }
-            Err(problem) => problems.push(problem),
+            Err(mut found) => problems.append(&mut found),
         }
     }
     let mut insides = BTreeMap::new();
@@ -113,14 +113,14 @@ pub(super) fn partial_name(file: &str) -> Option<&str> {
     file.strip_prefix("templates/_")?.strip_suffix(".hbs")
 }
 
-fn compile(file: &str, source: &str) -> Result<Template, Problem> {
+fn compile(file: &str, source: &str) -> Result<Template, Vec<Problem>> {
     scan::check(file, source)?;
     Template::compile_with_name(source, file.to_owned()).map_err(|error| {
         let message = error.reason().to_string();
-        match error.pos() {
+        vec![match error.pos() {
             Some(place) => Problem::at(file, place, message),
             None => Problem::in_file(file, message),
-        }
+        }]
     })
 }
 

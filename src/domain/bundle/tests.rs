@@ -79,7 +79,7 @@ fn a_bundle_without_its_head_or_without_templates_is_none() {
         problems(&[("templates/_p.hbs", "x")]),
         [
             "bundle.yaml: is missing: a bundle needs it, with name and version",
-            "templates: has no template: a bundle needs at least one templates/*.yaml",
+            "templates: has no template: a bundle needs at least one templates/*.yaml or manifests/*.yaml, or a chart",
         ]
     );
     let unknown = problems(&[("bundle.yaml", "name: a\nversion: \"1\"\nicon: x\n"), ("templates/a.yaml", "")]);
@@ -154,10 +154,27 @@ fn what_is_not_part_of_the_language_is_refused_with_the_way_to_write_it() {
         ("{{log branch}}", "1:1: there is no helper \"log\""),
         (
             "{{quote branch x=1}}",
-            "1:1: the helper \"quote\" takes no named argument \"x\": {{quote VALUE}}",
+            "1:1: the helper \"quote\" takes no named argument \"x\": {{quote VALUE…}}",
         ),
         ("a: {{quote (lower)}}", "1:4: wrong number of arguments: {{lower TEXT}}"),
-        ("{{trunc branch}}", "1:1: wrong number of arguments: {{trunc TEXT LENGTH}}"),
+        ("{{trunc branch}}", "1:1: wrong number of arguments: {{trunc LENGTH TEXT}}"),
+        ("{{trunc branch 5}}", "1:1: the value comes last, as in Helm: {{trunc LENGTH TEXT}}"),
+        (
+            "{{default values.x \"y\"}}",
+            "1:1: the value comes last, as in Helm: {{default FALLBACK VALUE}}",
+        ),
+        (
+            "{{branch | trunc 5 | quote}}",
+            "1:1: pipes are not part of the language: write {{quote (trunc 5 branch)}}",
+        ),
+        (
+            "{{include \"q\" this}}",
+            "1:1: there is no partial \"q\", which would be templates/_q.hbs (did you mean \"p\"?)",
+        ),
+        (
+            "{{include branch this}}",
+            "1:1: the name of a partial must not be computed: {{include \"NAME\" this}}",
+        ),
         ("{{#branch}}{{/branch}}", "1:1: there is no block \"#branch\""),
         (
             "{{#eahc values}}{{/eahc}}",
@@ -206,6 +223,16 @@ fn f81_partials_in_a_circle_are_refused_by_name() {
         circle,
         ["templates/_z.hbs:1:1: partials include one another in a circle: x → y → z → x"]
     );
+    let through = problems(&[
+        HEAD,
+        ("templates/a.yaml", ""),
+        ("templates/_x.hbs", "{{quote (include \"y\" this)}}"),
+        ("templates/_y.hbs", "{{> x}}"),
+    ]);
+    assert_eq!(
+        through,
+        ["templates/_y.hbs:1:1: partials include one another in a circle: x → y → x"]
+    );
     let itself = problems(&[HEAD, ("templates/a.yaml", ""), ("templates/_x.hbs", "{{> x}}")]);
     assert_eq!(itself, ["templates/_x.hbs:1:1: partials include one another in a circle: x → x"]);
     let inline = template_problems("{{#*inline \"p\"}}{{> p}}{{/inline}}{{> p}}");
@@ -241,6 +268,11 @@ fn f81_nesting_adds_up_through_partials() {
         through[0].contains("blocks are nested deeper than 64, counted through the partial \"x\""),
         "{through:?}"
     );
+    let parentheses = format!("{{{{quote {}(include \"x\" this){}}}}}", "(lower ".repeat(40), ")".repeat(40));
+    let around = problems(&[HEAD, ("templates/a.yaml", &parentheses), ("templates/_x.hbs", &ifs(40, ""))]);
+    assert!(around[0].contains("counted through the partial \"x\""), "{around:?}");
+    let tpl = template_problems(&ifs(60, "{{tpl branch this}}"));
+    assert!(tpl[0].contains("counting the room that tpl needs"), "{tpl:?}");
     let long: Vec<(String, String)> = (0..70)
         .map(|level| (format!("templates/_p{level}.hbs"), format!("{{{{> p{}}}}}", level + 1)))
         .collect();

@@ -11,7 +11,7 @@ use crate::domain::name::check_label;
 const REFUSED_ANNOTATIONS: [&str; 4] = ["-snippet", "/server-alias", "/server-snippets", "/location-snippets"];
 
 /// Annotations that hold a list of hosts.
-const HOST_ANNOTATIONS: [&str; 2] = [
+pub(in crate::domain) const HOST_ANNOTATIONS: [&str; 2] = [
     "external-dns.alpha.kubernetes.io/hostname",
     "external-dns.alpha.kubernetes.io/internal-hostname",
 ];
@@ -46,6 +46,24 @@ pub(super) fn check_route(review: &mut Review<'_>, body: &Value) {
     }
     for (index, host) in hosts.iter().enumerate() {
         check_host(review, &format!("spec.hostnames[{index}]"), host.as_str());
+    }
+    let own = review.admission.namespace.as_str();
+    for (index, rule) in list(body, "/spec/rules").iter().enumerate() {
+        for (backend_index, backend) in list(rule, "/backendRefs").iter().enumerate() {
+            if let Some(namespace) = text(backend, "/namespace").filter(|namespace| *namespace != own) {
+                review.refuse(
+                    format!("spec.rules[{index}].backendRefs[{backend_index}].namespace"),
+                    format!("is {namespace:?}, a foreign namespace: remove the field"),
+                );
+            }
+        }
+    }
+}
+
+/// A Gateway listens to hosts of its environment, each one named.
+pub(super) fn check_gateway(review: &mut Review<'_>, body: &Value) {
+    for (index, listener) in list(body, "/spec/listeners").iter().enumerate() {
+        check_host(review, &format!("spec.listeners[{index}].hostname"), text(listener, "/hostname"));
     }
 }
 

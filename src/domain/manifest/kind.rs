@@ -5,7 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::ObjectKey;
+use super::scope;
 use crate::domain::name::NameError;
+use crate::domain::policy::{ClaimPolicy, ClusterScoped};
 
 /// A kind of some API group, whatever the version. Written `group/Kind`, or `Kind` for the core.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,17 +20,20 @@ pub struct GroupKind {
 
 /// The kinds that the objects of an environment may have: those every application needs, and those that the Project adds.
 ///
-/// Some are never allowed, whatever the Project says. That a kind from a custom resource definition is namespaced cannot be
-/// known here: whoever applies it must ask the cluster.
+/// Some are never allowed, whatever the Project says. Whether a kind from a custom resource definition is namespaced cannot be
+/// known here: the Project says so, and whoever applies it must ask the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedKinds {
     added: BTreeSet<GroupKind>,
+    cluster: BTreeSet<GroupKind>,
+    pub(super) cluster_scoped: ClusterScoped,
+    pub(super) claims: ClaimPolicy,
 }
 
 /// When an object is applied, earlier ones first. A teardown goes the other way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wave {
-    /// Who the workloads are: ServiceAccounts and Roles.
+    /// Who the workloads are: ServiceAccounts and Roles; and what belongs to no namespace, such as classes.
     Identity,
     /// What the workloads need to be there: RoleBindings, ConfigMaps, Secrets, claims, policies. The API server refuses a
     /// RoleBinding whose Role it does not know yet.
@@ -57,52 +62,12 @@ const ORDINARY: [(&str, &str); 16] = [
     ("rbac.authorization.k8s.io", "RoleBinding"),
 ];
 
-/// Group and kind of what belongs to no namespace in a cluster as it comes.
-const CLUSTER_SCOPED: [(&str, &str); 39] = [
-    ("", "ComponentStatus"),
-    ("", "Namespace"),
-    ("", "Node"),
-    ("", "PersistentVolume"),
-    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"),
-    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"),
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
-    ("apiextensions.k8s.io", "CustomResourceDefinition"),
-    ("apiregistration.k8s.io", "APIService"),
-    ("authentication.k8s.io", "SelfSubjectReview"),
-    ("authentication.k8s.io", "TokenReview"),
-    ("authorization.k8s.io", "SelfSubjectAccessReview"),
-    ("authorization.k8s.io", "SelfSubjectRulesReview"),
-    ("authorization.k8s.io", "SubjectAccessReview"),
-    ("certificates.k8s.io", "CertificateSigningRequest"),
-    ("certificates.k8s.io", "ClusterTrustBundle"),
-    ("flowcontrol.apiserver.k8s.io", "FlowSchema"),
-    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"),
-    ("gateway.networking.k8s.io", "GatewayClass"),
-    ("internal.apiserver.k8s.io", "StorageVersion"),
-    ("networking.k8s.io", "IPAddress"),
-    ("networking.k8s.io", "IngressClass"),
-    ("networking.k8s.io", "ServiceCIDR"),
-    ("node.k8s.io", "RuntimeClass"),
-    ("policy", "PodSecurityPolicy"),
-    ("rbac.authorization.k8s.io", "ClusterRole"),
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
-    ("resource.k8s.io", "DeviceClass"),
-    ("resource.k8s.io", "ResourceSlice"),
-    ("scheduling.k8s.io", "PriorityClass"),
-    ("storage.k8s.io", "CSIDriver"),
-    ("storage.k8s.io", "CSINode"),
-    ("storage.k8s.io", "StorageClass"),
-    ("storage.k8s.io", "VolumeAttachment"),
-    ("storage.k8s.io", "VolumeAttributesClass"),
-    ("storagemigration.k8s.io", "StorageVersionMigration"),
-];
-
 /// The wave in which an object is applied.
 pub fn wave(key: &ObjectKey) -> Wave {
     match (key.group.as_str(), key.kind.as_str()) {
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding") => Wave::Configuration,
+        // What belongs to no namespace is what others refer to: classes, roles, volumes.
+        _ if key.namespace.is_none() => Wave::Identity,
         ("", "ServiceAccount") | ("rbac.authorization.k8s.io", "Role") => Wave::Identity,
         ("", "ConfigMap" | "Secret" | "PersistentVolumeClaim")
         | ("policy", "PodDisruptionBudget")
@@ -119,13 +84,38 @@ impl AllowedKinds {
     pub fn with(added: impl IntoIterator<Item = GroupKind>) -> Self {
         Self {
             added: added.into_iter().collect(),
+            ..Self::default()
         }
+    }
+
+    /// The same, with what becomes of cluster-scoped objects: of the built-in kinds that may be renamed or shared, and of `kinds`, which
+    /// custom resource definitions make.
+    #[must_use]
+    pub fn cluster_scoped(mut self, policy: ClusterScoped, kinds: impl IntoIterator<Item = GroupKind>) -> Self {
+        self.cluster_scoped = policy;
+        self.cluster = kinds.into_iter().collect();
+        self
+    }
+
+    /// The same, with what may be claimed.
+    #[must_use]
+    pub fn claims(mut self, claims: ClaimPolicy) -> Self {
+        self.claims = claims;
+        self
+    }
+
+    /// Whether objects of a kind belong to no namespace, as far as it can be known without a cluster.
+    pub fn is_cluster_scoped(&self, kind: &GroupKind) -> bool {
+        scope::is_known(kind) || self.cluster.contains(kind)
     }
 
     /// Whether a kind may be used; the error says why not, and what to do.
     pub fn check(&self, kind: &GroupKind) -> Result<(), String> {
         if let Some(reason) = never_allowed(kind) {
             return Err(reason);
+        }
+        if self.is_cluster_scoped(kind) {
+            return scope::check_kind(kind, self.cluster_scoped);
         }
         let pair = (kind.group.as_str(), kind.kind.as_str());
         if ORDINARY.contains(&pair) || self.added.contains(kind) {
@@ -155,10 +145,6 @@ fn never_allowed(kind: &GroupKind) -> Option<String> {
         _ if kind.group == "graftling.dev" || kind.group.ends_with(".graftling.dev") => {
             Some("an environment must not define environments: remove this object".into())
         }
-        _ if CLUSTER_SCOPED.contains(&pair) => Some(format!(
-            "{} belongs to the whole cluster, and an environment only to its namespace: have it installed by who runs the cluster",
-            kind.kind
-        )),
         _ => None,
     }
 }
@@ -214,7 +200,7 @@ mod tests {
 
     #[test]
     fn threat_t15_what_belongs_to_the_cluster_is_refused_even_when_the_project_lists_it() {
-        let everything = CLUSTER_SCOPED.iter().map(|(group, kind)| GroupKind {
+        let everything = scope::CLUSTER_SCOPED.iter().map(|(group, kind)| GroupKind {
             group: (*group).to_owned(),
             kind: (*kind).to_owned(),
         });
@@ -264,7 +250,7 @@ mod tests {
                 group: group.into(),
                 version: "v1".into(),
                 kind: kind.into(),
-                namespace: None,
+                namespace: Some("n".into()),
                 name: "x".into(),
             })
         };

@@ -36,6 +36,7 @@ fn check_fields(review: &mut Review<'_>, metadata: &Map<String, Value>) {
     for (field, value) in metadata {
         let path = format!("metadata.{field}");
         match field.as_str() {
+            "namespace" if review.key.namespace.is_none() => review.refuse(path, "belongs to no namespace: remove the field"),
             "namespace" if value.as_str() != Some(review.admission.namespace.as_str()) => {
                 let wanted = review.admission.namespace;
                 review.refuse(path, format!("must be {wanted}, the environment's own: remove the field"));

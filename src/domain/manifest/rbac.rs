@@ -1,4 +1,4 @@
-//! What a bundle may say about rights: Roles over its own namespace, bound to its own ServiceAccounts.
+//! What a bundle may say about rights: Roles of its own, bound to its own ServiceAccounts.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::review::{Review, list, text};
 use super::{Manifest, Refusal, refusal};
+use crate::domain::policy::ClusterScoped;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -43,19 +44,25 @@ pub(super) fn check_role(review: &mut Review<'_>, body: &Value) {
         }
     }
     if body.get("aggregationRule").is_some() {
-        review.refuse("aggregationRule", "belongs to ClusterRoles: remove it");
+        review.refuse("aggregationRule", "would collect rules that others write: list what is needed");
     }
 }
 
-/// A RoleBinding binds a Role of the bundle to ServiceAccounts of the namespace. Whether the Role is there is seen at the end, by
+/// A binding binds a Role of the bundle, or a ClusterRole of it where the Project lets there be any, to ServiceAccounts of the namespace. Whether the Role is there is seen at the end, by
 /// [`unknown_roles`].
 pub(super) fn check_binding(review: &mut Review<'_>, body: &mut Value) {
     let kind = text(body, "/roleRef/kind").unwrap_or_default();
-    if kind != "Role" {
-        review.refuse(
-            "roleRef.kind",
-            format!("is {kind:?}, which reaches beyond this bundle: bind a Role of the bundle"),
+    let wanted = match (review.key.namespace.is_some(), review.admission.kinds.cluster_scoped) {
+        (true, ClusterScoped::Deny) => &["Role"][..],
+        (true, ClusterScoped::Rename | ClusterScoped::Share) => &["Role", "ClusterRole"],
+        (false, _) => &["ClusterRole"],
+    };
+    if !wanted.contains(&kind) {
+        let reason = format!(
+            "is {kind:?}, which reaches beyond this bundle: bind a {} of the bundle",
+            wanted.join(" or ")
         );
+        review.refuse("roleRef.kind", reason);
     }
     if text(body, "/roleRef/apiGroup") != Some(GROUP) {
         review.refuse("roleRef.apiGroup", format!("must be {GROUP}"));
@@ -84,19 +91,19 @@ pub(super) fn check_binding(review: &mut Review<'_>, body: &mut Value) {
     }
 }
 
-/// RoleBindings to Roles that the bundle does not have: the cluster may have one of that name, and it is not the bundle's to give.
+/// Bindings of roles that the bundle does not have: the cluster may have one of that name, and it is not the bundle's to give.
 pub(super) fn unknown_roles(manifests: &[Manifest]) -> Vec<Refusal> {
-    let of_kind = |kind: &'static str| {
-        manifests
-            .iter()
-            .filter(move |manifest| manifest.key.group == GROUP && manifest.key.kind == kind)
-    };
-    let roles: BTreeSet<&str> = of_kind("Role").map(|manifest| manifest.key.name.as_str()).collect();
-    of_kind("RoleBinding")
+    let of_group = || manifests.iter().filter(|manifest| manifest.key.group == GROUP);
+    let roles: BTreeSet<(&str, &str)> = of_group()
+        .map(|manifest| (manifest.key.kind.as_str(), manifest.key.name.as_str()))
+        .collect();
+    of_group()
+        .filter(|manifest| matches!(manifest.key.kind.as_str(), "RoleBinding" | "ClusterRoleBinding"))
         .filter_map(|binding| {
-            let role = text(&binding.body, "/roleRef/name").unwrap_or_default();
-            let reason = format!("{role:?} is not a Role of this bundle: add the Role, or correct the name");
-            (!roles.contains(role)).then(|| refusal(&binding.source, &binding.key.to_string(), "roleRef.name", reason))
+            let part = |pointer| text(&binding.body, pointer).unwrap_or_default();
+            let (kind, role) = (part("/roleRef/kind"), part("/roleRef/name"));
+            let reason = format!("{role:?} is not a {kind} of this bundle: add the {kind}, or correct the name");
+            (!roles.contains(&(kind, role))).then(|| refusal(&binding.source, &binding.key.to_string(), "roleRef.name", reason))
         })
         .collect()
 }

@@ -1,13 +1,17 @@
 //! The gate: what a bundle may and may not bring into an environment.
 #![allow(clippy::unwrap_used, reason = "the test's own names are valid")]
 
+mod outcomes;
+mod texts;
+
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::policy::{ClaimPolicy, Permission};
 
-const NAME: &str = "shop-login-abcdefghij";
+pub(super) const NAME: &str = "shop-login-abcdefghij";
 
-fn admit_with(kinds: &AllowedKinds, bodies: Vec<Value>) -> Result<Vec<Manifest>, Vec<String>> {
+pub(super) fn admit_with(kinds: &AllowedKinds, bodies: Vec<Value>) -> Result<Vec<Manifest>, Vec<String>> {
     let environment: EnvironmentName = NAME.parse().unwrap();
     let documents = bodies.into_iter().enumerate().map(|(index, value)| Document {
         file: "templates/a.yaml".into(),
@@ -29,7 +33,7 @@ fn admit_all(bodies: Vec<Value>) -> Result<Vec<Manifest>, Vec<String>> {
 }
 
 /// An object with these fields beside its identity; `metadata` is merged.
-fn object(version: &str, kind: &str, rest: Value) -> Value {
+pub(super) fn object(version: &str, kind: &str, rest: Value) -> Value {
     let mut body = json!({ "apiVersion": version, "kind": kind, "metadata": { "name": "x" } });
     for (key, value) in rest.as_object().unwrap() {
         match (key.as_str(), value) {
@@ -525,9 +529,21 @@ fn threat_t24_a_service_leads_nowhere_else_and_takes_nothing_from_others() {
         object("discovery.k8s.io/v1", "EndpointSlice", json!({})),
         "hand-written endpoints could lead anywhere",
     );
-    check_admitted(service(
-        json!({ "type": "LoadBalancer", "clusterIP": "None", "ports": [{ "port": 80 }] }),
-    ));
+    for (spec, wanted) in [
+        (
+            json!({ "type": "LoadBalancer" }),
+            "spec.type: LoadBalancer takes an address of the cloud",
+        ),
+        (json!({ "loadBalancerIP": "192.0.2.1" }), "spec.loadBalancerIP: takes an address"),
+    ] {
+        check_refused(service(spec), wanted);
+    }
+    let metadata_service = json!({ "subsets": [{ "addresses": [{ "ip": "169.254.169.254" }], "ports": [{ "port": 80 }] }] });
+    check_refused(
+        object("v1", "Endpoints", metadata_service),
+        "hand-written endpoints could lead anywhere",
+    );
+    check_admitted(service(json!({ "clusterIP": "None", "ports": [{ "port": 80 }] })));
 }
 
 #[test]
@@ -616,4 +632,136 @@ fn every_refusal_of_every_object_is_reported_in_order() {
             "kind"
         ]
     );
+}
+
+#[test]
+fn threat_t19_no_pod_runs_under_a_name_of_the_system() {
+    for (version, kind, pointer) in [
+        ("v1", "Pod", "/spec"),
+        ("apps/v1", "Deployment", "/spec/template/spec"),
+        ("apps/v1", "StatefulSet", "/spec/template/spec"),
+        ("apps/v1", "DaemonSet", "/spec/template/spec"),
+        ("batch/v1", "Job", "/spec/template/spec"),
+        ("batch/v1", "CronJob", "/spec/jobTemplate/spec/template/spec"),
+    ] {
+        let path = pointer.trim_start_matches('/').replace('/', ".");
+        for field in ["serviceAccountName", "serviceAccount"] {
+            let spec = json!({ (field): "graftling-deployer", "containers": [] });
+            check_refused(
+                nested(version, kind, pointer, spec),
+                &format!("{path}.{field}: names that begin with"),
+            );
+        }
+        check_admitted(nested(version, kind, pointer, json!({ "serviceAccountName": "web" })));
+    }
+}
+
+/// An object with `value` at a place.
+fn nested(version: &str, kind: &str, pointer: &str, value: Value) -> Value {
+    let inner = pointer
+        .trim_start_matches('/')
+        .rsplit('/')
+        .fold(value, |inner, field| json!({ (field): inner }));
+    object(version, kind, inner)
+}
+
+#[test]
+fn threat_t21_kinds_that_copy_secrets_from_a_store_are_refused_until_the_project_lists_them() {
+    for kind in ["ExternalSecret", "SecretStore", "PushSecret"] {
+        check_refused(
+            object("external-secrets.io/v1", kind, json!({})),
+            "the Project can allow it in policy.kinds",
+        );
+    }
+    for kind in ["ClusterSecretStore", "ClusterExternalSecret"] {
+        check_refused(object("external-secrets.io/v1", kind, json!({})), "is not allowed");
+    }
+    check_refused(object("bitnami.com/v1alpha1", "SealedSecret", json!({})), "is not allowed");
+    check_refused(
+        object("secrets-store.csi.x-k8s.io/v1", "SecretProviderClass", json!({})),
+        "is not allowed",
+    );
+}
+
+#[test]
+fn threat_t24_a_route_leads_to_services_of_its_environment_only() {
+    let routes = AllowedKinds::with(["gateway.networking.k8s.io/HTTPRoute".parse().unwrap()]);
+    let route = |backend: Value| {
+        let spec = json!({ "hostnames": [format!("{NAME}.preview.example.com")], "rules": [{ "backendRefs": [backend] }] });
+        admit_with(
+            &routes,
+            vec![object("gateway.networking.k8s.io/v1", "HTTPRoute", json!({ "spec": spec }))],
+        )
+    };
+    assert!(route(json!({ "name": "web" })).is_ok());
+    assert!(route(json!({ "name": "web", "namespace": NAME })).is_ok());
+    let refused = route(json!({ "name": "kubernetes", "namespace": "default" })).unwrap_err();
+    assert!(
+        refused[0].contains("spec.rules[0].backendRefs[0].namespace: is \"default\", a foreign namespace"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn threat_t23_a_gateway_listens_to_hosts_of_its_environment_only() {
+    let gateways = AllowedKinds::with(["gateway.networking.k8s.io/Gateway".parse().unwrap()]);
+    let gateway = |listener: Value| {
+        let spec = json!({ "spec": { "gatewayClassName": "shared", "listeners": [listener] } });
+        admit_with(&gateways, vec![object("gateway.networking.k8s.io/v1", "Gateway", spec)])
+    };
+    assert!(gateway(json!({ "name": "web", "hostname": format!("{NAME}.preview.example.com") })).is_ok());
+    for (listener, wanted) in [
+        (json!({ "name": "web" }), "spec.listeners[0].hostname: is empty"),
+        (json!({ "hostname": "*.preview.example.com" }), "is a wildcard"),
+        (json!({ "hostname": "www.example.com" }), "is not a host of this environment"),
+    ] {
+        let refused = gateway(listener).unwrap_err();
+        assert!(refused[0].contains(wanted), "{refused:?}");
+    }
+}
+
+#[test]
+fn feature_i6_what_the_cluster_has_only_once_is_admitted_where_the_project_says_so() {
+    let claims = |claims: ClaimPolicy| AllowedKinds::default().claims(claims);
+    let allow = Permission::Allow;
+    let service = |spec: Value| object("v1", "Service", json!({ "spec": spec }));
+    let port = json!({ "containers": [{ "name": "a", "ports": [{ "containerPort": 80, "hostPort": 80 }] }] });
+    for (policy, body, refused) in [
+        (
+            ClaimPolicy {
+                node_ports: allow,
+                ..ClaimPolicy::default()
+            },
+            service(json!({ "type": "NodePort", "ports": [{ "port": 80, "nodePort": 30080 }] })),
+            "NodePort takes a port of every node",
+        ),
+        (
+            ClaimPolicy {
+                load_balancers: allow,
+                ..ClaimPolicy::default()
+            },
+            service(json!({ "type": "LoadBalancer", "loadBalancerIP": "192.0.2.1" })),
+            "LoadBalancer takes an address",
+        ),
+        (
+            ClaimPolicy {
+                host_ports: allow,
+                ..ClaimPolicy::default()
+            },
+            nested("apps/v1", "Deployment", "/spec/template/spec", port),
+            "spec.template.spec.containers[0].ports[0].hostPort: takes a port of the node",
+        ),
+        (
+            ClaimPolicy {
+                static_volumes: allow,
+                ..ClaimPolicy::default()
+            },
+            object("v1", "PersistentVolumeClaim", json!({ "spec": { "volumeName": "games" } })),
+            "spec.volumeName: could claim a volume",
+        ),
+    ] {
+        let found = refusals(body.clone());
+        assert!(found.iter().any(|refusal| refusal.contains(refused)), "{found:?}");
+        assert_eq!(admit_with(&claims(policy), vec![body]).err(), None);
+    }
 }

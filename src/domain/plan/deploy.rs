@@ -1,6 +1,6 @@
 //! From what an environment should be and what it is to what has to be written.
 
-use super::{Apply, Because, Delete, Fence, Observed, Obstacle, Plan, Step, Waiting};
+use super::{Apply, Because, Delete, Fence, Observed, Obstacle, Plan, Removal, Step, Waiting};
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::{Manifest, ObjectKey, Wave, wave};
 use crate::domain::name::EnvironmentName;
@@ -24,7 +24,8 @@ pub struct Desired {
 /// # Guarantees
 /// - Guardrails come before anything of the bundle, identities and configuration before workloads.
 /// - Every object that could come into being is in `write_ahead`.
-/// - An object that somebody else created is never written: it becomes an obstacle, and then nothing at all is written.
+/// - An object that somebody else created is never written: it becomes an obstacle, and then nothing at all is written. So does a
+///   shared object that another environment wants to be different.
 /// - What the bundle no longer contains is deleted only once everything it does contain is ready, and in the order of a teardown:
 ///   a tier only after the tiers before it are gone.
 /// - Planning again over the result plans nothing.
@@ -110,6 +111,9 @@ impl Planning<'_> {
         let Some(live) = self.observed.get(&manifest.key) else {
             return self.apply(stage, manifest, Fence::MustNotExist, false, Because::Missing);
         };
+        if let Some((_, wanted)) = manifest.owner() {
+            return self.shared_object(stage, manifest, live, wanted);
+        }
         let relation = match self.plan.write_ahead.get(&manifest.key) {
             Some(entry) => entry.relation(live, self.environment),
             None => Relation::Foreign,
@@ -123,15 +127,44 @@ impl Planning<'_> {
         self.reconcile_existing(stage, manifest, live, relation);
     }
 
+    /// An object that other environments may own as well: it must be one that environments own, and each must want it to be the same.
+    fn shared_object(&mut self, stage: Stage, manifest: &Manifest, live: &LiveObject, wanted: &str) {
+        if !live.is_shared() {
+            return self.obstacle(stage, &manifest.key, not_ours(&manifest.key));
+        }
+        if live.deletion.is_some() {
+            return self.wait(live, "is being deleted; it is created anew once it is gone");
+        }
+        let mut others = live.other_owners(self.environment);
+        if let Some((other, _)) = others.find(|(_, share)| share.wanted.as_deref().is_some_and(|theirs| theirs != wanted)) {
+            let reason = format!(
+                "is shared, and {} of environment {} wants it to be another than environment {other} does; make both the same, or give \
+                 it another name",
+                manifest.source, self.environment
+            );
+            return self.obstacle(stage, &manifest.key, &reason);
+        }
+        let entry = self.plan.write_ahead.get(&manifest.key);
+        let is_recorded = entry.is_some_and(|entry| entry.uid.as_ref() == Some(&live.uid));
+        let is_owner = live.shares.get(self.environment).is_some_and(|share| share.ownership.is_some());
+        if is_recorded && is_owner {
+            return self.reconcile_existing(stage, manifest, live, Relation::Ours);
+        }
+        self.plan.write_ahead.write_ahead(&manifest.key, stage);
+        let because = if is_owner { Because::Unrecorded } else { Because::Shared };
+        self.apply(stage, manifest, Fence::Uid(live.uid.clone()), false, because);
+    }
+
     fn reconcile_existing(&mut self, stage: Stage, manifest: &Manifest, live: &LiveObject, relation: Relation) {
         let because = match self.plan.write_ahead.get(&manifest.key) {
-            Some(entry) => difference(entry, manifest, live, relation),
+            Some(entry) => difference(entry, manifest, live, relation, self.environment),
             None => Some(Because::Unrecorded),
         };
         match because {
             Some(because) => {
                 let fence = Fence::Uid(live.uid.clone());
-                self.apply(stage, manifest, fence, live.co_appliers.is_empty(), because);
+                let alone = live.co_appliers.is_empty() && live.other_owners(self.environment).next().is_none();
+                self.apply(stage, manifest, fence, alone, because);
             }
             None => match &live.readiness {
                 Readiness::Ready => {}
@@ -216,6 +249,7 @@ impl Planning<'_> {
                     key: key.clone(),
                     uid: live.uid.clone(),
                     stage: entry.stage,
+                    removal: Removal::of(live, self.environment),
                 });
             }
         }
@@ -237,12 +271,12 @@ pub fn stale<'a>(inventory: &'a Inventory, desired: &'a Desired) -> impl Iterato
 }
 
 /// Why `manifest` has to be written over `live`, if it has to.
-fn difference(entry: &Entry, manifest: &Manifest, live: &LiveObject, relation: Relation) -> Option<Because> {
+fn difference(entry: &Entry, manifest: &Manifest, live: &LiveObject, relation: Relation, environment: &str) -> Option<Because> {
     if entry.uid.as_deref() != Some(live.uid.as_str()) || entry.digest.is_none() {
         Some(Because::Unrecorded)
     } else if has_changed(entry, manifest, live) {
         Some(Because::Changed)
-    } else if relation == Relation::Disowned || entry.ownership != live.ownership {
+    } else if relation == Relation::Disowned || entry.ownership.as_ref() != live.ownership_of(environment) {
         Some(Because::Drifted)
     } else {
         None

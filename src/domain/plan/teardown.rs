@@ -1,6 +1,6 @@
 //! Planning with nothing desired: stages in reverse, identities after everything that could need them, the namespace last.
 
-use super::{Delete, Observed, Obstacle, Waiting};
+use super::{Delete, Observed, Obstacle, Removal, Waiting};
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::EnvironmentName;
@@ -14,7 +14,9 @@ pub enum Tier {
     Workload,
     /// Services, Ingresses, volumes, configuration.
     Attachment,
-    /// RoleBindings, Roles and Secrets.
+    /// What belongs to no namespace: classes and volumes.
+    Cluster,
+    /// RoleBindings, Roles, their likes for the whole cluster, and Secrets.
     Access,
     /// ServiceAccounts.
     Identity,
@@ -85,6 +87,7 @@ pub struct TeardownPlan {
 ///
 /// # Guarantees
 /// - Only objects that bear our label and the recorded UID are deleted, each under its UID as precondition.
+/// - A shared object is deleted by the last of its owners alone, and only if nobody has become one since; the others let go of it.
 /// - No ServiceAccount, and nothing that gives it rights, is deleted while a pod of the namespace runs as it.
 /// - The namespace is deleted only when everything of the inventory inside it is gone and, unless `delete_foreign`, nothing else is left.
 pub fn plan(environment: &EnvironmentName, inventory: &Inventory, view: &View, delete_foreign: bool) -> TeardownPlan {
@@ -208,6 +211,7 @@ fn drain(environment: &EnvironmentName, inventory: &Inventory, view: &View, tier
                 key: key.clone(),
                 uid: live.uid.clone(),
                 stage: entry.stage,
+                removal: Removal::of(live, environment.as_str()),
             });
         }
     }
@@ -264,6 +268,7 @@ fn finish(environment: &EnvironmentName, (key, entry): (&ObjectKey, &Entry), vie
         key: key.clone(),
         uid: live.uid.clone(),
         stage: entry.stage,
+        removal: Removal::Delete,
     })
 }
 
@@ -279,10 +284,11 @@ fn tier_of_entry(key: &ObjectKey, entry: &Entry) -> Tier {
 
 impl Tier {
     /// All tiers in their order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Custom,
         Self::Workload,
         Self::Attachment,
+        Self::Cluster,
         Self::Access,
         Self::Identity,
         Self::Guardrail,
@@ -290,7 +296,14 @@ impl Tier {
     ];
 
     /// The tiers that are emptied one by one while the namespace is active.
-    const DRAINED: [Self; 5] = [Self::Custom, Self::Workload, Self::Attachment, Self::Access, Self::Identity];
+    const DRAINED: [Self; 6] = [
+        Self::Custom,
+        Self::Workload,
+        Self::Attachment,
+        Self::Cluster,
+        Self::Access,
+        Self::Identity,
+    ];
 
     /// The tier of a bundle's object, by its kind.
     pub fn of(key: &ObjectKey) -> Self {
@@ -299,6 +312,7 @@ impl Tier {
             ("", "ServiceAccount") => Self::Identity,
             ("", "Secret") | ("rbac.authorization.k8s.io", _) => Self::Access,
             ("", "Pod" | "ReplicationController") | ("apps" | "batch", _) => Self::Workload,
+            (group, _) if is_built_in(group) && key.namespace.is_none() => Self::Cluster,
             (group, _) if is_built_in(group) => Self::Attachment,
             _ => Self::Custom,
         }

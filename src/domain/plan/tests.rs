@@ -5,6 +5,7 @@ mod cluster;
 mod controller;
 mod deploy;
 mod examples;
+mod shared;
 mod teardown;
 mod words;
 
@@ -13,9 +14,12 @@ use serde_json::json;
 use super::*;
 use crate::domain::manifest::Source;
 use crate::domain::name::EnvironmentName;
+use crate::domain::observed::{Share, Shares};
 use crate::domain::plan::deploy::Desired;
 
 const ENVIRONMENT: &str = "shop-a-aaaaaaaaaa";
+/// The name of objects that environments share.
+const SHARED: &str = "shared";
 /// The UID of the Environment object.
 const UID: &str = "environment-1";
 
@@ -28,7 +32,10 @@ fn key(text: &str) -> ObjectKey {
     let mut parts = text.splitn(3, '/');
     let mut part = || parts.next().unwrap().to_owned();
     let (group, kind, name) = (part(), part(), part());
-    let namespaced = !matches!(kind.as_str(), "Namespace" | "ClusterThing");
+    let namespaced = !matches!(
+        kind.as_str(),
+        "Namespace" | "ClusterThing" | "PriorityClass" | "PersistentVolume" | "ClusterRoleBinding"
+    );
     ObjectKey {
         group,
         version: "v1".into(),
@@ -47,6 +54,10 @@ fn manifest(key: ObjectKey, content: &str) -> Manifest {
     let mut metadata = json!({"name": key.name, "labels": {"graftling.dev/environment": ENVIRONMENT}});
     if key.kind == "Namespace" {
         metadata["annotations"] = json!({"graftling.dev/environment-uid": UID});
+    }
+    if key.name == SHARED {
+        metadata["labels"] = json!({"graftling.dev/shared": "true"});
+        metadata["annotations"] = json!({format!("owner.graftling.dev/{ENVIRONMENT}"): format!("digest of {content}")});
     }
     Manifest {
         body: json!({"kind": key.kind, "metadata": metadata, "content": content, "stringData": {"content": content}}),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::teardown::{Next, TeardownPlan, Tier};
-use super::{Because, Delete, Fence, Obstacle, Plan, Step, Waiting};
+use super::{Because, Delete, Fence, Obstacle, Plan, Removal, Step, Waiting};
 
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,6 +31,7 @@ impl fmt::Display for Step {
                     Because::Missing => "",
                     Because::Changed => " (changed)",
                     Because::Drifted => " (somebody changed it)",
+                    Because::Shared => " (shared with other environments)",
                     Because::Unrecorded => " (its last write was not recorded)",
                 };
                 writeln!(formatter, "  {verb} {}{because}", apply.manifest.key)
@@ -63,6 +64,7 @@ impl fmt::Display for Tier {
             Self::Custom => "custom resources",
             Self::Workload => "workloads",
             Self::Attachment => "services, ingresses, volumes and configuration",
+            Self::Cluster => "objects outside of the namespace",
             Self::Access => "role bindings, roles and secrets",
             Self::Identity => "service accounts",
             Self::Guardrail => "guardrails",
@@ -90,7 +92,10 @@ impl fmt::Display for Obstacle {
 }
 
 fn write_deletes(formatter: &mut fmt::Formatter<'_>, deletes: &[Delete]) -> fmt::Result {
-    deletes.iter().try_for_each(|delete| writeln!(formatter, "  delete {}", delete.key))
+    deletes.iter().try_for_each(|delete| match delete.removal {
+        Removal::Delete | Removal::DeleteUnchanged { .. } => writeln!(formatter, "  delete {}", delete.key),
+        Removal::Release { .. } => writeln!(formatter, "  leave {} to its other owners", delete.key),
+    })
 }
 
 fn write_waiting(formatter: &mut fmt::Formatter<'_>, waiting: &[Waiting]) -> fmt::Result {

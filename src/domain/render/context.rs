@@ -1,12 +1,17 @@
 //! Everything that a template can see.
 
+mod table;
+mod view;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::domain::git::{BranchName, PullRequest, RepositoryId, RepositoryName, Revision};
-use crate::domain::name::{DomainName, EnvironmentName, ProjectKey, slug};
+use crate::domain::name::{DomainName, EnvironmentName, ProjectKey};
+pub use table::context_page;
+use view::View;
 
 /// How long the context's `slug` may be: short enough to stand in a name beside other parts.
 const SLUG_LENGTH: usize = 40;
@@ -30,7 +35,7 @@ pub struct RenderContext {
     pub environment: EnvironmentName,
     /// Where the Project's environments are reached.
     pub address: Address,
-    /// Whether nothing of this environment was ever applied.
+    /// Whether no other revision was ever applied to this environment.
     pub is_first_deploy: bool,
     /// Values to lay over the bundle's defaults, weakest first.
     pub values: Vec<Layer>,
@@ -159,39 +164,22 @@ impl fmt::Debug for RenderContext {
 
 impl RenderContext {
     /// The names that templates use, with the merged values.
-    pub(super) fn to_json(&self, values: Map<String, Value>) -> Value {
-        let mut names = self.facts();
-        names["values"] = Value::Object(values);
-        names
+    ///
+    /// # Errors
+    /// A part of the view has no JSON form, which no part of it is known to lack.
+    pub(super) fn to_json(&self, values: Map<String, Value>) -> serde_json::Result<Value> {
+        serde_json::to_value(View::new(self, values))
     }
 
     /// The names that templates use, without the values.
-    pub(super) fn facts(&self) -> Value {
-        json!({
-            "branch": self.branch.as_str(),
-            "slug": slug(&self.branch, SLUG_LENGTH),
-            "revision": self.revision.as_str(),
-            "shortRevision": self.revision.short(),
-            "pullRequest": self.pull_request.as_ref().map(|pull_request| json!({
-                "number": pull_request.number,
-                "title": pull_request.title,
-                "author": pull_request.author,
-                "base": pull_request.base,
-                "labels": pull_request.labels,
-            })),
-            "repository": { "id": self.repository_id.as_str(), "name": self.repository_name.as_str() },
-            "project": {
-                "namespace": self.project.namespace.as_str(),
-                "name": self.project.name.as_str(),
-                "domain": self.address.domain.as_str(),
-            },
-            "environment": {
-                "name": self.environment.as_str(),
-                "namespace": self.environment.namespace().as_str(),
-                "host": self.address.host(&self.environment),
-                "url": self.address.url(&self.environment),
-                "isFirstDeploy": self.is_first_deploy,
-            },
-        })
+    ///
+    /// # Errors
+    /// As [`Self::to_json`].
+    pub(super) fn facts(&self) -> serde_json::Result<Value> {
+        let mut names = self.to_json(Map::new())?;
+        if let Some(names) = names.as_object_mut() {
+            names.remove("values");
+        }
+        Ok(names)
     }
 }

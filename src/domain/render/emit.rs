@@ -77,7 +77,7 @@ pub(crate) fn emit(value: &Value) -> Result<String, String> {
                 Some(Fragment::Yaml(content)) => block(&content, marked),
                 _ => emit(&content)?,
             };
-            Ok(indent(inner.trim_end_matches('\n'), columns, on_new_line))
+            indent(inner.trim_end_matches('\n'), columns, on_new_line)
         }
     }
 }
@@ -117,7 +117,7 @@ pub(crate) fn text(value: &Value) -> Result<String, String> {
             columns,
             on_new_line,
             content,
-        }) => indent(text(&content)?.trim_end_matches('\n'), columns, on_new_line),
+        }) => indent(text(&content)?.trim_end_matches('\n'), columns, on_new_line)?,
         None => match value {
             Value::String(text) => text.clone(),
             Value::Bool(_) | Value::Number(_) => value.to_string(),
@@ -132,7 +132,11 @@ pub(crate) fn text(value: &Value) -> Result<String, String> {
     Ok(text)
 }
 
-fn indent(text: &str, columns: usize, on_new_line: bool) -> String {
+fn indent(text: &str, columns: usize, on_new_line: bool) -> Result<String, String> {
+    let lines = text.split('\n').count();
+    if lines.saturating_mul(columns).saturating_add(text.len()) > MAX_TEXT {
+        return Err(format!("is longer than {MAX_TEXT} bytes once it is indented"));
+    }
     let padding = " ".repeat(columns);
     let lines: Vec<String> = text
         .split('\n')
@@ -144,7 +148,7 @@ fn indent(text: &str, columns: usize, on_new_line: bool) -> String {
             }
         })
         .collect();
-    format!("{}{}", if on_new_line { "\n" } else { "" }, lines.join("\n"))
+    Ok(format!("{}{}", if on_new_line { "\n" } else { "" }, lines.join("\n")))
 }
 
 /// `value` as YAML in block style, mappings sorted by key: the same text for the same value, always.

@@ -196,6 +196,7 @@ pub(super) fn shallow_size(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
         Value::Array(items) => items.len(),
+        Value::Object(entries) if entries.contains_key(emit::FRAGMENT_KEY) => size(value, usize::MAX).unwrap_or(MAX_TEXT),
         Value::Object(entries) => entries.len(),
         _ => 0,
     }

@@ -123,8 +123,7 @@ pub(crate) fn engine(files: &[TemplateFile], record: &Record) -> Handlebars<'sta
     }
     let include = Include { work: work.clone() };
     engine.register_helper(include::INCLUDE, Box::new(Recorded::inside(include::INCLUDE, include, record)));
-    let partials = files.iter().filter(|file| !file.inside.calls_tpl);
-    let partials = partials.filter_map(|file| Some((file.partial.clone()?, file.inside))).collect();
+    let partials = files.iter().filter_map(|file| Some((file.partial.clone()?, file.inside))).collect();
     let tpl = Tpl {
         work,
         partials,

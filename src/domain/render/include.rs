@@ -1,5 +1,8 @@
 //! `include` and `tpl`: the two helpers that render, and the budget of all helpers.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::context::RenderContext;
-use super::{Document, MAX_OUTPUT, RenderErrors, mark};
+use super::{Document, MAX_OUTPUT, RenderErrors, mark, no_view};
 use crate::domain::bundle::chart::actions;
-use crate::domain::bundle::{Chart, ChartSettings, Definitions, Hooks, Problem, yaml};
+use crate::domain::bundle::{Chart, ChartSettings, Hooks, Problem, yaml};
 
 /// Everything that `helm template` is a function of, besides the chart's files and helm itself.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ impl Release {
                 return Err(RenderErrors(problems));
             }
         }
-        let facts = context.facts();
+        let facts = context.facts().map_err(|error| no_view(&error))?;
         if !chart.closed_to.contains("graftling") {
             values.insert("graftling".to_owned(), facts.clone());
         }
@@ -110,9 +110,7 @@ impl Release {
     fn verdict(&self, document: &Document) -> Result<bool, Problem> {
         let hook = document.value.pointer(HOOK).and_then(Value::as_str);
         let Some(hook) = hook.filter(|hook| !hook.trim().is_empty()) else {
-            let is_definition = document.value.get("kind").and_then(Value::as_str) == Some("CustomResourceDefinition");
-            let is_apart = document.file.split('/').any(|part| part == "crds");
-            return Ok(!(is_definition && is_apart && self.settings.crds == Definitions::Omit));
+            return Ok(true);
         };
         let mut events = hook.split(',').map(str::trim);
         if events.clone().all(|event| event.starts_with("test")) {

@@ -1,6 +1,9 @@
 //! Rendering: the language, its errors, and that no value can change the structure of a document.
 #![allow(clippy::unwrap_used, reason = "a bundle that cannot be read is the test's failure")]
 
+mod errors;
+mod yaml;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -157,11 +160,11 @@ fn yaml_and_quotes_are_written_wherever_they_stand() {
         ),
         ("a: {{{values.s}}}{{&values.s}}", json!({ "a": "a\"ba\"b" })),
         (
-            "a: {{default values.nothing \"x\"}} {{default values.port 1}}",
+            "a: {{default \"x\" values.nothing}} {{default 1 values.port}}",
             json!({ "a": "x 80" }),
         ),
         (
-            "a: {{lower (replace (default values.nothing.at.all \"A/B\") \"/\" \"-\")}}",
+            "a: {{lower (replace \"/\" \"-\" (default \"A/B\" values.nothing.at.all))}}",
             json!({ "a": "a-b" }),
         ),
         (
@@ -282,7 +285,7 @@ fn feature_p3_an_undefined_name_is_an_error_wherever_it_stands() {
             "1: \"values.imgae\" is not defined (did you mean \"image\"?)",
         ),
         (
-            "a: {{default \"x\" values.imgae}}",
+            "a: {{default values.imgae values.text}}",
             "1: \"values.imgae\" is not defined (did you mean \"image\"?)",
         ),
         (
@@ -319,7 +322,7 @@ fn feature_p3_every_failed_template_is_reported_with_its_place() {
             "templates/d.yaml:3: the rendered text is not valid YAML: while parsing a block mapping, did not find expected key",
         ]
     );
-    assert_eq!(problems[0].column, Some(4));
+    assert_eq!((problems[0].column, problems[0].length), (Some(6), Some(10)));
 }
 
 #[test]
@@ -452,10 +455,17 @@ fn f81_values_multiplied_by_aliases_end_at_the_limit() {
 fn f81_the_deepest_allowed_template_renders_on_an_ordinary_thread() {
     let deep = format!("{}a: 1{}", "{{#if branch}}".repeat(64), "{{/if}}".repeat(64));
     assert_eq!(rendered(&deep, json!({})), json!({ "a": 1 }));
+    let checked = format!("{}a: 1{}", "{{#with this}}".repeat(64), "{{/with}}".repeat(64));
+    assert_eq!(rendered(&checked, json!({})), json!({ "a": 1 }));
     let nested = format!("a: {{{{quote {}branch{}}}}}", "(lower ".repeat(64), ")".repeat(64));
     assert_eq!(rendered(&nested, json!({})), json!({ "a": "main" }));
     let mut parts: Vec<(String, String)> = (0..63)
-        .map(|level| (format!("templates/_p{level}.hbs"), format!("{{{{> p{}}}}}", level + 1)))
+        .map(|level| {
+            (
+                format!("templates/_p{level}.hbs"),
+                format!("{{{{> p{} branch=branch}}}}", level + 1),
+            )
+        })
         .collect();
     parts.push(("templates/_p63.hbs".into(), "a: {{branch}}".into()));
     parts.push(("templates/a.yaml".into(), "{{> p0}}".into()));
@@ -493,7 +503,7 @@ items:
 - {{this}}
 - name: {{lower this}}
 {{/each}}
-last: {{default values.s "x"}}
+last: {{default "x" values.s}}
 "#;
 
 fn positions(text: &str) -> Result<Value, String> {
@@ -590,9 +600,18 @@ proptest! {
         context.pull_request = Some(PullRequest {
             number: 1, head: context.branch.clone(), from_fork: true, base: title.clone(), author: title.clone(), title: title.clone(), labels: vec![title.clone()], draft: false,
         });
-        let template = "a: {{branch}}\nb: {{pullRequest.title}}\nc: [{{#each pullRequest.labels}}{{this}}{{/each}}]\nd: 'x {{pullRequest.author}}'";
+        let template = "a: {{branch}}\nb: {{pullRequest.title}}\nc: [{{#each pullRequest.labels}}{{this}}{{/each}}]\nd: 'x {{pullRequest.author}}'
+e: |
+  {{branch}} {{pullRequest.title}}
+f: {x: {{pullRequest.author}}, y{{pullRequest.title}}: {{quote branch}}}
+z{{pullRequest.author}}: \"{{branch}}\"
+";
         let all = try_files(&[("templates/a.yaml", template)], &context).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
-        prop_assert_eq!(&all.documents[0].value, &json!({ "a": branch, "b": &title, "c": [&title], "d": format!("x {title}") }));
+        let wanted = json!({
+            "a": branch, "b": &title, "c": [&title], "d": format!("x {title}"), "e": format!("{branch} {title}\n"),
+            "f": { "x": &title, (format!("y{title}")): branch }, (format!("z{title}")): branch,
+        });
+        prop_assert_eq!(&all.documents[0].value, &wanted);
     }
 
     /// Whatever a template says, reading and rendering it ends, and without a panic.

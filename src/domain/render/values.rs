@@ -37,36 +37,41 @@ pub fn merge_values(base: Map<String, Value>, over: &Map<String, Value>) -> Map<
 /// The bundle's defaults with `layers` laid over them, checked by everything that the bundle says of its values.
 ///
 /// # Errors
-/// All problems. Each names the path of the value and where it was written.
-pub fn checked_values(bundle: &Bundle, layers: &[Layer]) -> Result<Layered, Vec<Problem>> {
+/// As [`value_problems`].
+pub(super) fn checked_values(bundle: &Bundle, layers: &[Layer]) -> Result<Layered, Vec<Problem>> {
     let layered = layer_values(bundle.values(), layers);
+    let problems = value_problems(bundle, &layered);
+    if problems.is_empty() { Ok(layered) } else { Err(problems) }
+}
+
+/// Everything that `bundle` does not accept of merged values. Each problem names the path of the value and where it was written.
+pub fn value_problems(bundle: &Bundle, layered: &Layered) -> Vec<Problem> {
     let values = layered.values();
     if values.values().any(has_reserved_key) || values.contains_key(FRAGMENT_KEY) {
         let message = "the values have a key that is the noncharacter U+FDD0: rename it";
-        return Err(vec![Problem::in_file("values.yaml", message)]);
+        return vec![Problem::in_file("values.yaml", message)];
     }
+    let missing = missing_inputs(bundle, layered);
+    let violations = bundle.values_schema().map(|schema| schema.violations(values)).unwrap_or_default();
+    let violations = violations.into_iter().filter(|violation| !missing.contains_key(&violation.path));
+    let violations = violations.map(|violation| {
+        let place = format!("values.{}", violation.path);
+        Problem::in_file(&place, violation.message + &from(layered, &violation.path))
+    });
+    let violations: Vec<_> = violations.collect();
+    missing.into_values().chain(violations).collect()
+}
+
+fn missing_inputs(bundle: &Bundle, layered: &Layered) -> BTreeMap<ValuePath, Problem> {
     let missing = bundle.inputs().iter().filter(|input| input.is_required).filter_map(|input| {
         let path = ValuePath::new(input.name.split('.'));
         is_missing(layered.get(&path)).then(|| {
-            let from = from(&layered, &path);
+            let from = from(layered, &path);
             let message = format!("the bundle needs the value \"{}\": {}{from}", input.name, input.description);
             (path, Problem::in_file("values.yaml", message))
         })
     });
-    let missing: BTreeMap<_, _> = missing.collect();
-    let violations = bundle.values_schema().map(|schema| schema.violations(values)).unwrap_or_default();
-    let violations = violations
-        .into_iter()
-        .filter(|violation| !missing.contains_key(&violation.path))
-        .map(|violation| {
-            Problem::in_file(
-                &format!("values.{}", violation.path),
-                violation.message + &from(&layered, &violation.path),
-            )
-        });
-    let violations: Vec<_> = violations.collect();
-    let problems: Vec<_> = missing.into_values().chain(violations).collect();
-    if problems.is_empty() { Ok(layered) } else { Err(problems) }
+    missing.collect()
 }
 
 /// ` (from …)`, for the end of a message.

@@ -41,6 +41,7 @@ fn live(kind: &str) -> Box<LiveObject> {
         secret: None,
         readiness: Readiness::Ready,
         owners: Vec::new(),
+        shares: crate::domain::observed::Shares::new(),
     })
 }
 
@@ -327,6 +328,7 @@ fn every_step_of_a_teardown_has_a_phase_a_sentence_and_a_next_look() {
         key: key("Service"),
         uid: "u".into(),
         stage: Stage::Deploy,
+        removal: crate::domain::plan::Removal::Delete,
     };
     let drain = |deletes, waiting| Next::Drain {
         tier: Tier::Identity,

@@ -5,15 +5,23 @@ use regex::Regex;
 use crate::domain::bundle::Problem;
 use crate::domain::render::Release;
 
+/// How much is told of what helm says, in characters.
+const MAX_MESSAGE: usize = 2_000;
+
 /// The problems in what helm wrote to standard error. There is always at least one.
 pub(super) fn problems(said: &str, release: &Release) -> Vec<Problem> {
+    if let Some(reason) = said.lines().find(|line| line.starts_with("fatal error: ")) {
+        let message = format!("helm has broken down ({reason}): do the templates have large loops or texts?");
+        return vec![Problem::in_file(&release.settings.file("templates"), message)];
+    }
     let kept: Vec<&str> = said
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !is_noise(line))
         .collect();
     let text = kept.join(" ");
-    let text = text.strip_prefix("Error: ").unwrap_or(&text);
+    let text: String = text.strip_prefix("Error: ").unwrap_or(&text).chars().take(MAX_MESSAGE).collect();
+    let text = text.as_str();
     if let Some((_, found)) = text.split_once("the specifications of the schema(s) in the following chart(s):") {
         let file = release.settings.file("values.schema.json");
         return vec![Problem::in_file(&file, format!("helm refuses the values: {}", found.trim()))];
@@ -95,6 +103,10 @@ mod tests {
             (
                 "Error: library charts are not installable",
                 "chart/Chart.yaml: library charts are not installable",
+            ),
+            (
+                "runtime: out of memory\nfatal error: runtime: out of memory\n\ngoroutine 1:\n",
+                "chart/templates: helm has broken down (fatal error: runtime: out of memory): do the templates have large loops or texts?",
             ),
             ("", "chart/Chart.yaml: helm has failed and says nothing"),
         ] {

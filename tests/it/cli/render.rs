@@ -115,10 +115,11 @@ fn a_mistake_in_a_template_is_told_with_file_and_line() {
         &["--branch=main"],
     );
     assert_eq!((run.code, run.output.as_str()), (Some(1), ""));
-    assert!(run.errors.contains("\ntemplates/settings.yaml:3: "), "{}", run.errors);
+    let shown = "error: \"values.unheard_of\" is not defined\n --> templates/settings.yaml:3:9\n  |\n3 | data: {{values.unheard_of}}\n  |         ^^^^^^^^^^^^^^^^^\n\n";
+    assert!(run.errors.starts_with(shown), "{}", run.errors);
     let run = render(&bundle("{{#if}}\n"), &["--branch=main"]);
     assert_eq!(run.code, Some(1));
-    assert!(run.errors.contains("\ntemplates/settings.yaml:"), "{}", run.errors);
+    assert!(run.errors.contains("--> templates/settings.yaml:"), "{}", run.errors);
 }
 
 #[test]
@@ -127,12 +128,27 @@ fn what_may_not_be_applied_is_refused_with_the_object_and_the_rule() {
     let run = render(&bundle(template), &["--branch=main"]);
     assert_eq!((run.code, run.output.as_str()), (Some(1), ""));
     assert!(
-        run.errors.contains("templates/settings.yaml:1: example.com/v1 Widget w: kind: "),
+        run.errors.contains("error: example.com/v1 Widget w: kind: ") && run.errors.contains("--> templates/settings.yaml:2:7\n"),
         "{}",
         run.errors
     );
     let run = render(&bundle(template), &["--branch=main", "--allow-kind=example.com/Widget"]);
     assert_eq!(run.code, Some(0), "{}", run.errors);
+}
+
+#[test]
+fn for_programs_there_is_json_of_the_objects_or_of_the_problems() {
+    let run = render(&bundle(SETTINGS), &["--branch=main", "-o", "json"]);
+    let objects: serde_json::Value = serde_json::from_str(&run.output).unwrap();
+    assert_eq!((run.code, &objects[0]["kind"]), (Some(0), &serde_json::json!("ConfigMap")));
+    let run = render(&bundle("a: {{one}}\nb: {{two}}\n"), &["--branch=main", "--output=json"]);
+    let problems: serde_json::Value = serde_json::from_str(&run.output).unwrap();
+    assert_eq!((run.code, problems.as_array().map(Vec::len)), (Some(1), Some(2)));
+    let wanted = serde_json::json!({
+        "file": "templates/settings.yaml", "line": 2, "column": 6, "length": 3, "severity": "error",
+        "message": "\"two\" is not defined", "excerpt": "b: {{two}}",
+    });
+    assert_eq!(problems[1], wanted);
 }
 
 #[test]

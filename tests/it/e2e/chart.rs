@@ -22,6 +22,8 @@ fn the_chart_renders_with_the_values_that_people_set_and_refuses_the_others() {
         "replicaCount=3",
         "projectNamespaces={team-a,team-b},watchAllNamespaces=false",
         "rbac.customResources[0].apiGroups={a.example},rbac.customResources[0].resources={widgets}",
+        "rbac.clusterScoped[0].apiGroups={scheduling.k8s.io},rbac.clusterScoped[0].resources={priorityclasses}",
+        "rbac.clusterScoped[0].apiGroups={cert-manager.io},rbac.clusterScoped[0].resources={clusterissuers}",
         "deployer.create=false,rbac.create=false,admissionPolicies.enabled=false",
         "ingress.enabled=true,ingress.host=hooks.example.com,networkPolicy.enabled=true",
         "metrics.serviceMonitor.enabled=true,leaderElection.enabled=true",
@@ -37,6 +39,11 @@ fn the_chart_renders_with_the_values_that_people_set_and_refuses_the_others() {
         "log.format=xml",
         "admissionPolicies.podSecurityLevels={anything}",
         "projectNamespaces={Not_A_Namespace}",
+        "rbac.clusterScoped[0].apiGroups={},rbac.clusterScoped[0].resources={priorityclasses}",
+        "rbac.clusterScoped[0].apiGroups={rbac.authorization.k8s.io},rbac.clusterScoped[0].resources={roles}",
+        "rbac.clusterScoped[0].apiGroups={scheduling.k8s.io},rbac.clusterScoped[0].resources={*}",
+        "rbac.clusterScoped[0].apiGroups={admissionregistration.k8s.io},rbac.clusterScoped[0].resources={validatingwebhookconfigurations}",
+        "rbac.clusterScoped[0].apiGroups={apiextensions.k8s.io},rbac.clusterScoped[0].resources={customresourcedefinitions}",
     ] {
         let error = helm(&["template", "release", "CHART", "--namespace", "previews", "--set", values]).expect_err(values);
         assert!(error.contains("values don't meet the specifications"), "{values}: {error}");
@@ -93,4 +100,30 @@ fn threat_t34_no_role_of_the_chart_holds_a_star_or_a_way_to_more() {
         .map(|object| &object["roleRef"]["name"])
         .collect();
     assert_eq!(bound, [&json!("release")], "the deployer's role is never bound everywhere");
+}
+
+#[test]
+fn feature_i5_rights_outside_of_namespaces_are_only_what_the_values_list_and_come_with_a_policy() {
+    let values = "rbac.clusterScoped[0].apiGroups={scheduling.k8s.io},rbac.clusterScoped[0].resources={priorityclasses}";
+    let named = |objects: &[Value], kind: &str, name: &str| {
+        let mut found = objects
+            .iter()
+            .filter(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+        found.next().cloned()
+    };
+    let objects = chart::render("release", "previews", &[values.to_owned()]);
+    let role = named(&objects, "ClusterRole", "release-deployer-cluster").unwrap();
+    assert_eq!(role["rules"].as_array().unwrap().len(), 1);
+    assert_eq!(role["rules"][0]["resources"], json!(["priorityclasses"]));
+    let binding = named(&objects, "ClusterRoleBinding", "release-deployer-cluster").unwrap();
+    assert_eq!(
+        binding["subjects"],
+        json!([{ "kind": "ServiceAccount", "name": "graftling-deployer", "namespace": "previews" }])
+    );
+    let policy = "release-cluster-scoped";
+    assert!(named(&objects, "ValidatingAdmissionPolicy", policy).is_some());
+    assert!(named(&objects, "ValidatingAdmissionPolicyBinding", policy).is_some());
+    let plain = chart::render("release", "previews", &[]);
+    assert_eq!(named(&plain, "ClusterRoleBinding", "release-deployer-cluster"), None);
+    assert_eq!(named(&plain, "ValidatingAdmissionPolicy", policy), None);
 }

@@ -25,10 +25,11 @@ impl Charts {
         copy(&root().join("tests/charts/preview"), &bundles.path().join("chart"));
         let options = Options {
             bundles: bundles.path().to_owned(),
-            arguments: vec![format!("--helm={}", testbed::binaries::helm().unwrap().display())],
             ..Options::default()
         };
-        let world = World::with(name, options).await;
+        let mut world = World::without_server(name, options).await;
+        let helm = format!("--helm={}", testbed::binaries::helm().unwrap().display());
+        world.server = Some(world.another_server("server", &[&helm]).await);
         let repository = Repository::create().unwrap();
         let spec = json!({ "bundle": { "name": bundle }, "branches": { "exclude": ["main"] } });
         world.project("shop", &repository, spec).await;

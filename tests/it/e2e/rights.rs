@@ -278,3 +278,85 @@ async fn threat_t35_the_deployer_of_one_project_reaches_nothing_of_another() {
         Some(Phase::Ready)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threat_t15_a_deployer_writes_outside_of_namespaces_only_what_environments_made() {
+    let values = [
+        "rbac.clusterScoped[0].apiGroups={scheduling.k8s.io}",
+        "rbac.clusterScoped[0].resources={priorityclasses}",
+        "rbac.clusterScoped[1].apiGroups={rbac.authorization.k8s.io}",
+        "rbac.clusterScoped[1].resources={clusterroles,clusterrolebindings}",
+    ];
+    let scene = Scene::with("outside", CONFIG, json!({}), &values).await;
+    let name = scene.up("feature/a").await.name_any();
+    let home = scene.world.namespace.name().to_owned();
+    let client = identity(&scene, Some(&format!("system:serviceaccount:{home}:graftling-deployer")), None).await;
+    let scheduling = "scheduling.k8s.io/v1";
+    let theirs = format!("{home}-theirs");
+    scene
+        .world
+        .create(scheduling, "PriorityClass", None, &theirs, json!({ "value": 1 }))
+        .await;
+    let path = |name: &str| format!("/apis/{scheduling}/priorityclasses/{name}");
+    let class = |name: &str, labels: Value| {
+        object(
+            scheduling,
+            "PriorityClass",
+            None,
+            name,
+            json!({ "value": 1, "metadata": { "labels": labels } }),
+        )
+    };
+    let own = json!({ "graftling.dev/environment": name });
+    let ours = format!("{home}-ours");
+    let role = |name: &str, rules: Value| {
+        let rest = json!({ "rules": rules, "metadata": { "labels": own } });
+        (
+            format!("{RBAC}/clusterroles/{name}"),
+            object("rbac.authorization.k8s.io/v1", "ClusterRole", None, name, rest),
+        )
+    };
+    let bind = |subject: Value| {
+        let role_ref = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": ours });
+        let rest = json!({ "roleRef": role_ref, "subjects": [subject], "metadata": { "labels": own } });
+        let body = object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", None, &ours, rest);
+        (format!("{RBAC}/clusterrolebindings/{ours}"), body)
+    };
+    let held = json!([{ "apiGroups": ["scheduling.k8s.io"], "resources": ["priorityclasses"], "verbs": ["get"] }]);
+    let (role_path, role_body) = role(&ours, held);
+    let (bind_path, bind_body) = bind(account(&name, "web"));
+    all_allowed(
+        &client,
+        &[
+            attempt("make a class", "APPLY", path(&ours), class(&ours, own.clone())),
+            attempt("make a role", "APPLY", role_path, role_body),
+            attempt("bind it here", "APPLY", bind_path, bind_body),
+        ],
+    )
+    .await;
+    let secrets = json!([{ "apiGroups": [""], "resources": ["secrets"], "verbs": ["get"] }]);
+    let (greedy_path, greedy_body) = role(&format!("{home}-greedy"), secrets);
+    let (foreign_path, foreign_body) = bind(account("kube-system", "default"));
+    let attempts = [
+        attempt("take a foreign class", "APPLY", path(&theirs), class(&theirs, own.clone())),
+        attempt("change a foreign class", "PATCH", path(&theirs), json!({ "description": "mine" })),
+        attempt("delete a foreign class", "DELETE", path(&theirs), Value::Null),
+        attempt("delete a class of Kubernetes", "DELETE", path("system-node-critical"), Value::Null),
+        attempt(
+            "make a class of nobody",
+            "APPLY",
+            path(&format!("{home}-free")),
+            class(&format!("{home}-free"), json!({})),
+        ),
+        attempt(
+            "give a class to another",
+            "PATCH",
+            path(&ours),
+            json!({ "metadata": { "labels": { "graftling.dev/environment": "another" } } }),
+        ),
+        attempt("grant what it lacks", "APPLY", greedy_path, greedy_body),
+        attempt("bind an account elsewhere", "APPLY", foreign_path, foreign_body),
+    ];
+    all_refused(&client, &attempts).await;
+    scene.remove(scheduling, "PriorityClass", "", &theirs).await;
+}

@@ -24,6 +24,17 @@ pub struct Object {
     pub ready: bool,
     /// Whether we made it: the model's own memory, which nothing in the cluster shows.
     pub made_by_us: bool,
+    /// The resourceVersion: every write changes it.
+    pub version: u64,
+    /// The environments that own it together.
+    pub shares: Shares,
+}
+
+impl Object {
+    /// Whether it must be in our inventory: what other environments own after we let go of it need not.
+    pub fn is_ours(&self) -> bool {
+        self.made_by_us && (self.shares.is_empty() || self.shares.contains_key(ENVIRONMENT))
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -68,8 +79,32 @@ impl Cluster {
             deleting: false,
             ready: true,
             made_by_us: false,
+            version: self.made,
+            shares: Shares::new(),
         };
         self.objects.insert(key.clone(), object);
+    }
+
+    /// Another environment becomes an owner of a shared object, which it makes if it is not there.
+    pub fn join(&mut self, key: &ObjectKey, owner: &str, content: &str) {
+        if !self.objects.contains_key(key) {
+            self.make_foreign(key, false);
+        }
+        let version = self.next();
+        let object = self.objects.get_mut(key).unwrap();
+        object.version = version;
+        object.content = content.into();
+        object.shares.insert(owner.into(), share(content));
+    }
+
+    /// Another environment lets go of a shared object; the last one deletes it.
+    pub fn leave(&mut self, key: &ObjectKey, owner: &str) {
+        let version = self.next();
+        let Some(object) = self.objects.get_mut(key) else { return };
+        object.version = version;
+        if object.shares.remove(owner).is_some() && object.shares.is_empty() {
+            self.objects.remove(key);
+        }
     }
 
     pub fn foreign(&self) -> BTreeMap<ObjectKey, Object> {
@@ -82,7 +117,7 @@ impl Cluster {
         Some(LiveObject {
             key: key.clone(),
             uid: object.uid.clone(),
-            version: self.made,
+            version: object.version,
             deletion: object.deleting.then(|| Deletion {
                 since: "2026-01-01T00:00:00Z".into(),
                 finalizers: object.finalizers.clone(),
@@ -99,6 +134,7 @@ impl Cluster {
                 },
             },
             owners: Vec::new(),
+            shares: object.shares.clone(),
         })
     }
 
@@ -137,16 +173,20 @@ impl Cluster {
             (None, Fence::MustNotExist) => (format!("uid-{}", self.next()), true),
         };
         let old = self.objects.get(key).cloned();
+        let version = self.next();
         self.log.push(match old {
             None => Write::Create(key.clone(), apply.stage),
             Some(_) => Write::Update(key.clone(), apply.stage),
         });
-        let object = self.applied(apply, uid, made_by_us, old);
+        let object = Object {
+            version,
+            ..self.applied(apply, uid, made_by_us, old)
+        };
         self.objects.insert(key.clone(), object);
         Outcome::Applied {
             stage: apply.stage,
             digest: apply.manifest.recorded_digest(),
-            live: Box::new(self.live(key).unwrap()),
+            live: Box::new(self.live(key).unwrap().seen_by(ENVIRONMENT)),
         }
     }
 
@@ -163,11 +203,18 @@ impl Cluster {
         let slow = self.slow_kinds.contains(&key.kind) || self.held.contains(key);
         let instant = matches!(key.kind.as_str(), "Namespace" | "RoleBinding" | "ResourceQuota");
         let content = text("/content").unwrap();
+        let mut shares = old.as_ref().map(|old| old.shares.clone()).unwrap_or_default();
+        let is_shared = apply.manifest.owner().is_some();
+        if is_shared {
+            shares.insert(ENVIRONMENT.to_owned(), share(&content));
+        }
         Object {
+            version: 0,
+            shares,
             uid,
             environment: text("/metadata/labels/graftling.dev~1environment"),
             environment_uid: text("/metadata/annotations/graftling.dev~1environment-uid"),
-            ownership: Some(format!("fields of {content}")),
+            ownership: (!is_shared).then(|| format!("fields of {content}")),
             finalizers: if slow { vec!["example.com/hold".into()] } else { Vec::new() },
             deleting: old.as_ref().is_some_and(|old| old.deleting),
             ready: instant || old.is_some_and(|old| old.ready && old.content == content),
@@ -196,6 +243,21 @@ impl Cluster {
         let Some(object) = self.objects.get_mut(key).filter(|object| object.uid == delete.uid) else {
             return outcome;
         };
+        match &delete.removal {
+            Removal::DeleteUnchanged { version } | Removal::Release { version, .. } if *version != object.version => {
+                return Outcome::Failed(Failure {
+                    key: key.clone(),
+                    class: FailureClass::Transient,
+                    message: "somebody changed it".into(),
+                });
+            }
+            Removal::Release { environment, .. } => {
+                object.shares.remove(environment);
+                object.version += 1;
+                return outcome;
+            }
+            Removal::Delete | Removal::DeleteUnchanged { .. } => {}
+        }
         self.log.push(Write::Delete(key.clone()));
         let has_pods = self.pods.iter().any(|(owner, _)| owner == key);
         object.deleting = true;
@@ -228,5 +290,12 @@ impl Cluster {
     pub fn shape(&self) -> BTreeMap<ObjectKey, (String, Option<String>, Option<String>)> {
         let shape = |object: &Object| (object.content.clone(), object.environment.clone(), object.ownership.clone());
         self.objects.iter().map(|(key, object)| (key.clone(), shape(object))).collect()
+    }
+}
+
+fn share(content: &str) -> Share {
+    Share {
+        wanted: Some(format!("digest of {content}")),
+        ownership: Some(format!("fields of {content}")),
     }
 }

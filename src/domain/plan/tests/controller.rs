@@ -81,7 +81,7 @@ impl Controller {
 
     /// No orphan, ever: whatever we made and is there is in the stored inventory.
     fn check_inventory(&self, cluster: &Cluster) {
-        for (key, object) in cluster.objects.iter().filter(|(_, object)| object.made_by_us) {
+        for (key, object) in cluster.objects.iter().filter(|(_, object)| object.is_ours()) {
             let entry = self.stored.get(key);
             assert!(
                 entry.is_some_and(|entry: &Entry| !entry.gone),
@@ -162,7 +162,7 @@ fn check_turn(cluster: &Cluster, deletes: &[Delete]) {
         let ours = cluster
             .objects
             .iter()
-            .filter(|(key, object)| object.made_by_us && !is_guardrail(key));
+            .filter(|(key, object)| object.is_ours() && !is_guardrail(key));
         for (key, _) in ours {
             assert!(Tier::of(key) >= tier, "{} goes while {key} is there", delete.key);
         }

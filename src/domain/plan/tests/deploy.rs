@@ -10,7 +10,7 @@ use crate::domain::inventory::{Entry, Relation};
 use crate::domain::manifest::{Wave, wave};
 use crate::domain::status::Phase;
 
-pub const OBJECTS: [&str; 8] = [
+pub const OBJECTS: [&str; 10] = [
     "/ServiceAccount/web",
     "rbac.authorization.k8s.io/Role/web",
     "/ConfigMap/settings",
@@ -19,6 +19,8 @@ pub const OBJECTS: [&str; 8] = [
     "apps/StatefulSet/db",
     "/Service/web",
     "databases.example.com/Database/main",
+    "scheduling.k8s.io/PriorityClass/urgent",
+    "rbac.authorization.k8s.io/ClusterRoleBinding/web",
 ];
 
 /// Some objects, each with one of two contents.

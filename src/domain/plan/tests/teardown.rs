@@ -163,6 +163,8 @@ proptest! {
                 deleting,
                 ready: true,
                 made_by_us: false,
+                version: 1,
+                shares: Shares::new(),
             };
             cluster.objects.insert(key_of(index), object);
         }
@@ -374,9 +376,12 @@ fn feature_x11_a_namespace_that_a_human_deleted_already_is_no_error() {
     let (mut cluster, mut controller) = settled(&OBJECTS);
     cluster.objects.get_mut(&namespace_key()).unwrap().deleting = true;
     cluster.tick();
-    assert!(cluster.objects.is_empty());
+    assert!(
+        cluster.objects.keys().all(|key| key.namespace.is_none()),
+        "it does not take what is outside"
+    );
     assert_eq!(controller.tear_down(&mut cluster, false), Next::Conclude);
-    assert!(all_gone(&controller));
+    assert!(cluster.objects.is_empty() && all_gone(&controller));
     assert_eq!(Controller::default().tear_down(&mut cluster, false), Next::Conclude);
 }
 
@@ -427,9 +432,10 @@ fn every_kind_has_its_tier() {
         ("networking.k8s.io/Ingress/x", Tier::Attachment),
         ("autoscaling/HorizontalPodAutoscaler/x", Tier::Attachment),
         ("policy/PodDisruptionBudget/x", Tier::Attachment),
-        // After the custom resources that it defines.
-        ("apiextensions.k8s.io/CustomResourceDefinition/x", Tier::Attachment),
-        ("admissionregistration.k8s.io/ValidatingWebhookConfiguration/x", Tier::Attachment),
+        ("scheduling.k8s.io/PriorityClass/x", Tier::Cluster),
+        ("/PersistentVolume/x", Tier::Cluster),
+        ("rbac.authorization.k8s.io/ClusterRoleBinding/x", Tier::Access),
+        ("example.com/ClusterThing/x", Tier::Custom),
         ("/Secret/x", Tier::Access),
         ("rbac.authorization.k8s.io/RoleBinding/x", Tier::Access),
         ("/ServiceAccount/x", Tier::Identity),

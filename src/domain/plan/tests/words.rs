@@ -57,6 +57,7 @@ fn feature_x9_every_step_of_a_teardown_has_words() {
             key: key("/ServiceAccount/web"),
             uid: "7".into(),
             stage: Stage::Deploy,
+            removal: Removal::Delete,
         },
     );
     let say = |next| {

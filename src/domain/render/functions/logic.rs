@@ -41,7 +41,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         (2, 2),
         "{{required MESSAGE VALUE}}",
         "VALUE, or an error with MESSAGE where it is undefined, null or \"\".",
-        |args| required(args),
+        required,
     )
     .undefined(Undefined::Last)
     .sees_fragments()

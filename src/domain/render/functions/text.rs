@@ -208,49 +208,65 @@ fn title(text: &str) -> String {
         } else {
             out.extend(character.to_uppercase());
         }
-        is_inside = character.is_alphanumeric() || matches!(character, '_' | '\'');
+        is_inside = character.is_alphanumeric() || character == '_';
     }
     out
 }
 
-/// The words of a name: they end at `-`, `_` and spaces, before a capital after a small letter, and before the last capital of
-/// several when a small letter follows it.
-fn words(text: &str) -> Vec<String> {
+/// A name with `separator` where it had `-`, `_` or a space, before a capital after a small letter or digit, before the last of
+/// several capitals when a small letter follows, and before a digit inside a word when a small letter follows the digits.
+fn separated(text: &str, separator: char) -> String {
     let characters: Vec<char> = text.chars().collect();
-    let mut words = vec![String::new()];
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut word_begins_with_digit = false;
+    let mut is_first = true;
     for (index, character) in characters.iter().enumerate() {
-        if matches!(character, '-' | '_') || character.is_whitespace() {
-            words.push(String::new());
+        if is_connector(*character) {
+            out.push(separator);
+            is_first = true;
             continue;
         }
-        let before = index.checked_sub(1).map(|before| characters[before]);
-        let after = characters.get(index + 1);
-        let begins = character.is_uppercase()
-            && before.is_some_and(|before| {
-                before.is_lowercase() || before.is_numeric() || (before.is_uppercase() && after.is_some_and(|after| after.is_lowercase()))
-            });
-        if begins {
-            words.push(String::new());
+        if !is_first && begins_word(&characters, index, word_begins_with_digit) {
+            out.push(separator);
+            is_first = true;
         }
-        if let Some(word) = words.last_mut() {
-            word.push(*character);
+        if is_first {
+            word_begins_with_digit = character.is_numeric();
         }
+        is_first = false;
+        out.extend(character.to_lowercase());
     }
-    words.retain(|word| !word.is_empty());
-    words
+    out
 }
 
-fn separated(text: &str, separator: char) -> String {
-    let words: Vec<String> = words(text).iter().map(|word| word.to_lowercase()).collect();
-    words.join(&separator.to_string())
+fn is_connector(character: char) -> bool {
+    matches!(character, '-' | '_') || character.is_whitespace()
 }
 
+fn begins_word(characters: &[char], index: usize, word_begins_with_digit: bool) -> bool {
+    let (character, before) = (characters[index], characters[index - 1]);
+    let after = &characters[index + 1..];
+    if character.is_uppercase() {
+        let is_last_of_several = before.is_uppercase() && after.first().is_some_and(|after| after.is_lowercase());
+        return before.is_lowercase() || before.is_numeric() || is_last_of_several;
+    }
+    let after_digits = after.iter().find(|after| !after.is_numeric());
+    character.is_numeric() && before.is_alphabetic() && !word_begins_with_digit && after_digits.is_some_and(|after| after.is_lowercase())
+}
+
+/// A capital at the beginning of each word; of several capitals in a row only the first stays one.
 fn camel(text: &str) -> String {
-    let mut out = String::new();
-    for word in words(text) {
-        let mut characters = word.chars();
-        out.extend(characters.next().into_iter().flat_map(char::to_uppercase));
-        out.push_str(&characters.as_str().to_lowercase());
+    let mut out = String::with_capacity(text.len());
+    let mut before = ' ';
+    for character in text.chars() {
+        if !is_connector(character) {
+            match (is_connector(before), before.is_uppercase()) {
+                (true, _) => out.extend(character.to_uppercase()),
+                (false, true) => out.extend(character.to_lowercase()),
+                (false, false) => out.push(character),
+            }
+        }
+        before = character;
     }
     out
 }

@@ -125,7 +125,7 @@ fn compare(operator: &str, text: &str, version: &Version) -> Result<bool, String
     let order = version.cmp_precedence(&pattern.lowest());
     let fulfilled = match operator {
         "" | "=" | "==" => pattern.covers(version),
-        "!=" => return Ok(!pattern.covers(version)),
+        "!=" => !pattern.covers(version),
         ">" => order == Ordering::Greater && !pattern.covers(version),
         ">=" | "=>" => order != Ordering::Less,
         "<" => order == Ordering::Less,
