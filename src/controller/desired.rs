@@ -278,7 +278,7 @@ fn layers(wish: &Wish) -> Result<Vec<Layer>, Refusal> {
     let Project { key, branch_file, .. } = &wish.project;
     let read = |bytes: &Vec<u8>| {
         read_branch_file(bytes, branch_file)
-            .map_err(|problems| Refusal::new("InvalidBranchFile", format!("Project {}: {}", key.name, lines(&problems))))
+            .map_err(|problems| Refusal::new("InvalidBranchFile", format!("Project {}: {}", key.name, summary(&problems))))
     };
     let file = wish.branch_file.as_ref().filter(|_| !branch_file.is_empty());
     let file = file.map(read).transpose()?;

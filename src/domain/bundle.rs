@@ -31,7 +31,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::name::check_label;
+use super::render::{Document, merge_values};
+pub(crate) use chart::Chart;
+pub use chart::{ChartSettings, Definitions, Hooks};
 pub use field::at_field;
+pub use files::BundleFiles;
 use layout::misplaced;
 pub use layout::{Layout, is_bundle_file};
 pub use lint::lint;

@@ -9,7 +9,7 @@ use serde_json::Map;
 
 use crate::api::{self, convert};
 use crate::cli::render::values::{Assignment, layers};
-use crate::domain::bundle::Problem;
+use crate::domain::bundle::{Bundle, Problem};
 use crate::domain::git::BranchName;
 use crate::domain::policy::Project;
 use crate::domain::render::{Layer, Layered, layer_values, read_branch_file, value_problems};
@@ -70,7 +70,8 @@ pub enum OfflineError {
 
 /// The values and what the bundle does not accept of them.
 pub fn values(arguments: &Offline) -> anyhow::Result<(Layered, Vec<Problem>)> {
-    let bundle = load_directory(arguments.bundle.as_deref().unwrap_or(Path::new(".")))?;
+    let files = load_directory(arguments.bundle.as_deref().unwrap_or(Path::new(".")))?;
+    let bundle = Bundle::parse(files.files()).map_err(|problems| crate::render::Error::ParseBundle { problems })?;
     let mut all = of_project(arguments)?;
     all.extend(layers(&arguments.values, &arguments.set)?);
     let layered = layer_values(bundle.values(), &all);

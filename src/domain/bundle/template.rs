@@ -45,7 +45,13 @@ pub(crate) const TEXT_NUMBER: usize = usize::MAX;
 /// Compiles a value that shall be rendered: no partials but those given, and these must not call `tpl` themselves. So nothing
 /// can go in a circle, and the depth stays within what was kept free below the `tpl`.
 pub(crate) fn compile_text(source: &str, partials: &BTreeMap<String, Inside>) -> Result<Template, Problem> {
-    let template = compile(TEXT, source)?;
+    let first = |problems: Vec<Problem>| {
+        problems
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Problem::in_file(TEXT, "is no template"))
+    };
+    let template = compile(TEXT, source).map_err(first)?;
     let names = partials.keys().map(|name| (name.as_str(), "")).collect();
     let checked = check::check(TEXT, &template, &names);
     if let Some(problem) = checked.problems.into_iter().next() {
