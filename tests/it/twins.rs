@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use graftling::domain::bundle::Bundle;
 use graftling::domain::bundle::case::{Case, OpenPullRequest};
 use graftling::domain::manifest::{Admission, AllowedKinds, Manifest, admit};
+use graftling::domain::policy::{ClaimPolicy, Permission};
 use graftling::domain::render::{RenderContext, render, to_yaml};
 use graftling::render::load_directory;
 use serde_json::{Map, Value, json};
@@ -35,12 +36,18 @@ fn case((branch, pull_request, values): &Example) -> Case {
 fn objects(files: &BTreeMap<String, Vec<u8>>, context: &RenderContext) -> Vec<Manifest> {
     let bundle = Bundle::parse(files).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let rendered = render(&bundle, context).unwrap_or_else(|errors| panic!("{errors}"));
+    let kinds = AllowedKinds::default().claims(ClaimPolicy {
+        node_ports: Permission::Allow,
+        host_ports: Permission::Allow,
+        load_balancers: Permission::Allow,
+        static_volumes: Permission::Deny,
+    });
     let admission = Admission {
         namespace: &context.environment.namespace(),
         environment: &context.environment,
         project: &context.project,
         domain: &context.address.domain,
-        kinds: &AllowedKinds::default(),
+        kinds: &kinds,
     };
     admit(rendered.documents, &admission).unwrap_or_else(|refusals| panic!("{refusals:#?}"))
 }
@@ -209,8 +216,18 @@ fn feature_p1_the_game_server_bundle_gives_what_its_chart_gives() {
                 None,
                 json!({ "storage": { "enabled": false }, "probe": { "tcpPort": "" }, "expose": { "annotations": { "a": "b" } } }),
             ),
+            ("a", None, json!({ "ports": public_ports(), "expose": { "mode": "NodePort" } })),
+            ("b", None, json!({ "ports": public_ports(), "expose": { "mode": "HostPort" } })),
+            ("c", None, json!({ "ports": public_ports(), "expose": { "mode": "LoadBalancer" } })),
         ],
     );
+}
+
+fn public_ports() -> Value {
+    json!([
+        { "name": "game", "port": 27015, "protocol": "UDP", "publicPort": 30015 },
+        { "name": "query", "port": 27016, "protocol": "TCP", "publicPort": 0 },
+    ])
 }
 
 #[test]

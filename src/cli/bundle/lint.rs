@@ -1,5 +1,6 @@
 //! `graftling bundle lint`: every problem of a bundle in one pass.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,11 +8,11 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::{rendering, test};
+use crate::cli::diagnostics::{self, Colours};
 use crate::cli::helm;
 use crate::cli::output::{json, print};
-use crate::cli::printable::printable;
 use crate::domain::bundle::case::Case;
-use crate::domain::bundle::{BundleFiles, BundleSummary, Problem, Severity, usage};
+use crate::domain::bundle::{self, BundleFiles, BundleSummary, Problem, Severity, usage};
 use crate::render::{Error, Renderer, RendererSettings, load_directory};
 
 /// What holds for the whole command.
@@ -47,7 +48,7 @@ enum Format {
 #[derive(Debug, thiserror::Error)]
 pub enum LintError {
     /// It has errors, which were printed.
-    #[error("the bundle has {0} error(s)")]
+    #[error("the bundle is not in order: {0} error(s)")]
     Lint(usize),
 }
 
@@ -66,19 +67,25 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         helm: arguments.helm.clone().into(),
         ..RendererSettings::default()
     });
-    let mut problems = of_bundle(&renderer, &files).await?;
+    let mut problems = bundle::lint(files.files());
+    problems.extend(of_bundle(&renderer, &files).await?);
     for (file, cases) in test::read_cases(&arguments.path)? {
         match cases {
             Ok(cases) => problems.extend(test::missing_golden(&arguments.path, &file, &cases).map(Problem::as_warning)),
             Err(mut found) => problems.append(&mut found),
         }
     }
+    let with_excerpt = |problem: Problem| match files.files().get(&problem.file).map(|bytes| std::str::from_utf8(bytes)) {
+        Some(Ok(text)) if problem.excerpt.is_none() => problem.with_excerpt_of(text),
+        _ => problem,
+    };
+    let mut problems: Vec<Problem> = problems.into_iter().map(with_excerpt).collect();
     problems.sort();
     problems.dedup();
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     let warnings = problems.len() - errors;
     match arguments.output {
-        Format::Text => print(&text(&problems, errors, warnings))?,
+        Format::Text => print(&text(&problems))?,
         Format::Json => print(&json(&Report {
             errors,
             warnings,
@@ -115,22 +122,17 @@ async fn of_defaults(renderer: &Renderer, files: &Arc<BundleFiles>, summary: &Bu
     }
     match rendering::objects(renderer, files, &Case::of_defaults()).await {
         Ok(_) => Ok(Vec::new()),
-        Err(error) => rendering::problems(error),
+        Err(error) => rendering::problems(error, files),
     }
 }
 
-fn text(problems: &[Problem], errors: usize, warnings: usize) -> String {
-    let mut text = String::new();
-    for problem in problems {
-        let word = match problem.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        text.push_str(&format!("{word}: {}\n", printable(&format!("{problem:#}"))));
+fn text(problems: &[Problem]) -> String {
+    let colours = match std::io::stdout().is_terminal() {
+        true => Colours::of_stderr(),
+        false => Colours::Off,
+    };
+    if problems.is_empty() {
+        return "no problems\n".to_owned();
     }
-    text.push_str(&match (errors, warnings) {
-        (0, 0) => "no problems\n".to_owned(),
-        _ => format!("{errors} error(s), {warnings} warning(s)\n"),
-    });
-    text
+    diagnostics::text(problems, colours)
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::cli::diagnostics::problem_of;
 use crate::domain::bundle::case::Case;
 use crate::domain::bundle::{BundleFiles, Problem};
-use crate::domain::manifest::{self, Admission, AllowedKinds, Manifest, Refusal};
+use crate::domain::manifest::{self, Admission, Manifest, Refusal};
 use crate::render::{Error, Renderer};
 
 /// Why a case gives no objects.
@@ -22,31 +23,27 @@ pub enum CaseError {
 pub async fn objects(renderer: &Renderer, files: &Arc<BundleFiles>, case: &Case) -> Result<Vec<Manifest>, CaseError> {
     let context = case.context();
     let rendered = renderer.render(files, context.clone()).await.map_err(CaseError::Render)?;
-    let added = case.allow_kinds.iter().filter_map(|kind| kind.parse().ok());
     let admission = Admission {
         namespace: &context.environment.namespace(),
         environment: &context.environment,
         project: &context.project,
         domain: &context.address.domain,
-        kinds: &AllowedKinds::with(added),
+        kinds: &case.allowed(),
     };
     manifest::admit(rendered.documents, &admission).map_err(CaseError::Admit)
 }
 
 /// What is wrong, one by one; an error that is not about the bundle stays an error.
-pub fn problems(error: CaseError) -> Result<Vec<Problem>, Error> {
+pub fn problems(error: CaseError, files: &BundleFiles) -> Result<Vec<Problem>, Error> {
     match error {
         CaseError::Render(Error::ParseBundle { problems }) => Ok(problems),
         CaseError::Render(Error::RenderBundle(errors)) => Ok(errors.0),
         CaseError::Render(error) => Err(error),
-        CaseError::Admit(refusals) => Ok(refusals.iter().map(of_refusal).collect()),
+        CaseError::Admit(refusals) => {
+            let text = |refusal: &Refusal| std::str::from_utf8(files.files().get(&refusal.source_place.file)?).ok();
+            Ok(refusals.iter().map(|refusal| problem_of(refusal, text(refusal))).collect())
+        }
     }
-}
-
-fn of_refusal(refusal: &Refusal) -> Problem {
-    let place = &refusal.source_place;
-    let message = format!("{}: {}: {}", refusal.object, refusal.field, refusal.reason);
-    Problem::at_line(&place.file, place.line, message)
 }
 
 fn lines(refusals: &[Refusal]) -> String {

@@ -36,7 +36,8 @@ Cases are in the files tests/*.yaml of the bundle:
       values: { replicas: many }
       expect: { error: part of the message }
 
-A case may also say revision, pullRequest, project, environment, allowKinds and isFirstDeploy.";
+A case may also say revision, pullRequest, project, environment, allowKinds, allowClaims and
+isFirstDeploy.";
 
 /// Which bundle, and what to do with golden files.
 #[derive(Debug, Args)]

@@ -12,7 +12,9 @@ use serde_json::{Map, Value};
 
 use super::Problem;
 use crate::domain::git::{BranchName, PullRequest, RepositoryId, RepositoryName, Revision};
+use crate::domain::manifest::AllowedKinds;
 use crate::domain::name::{DomainName, EnvironmentName, Identity, Namespace, ProjectKey, ProjectName};
+use crate::domain::policy::{ClaimPolicy, Permission};
 use crate::domain::render::{Address, Layer, Origin, RenderContext, Scheme};
 
 pub use compare::mismatches;
@@ -48,11 +50,28 @@ pub struct Case {
     /// Kinds that the Project allows beyond the ordinary ones, as `group/Kind`.
     #[serde(default)]
     pub allow_kinds: Vec<String>,
+    /// Which things that a cluster has only once the Project lets its environments claim.
+    #[serde(default)]
+    pub allow_claims: Vec<Claim>,
     /// Whether nothing of the environment was ever applied.
     #[serde(default = "yes")]
     pub is_first_deploy: bool,
     /// What rendering gives.
     pub expect: Expectation,
+}
+
+/// A thing that a cluster has only once, as `policy.claims` of a Project names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Claim {
+    /// Ports of every node, by Services.
+    NodePorts,
+    /// Ports of one node, by pods.
+    HostPorts,
+    /// Load balancers of the cloud, and their addresses.
+    LoadBalancers,
+    /// Volumes that exist or that the bundle makes.
+    StaticVolumes,
 }
 
 /// A pull request as a case writes it.
@@ -143,9 +162,25 @@ impl Case {
             environment: None,
             values: Map::new(),
             allow_kinds: Vec::new(),
+            allow_claims: Vec::new(),
             is_first_deploy: true,
             expect: Expectation::default(),
         }
+    }
+
+    /// What the Project of the case allows. The kinds have been checked when the case was read.
+    pub fn allowed(&self) -> AllowedKinds {
+        let permission = |claim| match self.allow_claims.contains(&claim) {
+            true => Permission::Allow,
+            false => Permission::Deny,
+        };
+        let kinds = self.allow_kinds.iter().filter_map(|kind| kind.parse().ok());
+        AllowedKinds::with(kinds).claims(ClaimPolicy {
+            node_ports: permission(Claim::NodePorts),
+            host_ports: permission(Claim::HostPorts),
+            load_balancers: permission(Claim::LoadBalancers),
+            static_volumes: permission(Claim::StaticVolumes),
+        })
     }
 
     /// What templates see. The environment's name is the one that the server would compute, unless the case gives it.

@@ -85,18 +85,19 @@ fn feature_p5_lint_finds_every_problem_in_one_pass() {
     let lint = bundle("lint", &root, &[]);
     assert_eq!(lint.code, Some(1));
     for told in [
-        "error: values.yaml:",
-        "error: pipeline.yaml:11: there is another stage \"web\"",
+        "--> values.yaml:",
+        "error: there is another stage \"web\"",
+        "--> pipeline.yaml:11",
         "\"wbe.yaml\" matches no template (did you mean \"web.yaml\"?)",
-        "error: templates/web.yaml:",
+        "--> templates/web.yaml:",
         "\"quoet\"",
-        "error: templates/ingress.yaml:",
-        "error: tests/default.yaml:",
+        "--> templates/ingress.yaml:",
+        "--> tests/default.yaml:",
         "brnach",
     ] {
         assert!(lint.output.contains(told), "{told}\n{}", lint.output);
     }
-    assert!(lint.errors.starts_with("error: the bundle has "), "{}", lint.errors);
+    assert!(lint.errors.starts_with("error: the bundle is not in order: "), "{}", lint.errors);
 }
 
 #[test]
@@ -118,12 +119,14 @@ fn what_only_seems_odd_is_a_warning_and_no_failure() {
     let lint = bundle("lint", &root, &[]);
     assert_eq!((lint.code, lint.errors.as_str()), (Some(0), ""), "{}", lint.output);
     for told in [
-        "warning: values.yaml:20: no template uses \"unused\"",
-        "warning: templates/_spare.hbs: nothing includes the partial \"spare\"",
-        "warning: templates/extra.yaml: no stage of pipeline.yaml applies this template",
-        "warning: templates/extra.yaml:1: values.yaml has no \"unknown\"",
-        "warning: tests/default.yaml: case \"new\": tests/golden/new.yaml is not there",
-        "0 error(s), 5 warning(s)\n",
+        "warning: no template uses \"unused\"",
+        "--> values.yaml:20\n",
+        "20 | unused: 1\n",
+        "warning: nothing includes the partial \"spare\"",
+        "warning: no stage of pipeline.yaml applies this template",
+        "warning: values.yaml has no \"unknown\"",
+        "warning: case \"new\": tests/golden/new.yaml is not there",
+        "the bundle has 5 warnings\n",
     ] {
         assert!(lint.output.contains(told), "{told}\n{}", lint.output);
     }
@@ -142,12 +145,7 @@ fn lint_renders_the_default_values_through_the_admission() {
     );
     let lint = bundle("lint", &root, &[]);
     assert_eq!(lint.code, Some(1), "{}", lint.output);
-    assert!(
-        lint.output
-            .contains("error: templates/configuration.yaml:23: v1 Namespace other: kind:"),
-        "{}",
-        lint.output
-    );
+    assert!(lint.output.contains("error: v1 Namespace other: kind:"), "{}", lint.output);
 }
 
 #[test]
@@ -157,11 +155,7 @@ fn lint_holds_the_default_values_against_the_schema() {
     write(&root, "values.yaml", &values.replace("replicas: 1", "replicas: many"));
     let lint = bundle("lint", &root, &[]);
     assert_eq!(lint.code, Some(1), "{}", lint.output);
-    assert!(
-        lint.output.contains("error: values.yaml") && lint.output.contains("replicas"),
-        "{}",
-        lint.output
-    );
+    assert!(lint.output.contains("\"many\" is not of type \"integer\""), "{}", lint.output);
 }
 
 #[test]
