@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
     validation = Rule::new("self.metadata.name != 'kube' && !self.metadata.name.startsWith('kube-')")
         .message("the name of a Project must not begin with \"kube-\", which Kubernetes keeps for itself"),
     printcolumn(name = "Repository", type_ = "string", json_path = ".spec.repository"),
-    printcolumn(name = "Bundle", type_ = "string", json_path = ".spec.bundle.name"),
+    printcolumn(name = "Bundle", type_ = "string", json_path = ".status.bundle"),
     printcolumn(name = "Environments", type_ = "integer", json_path = ".status.environments"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -120,12 +120,80 @@ impl Default for Branches {
     }
 }
 
-/// Where the templates come from.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+/// Where the templates come from: exactly one of the sources.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "[has(self.name), has(self.directory), has(self.configMap), has(self.repository), has(self.archive)].filter(given, given).size() == 1",
+    "message": "exactly one of name, directory, configMap, repository and archive must be set",
+}]))]
 pub struct BundleReference {
     /// A bundle that is shipped with the server: a folder of its bundle directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: Option<String>,
+    /// A directory where the server runs. The server allows none unless its flag `--bundle-roots` names a directory above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<DirectoryBundle>,
+    /// A ConfigMap in the Project's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map: Option<ConfigMapBundle>,
+    /// A folder of the Project's own repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<RepositoryBundle>,
+    /// An archive on a web server, pinned by its digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveBundle>,
+}
+
+/// A directory where the server runs.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct DirectoryBundle {
+    /// The absolute path. Links are not followed out of the directories that the server allows.
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^/"))]
+    pub path: String,
+}
+
+/// A ConfigMap that holds a bundle.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct ConfigMapBundle {
+    /// Its name, in the Project's namespace. Its keys are the bundle's files, with `__` for the first `/` of a path:
+    /// `bundle.yaml`, `templates__web.yaml`, `templates___labels.hbs`. Or it has one key `bundle.tgz` in `binaryData`.
+    #[schemars(length(min = 1, max = 253))]
     pub name: String,
+}
+
+/// A folder of the Project's own repository.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct RepositoryBundle {
+    /// The folder, relative to the root of the repository; `.` for the root itself.
+    #[schemars(length(min = 1, max = 512))]
+    pub path: String,
+    /// Whose commit it is read at. With `DefaultBranch`, a branch cannot change what its own environment consists of.
+    #[serde(default)]
+    pub from: BundleRevision,
+}
+
+/// The commit that a repository's bundle is read at.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum BundleRevision {
+    /// The head of the repository's default branch, as the last look at the repository saw it.
+    #[default]
+    DefaultBranch,
+    /// The very commit that the environment shows. Whoever can push a branch then writes its templates.
+    Branch,
+}
+
+/// An archive on a web server.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct ArchiveBundle {
+    /// Where a `.tar.gz` with the bundle is. Only https, and only public addresses, unless the server's flag
+    /// `--bundle-archive-hosts` names the host.
+    #[schemars(length(min = 9, max = 2048), regex(pattern = r"^https://"))]
+    pub url: String,
+    /// The SHA-256 of the archive's bytes, in lower-case hexadecimal digits. Any other bytes are refused.
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
+    pub sha256: String,
 }
 
 /// The scheme of the environments' URLs.
@@ -294,6 +362,12 @@ pub struct ProjectStatus {
     /// The repository's identifier at its host; environments belong to it and not to the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository_id: Option<String>,
+    /// Where the templates come from, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
+    /// The default branch as the last look at the repository saw it. Bundles of the default branch are read at this commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_branch: Option<BranchHead>,
     /// How many environments there are.
     #[serde(default)]
     #[schemars(with = "i32", range(min = 0))]
@@ -307,6 +381,15 @@ pub struct ProjectStatus {
     /// One sentence for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// A branch and its head.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct BranchHead {
+    /// The branch.
+    pub name: String,
+    /// The commit.
+    pub revision: String,
 }
 
 /// A branch without an environment.

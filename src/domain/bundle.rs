@@ -2,6 +2,7 @@
 //!
 //! A bundle is bytes from outside. [`Bundle::parse`] is the one way in, and it reports every problem at once.
 
+pub mod archive;
 mod check;
 mod instrument;
 mod problem;

@@ -1,10 +1,13 @@
 //! A Project's settings after validation: the only form in which the rest of the code sees them.
 
+mod source;
+
 use std::collections::BTreeMap;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
+pub use self::source::{ArchiveUrl, BundleSource, Directory, Sha256, TemplatesFrom};
 use super::git::{BranchName, RepositoryName};
 use super::name::{DomainName, GitHostKey, ObjectName, ProjectKey};
 
@@ -19,8 +22,8 @@ pub struct Project {
     pub repository: RepositoryName,
     /// Which branches get an environment.
     pub branches: BranchPolicy,
-    /// The name of the bundle.
-    pub bundle: ObjectName,
+    /// Where the templates come from.
+    pub bundle: BundleSource,
     /// Values over the bundle's defaults.
     pub values: Map<String, Value>,
     /// Where the environments' hosts live.
