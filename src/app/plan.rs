@@ -17,6 +17,7 @@ use crate::domain::name::ObjectName;
 use crate::domain::plan::{Plan, deploy, teardown};
 use crate::domain::residue;
 use crate::metrics::Metrics;
+use crate::render::{Renderer, RendererSettings};
 
 /// What the server would be told by its flags.
 #[derive(Debug, Clone)]
@@ -57,7 +58,7 @@ pub async fn deployment(access: &Access, environment: &Environment, settings: &S
     let project = convert::project::project(&project)
         .map_err(|problems| Error::Refused(format!("Project {}: {}", identity.project.name, problems.join("; "))))?;
     let wish = Wish::new(environment, &identity, project, settings.deployer_role.clone(), settings.url_port);
-    let bundles = Bundles::new(settings.bundles.clone(), Metrics::new());
+    let bundles = Bundles::new(settings.bundles.clone(), Renderer::new(RendererSettings::default()), Metrics::new());
     let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;
     let observer = observer(access)?;
     let keys: std::collections::BTreeSet<_> = desired.keys().chain(inventory.iter().map(|(key, _)| key.clone())).collect();

@@ -26,6 +26,7 @@ use crate::controller::sync::{Progress, Sync};
 use crate::controller::{dispatch, queue};
 use crate::githost::endpoint::Endpoints;
 use crate::metrics::{Listener, Metrics};
+use crate::render::{Renderer, RendererSettings};
 use crate::server::listener::{self, Limits};
 use crate::server::readiness::{Check, Readiness};
 use crate::server::webhook::BodyLimits;
@@ -245,7 +246,11 @@ async fn lead(
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
-        bundles: Bundles::new(parts.settings.bundles.clone(), parts.metrics.clone()),
+        bundles: Bundles::new(
+            parts.settings.bundles.clone(),
+            Renderer::new(RendererSettings::default()),
+            parts.metrics.clone(),
+        ),
         settings: parts.settings.clone(),
         metrics: parts.metrics.clone(),
     });

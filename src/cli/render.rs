@@ -14,7 +14,7 @@ use crate::domain::git::{BranchName, RepositoryId, RepositoryName, Revision};
 use crate::domain::manifest::{self, Admission, AllowedKinds, GroupKind, Refusal};
 use crate::domain::name::{DomainName, EnvironmentName, Identity, Namespace, ProjectKey, ProjectName};
 use crate::domain::render::{self as engine, Address, Layer, RenderContext};
-use crate::render::{load_directory, render};
+use crate::render::{Renderer, RendererSettings, load_directory};
 
 /// What holds for the whole command.
 pub const HELP: &str = "\
@@ -108,10 +108,11 @@ impl<T: fmt::Display> fmt::Display for Lines<'_, T> {
 
 /// Prints the objects of the environment in the order in which they would be applied.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let bundle = load_directory(&arguments.bundle)?;
+    let files = Arc::new(load_directory(&arguments.bundle)?);
     let layers = layers(&arguments.values, &arguments.set)?;
     let context = context(&arguments, layers);
-    let rendered = render(Arc::new(bundle), context.clone()).await?;
+    let renderer = Renderer::new(RendererSettings::default());
+    let rendered = renderer.render(&files, context.clone()).await?;
     let admission = Admission {
         namespace: &context.environment.namespace(),
         environment: &context.environment,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::api::Environment;
 use crate::api::convert::environment::{Identity, pull_request_to_domain};
-use crate::domain::bundle::Bundle;
+use crate::domain::bundle::BundleFiles;
 use crate::domain::git::PullRequest;
 use crate::domain::guardrails::{self, Fence};
 use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admit};
@@ -18,12 +18,13 @@ use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
 use crate::domain::render::{Address, Layer, Origin, RenderContext, Scheme};
 use crate::metrics::{Metrics, RenderResult};
-use crate::render;
+use crate::render::{Renderer, load_directory};
 
 /// The bundles that are shipped with the server.
 #[derive(Clone)]
 pub struct Bundles {
     directory: PathBuf,
+    renderer: Renderer,
     metrics: Metrics,
 }
 
@@ -114,8 +115,12 @@ impl Desired {
 
 impl Bundles {
     /// Bundles of `directory`: one folder each.
-    pub fn new(directory: PathBuf, metrics: Metrics) -> Self {
-        Self { directory, metrics }
+    pub fn new(directory: PathBuf, renderer: Renderer, metrics: Metrics) -> Self {
+        Self {
+            directory,
+            renderer,
+            metrics,
+        }
     }
 
     /// Renders and admits everything that the environment should consist of.
@@ -132,9 +137,11 @@ impl Bundles {
     }
 
     async fn try_desired(&self, wish: &Wish) -> Result<Desired, Refusal> {
-        let bundle = self.load(wish).await?;
+        let files = self.load(wish).await?;
         let context = context(wish);
-        let rendered = render::render(bundle, context.clone())
+        let rendered = self
+            .renderer
+            .render(&files, context.clone())
             .await
             .map_err(|error| refuse(wish, &crate::cluster::error::chain(&error)))?;
         let kinds = allowed_kinds(wish)?;
@@ -158,11 +165,11 @@ impl Bundles {
         })
     }
 
-    async fn load(&self, wish: &Wish) -> Result<Arc<Bundle>, Refusal> {
+    async fn load(&self, wish: &Wish) -> Result<Arc<BundleFiles>, Refusal> {
         let path = self.directory.join(wish.project.bundle.as_str());
-        let loaded = tokio::task::spawn_blocking(move || render::load_directory(&path)).await;
+        let loaded = tokio::task::spawn_blocking(move || load_directory(&path)).await;
         match loaded {
-            Ok(Ok(bundle)) => Ok(Arc::new(bundle)),
+            Ok(Ok(files)) => Ok(Arc::new(files)),
             Ok(Err(error)) => Err(refuse(wish, &crate::cluster::error::chain(&error))),
             Err(_) => Err(refuse(wish, "reading it was interrupted")),
         }

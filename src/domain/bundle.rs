@@ -4,9 +4,11 @@
 
 pub mod archive;
 mod check;
+mod files;
 mod instrument;
 mod problem;
 mod scan;
+mod summary;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -16,11 +18,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::digest;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::name::check_label;
+pub use files::BundleFiles;
 pub use problem::Problem;
+pub use summary::BundleSummary;
 pub(crate) use template::TemplateFile;
 
 /// The most files of a bundle.
@@ -45,7 +49,7 @@ pub struct Bundle {
 }
 
 /// A value that the bundle asks a Project for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// Where the value is, for example `image.repository`.

@@ -21,6 +21,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use handlebars::{Context, Handlebars, RenderError, RenderErrorReason};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::bundle::{Bundle, Problem, TemplateFile, yaml};
@@ -33,14 +34,14 @@ pub use values::merge_values;
 pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
 
 /// What the templates of a bundle gave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rendered {
     /// The documents in the order of their files and lines.
     pub documents: Vec<Document>,
 }
 
 /// One YAML document of a template.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Document {
     /// The template that wrote its first line: a file of the bundle.
     pub file: String,
@@ -51,7 +52,7 @@ pub struct Document {
 }
 
 /// Why a bundle could not be rendered: at least one problem for each template that failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub struct RenderErrors(pub Vec<Problem>);
 
 /// Renders every template of `bundle`.
