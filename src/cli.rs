@@ -10,6 +10,7 @@ mod plan;
 mod printable;
 mod render;
 mod serve;
+mod sources;
 mod table;
 
 use std::ffi::OsStr;

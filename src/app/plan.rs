@@ -1,7 +1,5 @@
 //! What would be done to an environment now, without doing it: the reconcile's own functions over a look with the caller's rights.
 
-use std::path::PathBuf;
-
 use tokio::sync::mpsc;
 
 use super::access::{self, Access};
@@ -11,19 +9,23 @@ use crate::api::project::ForeignObjects;
 use crate::cluster::kinds::Kinds;
 use crate::cluster::live::LiveObjects;
 use crate::cluster::observe::Observer;
+use crate::cluster::error::chain;
 use crate::cluster::{self, Connection};
+use crate::config::Sources;
 use crate::controller::desired::{Bundles, Wish};
+use crate::controller::hosts::Hosts;
 use crate::domain::name::ObjectName;
 use crate::domain::plan::{Plan, deploy, teardown};
 use crate::domain::residue;
+use crate::githost::endpoint::Endpoints;
 use crate::metrics::Metrics;
 use crate::render::{Renderer, RendererSettings};
 
 /// What the server would be told by its flags.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The folder of bundles that Projects name.
-    pub bundles: PathBuf,
+    /// Where bundles may come from.
+    pub sources: Sources,
     /// The ClusterRole of deployers.
     pub deployer_role: ObjectName,
     /// The port in environments' URLs.
@@ -55,12 +57,17 @@ pub async fn deployment(access: &Access, environment: &Environment, settings: &S
         .await
         .map_err(Error::Access)?;
     let project = project.ok_or_else(|| Error::Refused(format!("Project {} does not exist", identity.project.name)))?;
+    let default_branch = convert::project::default_branch(&project);
     let project = convert::project::project(&project)
         .map_err(|problems| Error::Refused(format!("Project {}: {}", identity.project.name, problems.join("; "))))?;
-    let wish = Wish::new(environment, &identity, project, settings.deployer_role.clone(), settings.url_port);
-    let bundles = Bundles::new(settings.bundles.clone(), Renderer::new(RendererSettings::default()), Metrics::new());
-    let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;
+    let wish = Wish::new(environment, &identity, project, settings.deployer_role.clone(), settings.url_port).at(default_branch);
     let observer = observer(access)?;
+    // With the caller's own rights: a repository's bundle needs the credentials of its GitHost.
+    let client = observer.connection.controller();
+    let hosts = Hosts::new(client.clone(), Endpoints::default());
+    let sources = super::sources::connect(&settings.sources, client, hosts).map_err(|error| Error::Refused(chain(&error)))?;
+    let bundles = Bundles::new(sources, Renderer::new(RendererSettings::default()), Metrics::new());
+    let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;
     let keys: std::collections::BTreeSet<_> = desired.keys().chain(inventory.iter().map(|(key, _)| key.clone())).collect();
     let client = observer.connection.controller();
     let observed = observer.read_all(&client, keys).await.map_err(Error::Observe)?;

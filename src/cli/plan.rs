@@ -1,11 +1,10 @@
 //! `graftling plan`: what would be done to an environment now, as text. Nothing is written.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::environment::Selection;
 use super::output::print;
+use super::sources::SourceArguments;
 use crate::app::plan::{self, Settings};
 use crate::domain::name::ObjectName;
 
@@ -15,15 +14,8 @@ pub struct Arguments {
     /// Plan the removal of the environment, step by step to its end
     #[arg(long)]
     teardown: bool,
-    /// Folder of the bundles that Projects name
-    #[arg(
-        long,
-        value_name = "FOLDER",
-        default_value = "/bundles",
-        env = "GRAFTLING_BUNDLES",
-        hide_env_values = true
-    )]
-    bundles: PathBuf,
+    #[command(flatten)]
+    sources: SourceArguments,
     /// ClusterRole that a project's deployer is bound to inside each environment
     #[arg(
         long,
@@ -48,7 +40,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         steps.iter().map(ToString::to_string).collect()
     } else {
         let settings = Settings {
-            bundles: arguments.bundles,
+            sources: arguments.sources.into(),
             deployer_role: arguments.deployer_cluster_role,
             url_port: arguments.url_port,
         };

@@ -1,13 +1,13 @@
 //! `graftling serve`: from flags and environment variables to settings.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use clap::{ArgAction, Args};
 
+use super::sources::SourceArguments;
 use crate::app;
 use crate::config::{Config, ConfigError, parse_body_limit, parse_duration, parse_interval};
 use crate::domain::name::{NameError, Namespace, ObjectName};
@@ -38,15 +38,8 @@ pub struct Arguments {
         hide_env_values = true
     )]
     admin_listen: SocketAddr,
-    /// Folder of the bundles that Projects name
-    #[arg(
-        long,
-        value_name = "FOLDER",
-        default_value = "/bundles",
-        env = "GRAFTLING_BUNDLES",
-        hide_env_values = true
-    )]
-    bundles: PathBuf,
+    #[command(flatten)]
+    sources: SourceArguments,
     /// Time between two full listings of a repository
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_interval, env = "GRAFTLING_SWEEP_INTERVAL", hide_env_values = true)]
     sweep_interval: Duration,
@@ -122,7 +115,7 @@ fn config(arguments: Arguments) -> Result<Config, ConfigError> {
     Config {
         listen: arguments.listen,
         admin_listen: arguments.admin_listen,
-        bundles: arguments.bundles,
+        sources: arguments.sources.into(),
         sweep_interval: arguments.sweep_interval,
         absence_confirmation: arguments.absence_confirmation,
         watch_namespaces: watched.into_iter().collect(),
@@ -162,7 +155,9 @@ mod tests {
         let config = config(parse(&[]).unwrap()).unwrap();
         assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
         assert_eq!(config.admin_listen.to_string(), "0.0.0.0:9090");
-        assert_eq!(config.bundles, PathBuf::from("/bundles"));
+        assert_eq!(config.sources.bundles, std::path::PathBuf::from("/bundles"));
+        assert!(config.sources.roots.is_empty() && config.sources.archive_hosts.is_empty());
+        assert_eq!((config.sources.ca, config.sources.cache), (None, 256 * 1024 * 1024));
         assert_eq!(config.sweep_interval, Duration::from_secs(60));
         assert_eq!(config.absence_confirmation, Duration::from_secs(60));
         assert_eq!(config.watch_namespaces, []);
@@ -218,6 +213,9 @@ mod tests {
             ("--concurrency", "1025"),
             ("--webhook-body-limit", "1GiB"),
             ("--resync", "721h"),
+            ("--bundle-roots", "bundles"),
+            ("--bundle-archive-hosts", "artifacts.example.com"),
+            ("--bundle-cache", "1GB"),
             ("--url-port", "0"),
             ("--shutdown-grace", "-1s"),
         ] {

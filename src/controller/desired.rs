@@ -1,29 +1,30 @@
 //! From what is asked for to the objects that an environment should consist of.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::sources::{self, Sources};
 use crate::api::Environment;
 use crate::api::convert::environment::{Identity, pull_request_to_domain};
 use crate::domain::bundle::BundleFiles;
-use crate::domain::git::PullRequest;
+use crate::domain::git::{Commit, PullRequest};
 use crate::domain::guardrails::{self, Fence};
 use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admit};
 use crate::domain::name::ObjectName;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
 use crate::domain::render::{Address, Layer, Origin, RenderContext, Scheme};
+use crate::githost::Class;
 use crate::metrics::{Metrics, RenderResult};
-use crate::render::{Renderer, load_directory};
+use crate::render::Renderer;
 
-/// The bundles that are shipped with the server.
+/// Bundles, from where they come to what they give.
 #[derive(Clone)]
 pub struct Bundles {
-    directory: PathBuf,
+    sources: Sources,
     renderer: Renderer,
     metrics: Metrics,
 }
@@ -37,6 +38,8 @@ pub struct Wish {
     pub project: Project,
     /// The open pull request from its branch.
     pub pull_request: Option<PullRequest>,
+    /// The default branch and its head, as the last look at the repository saw it.
+    pub default_branch: Option<Commit>,
     /// Values for this environment alone.
     pub values: Map<String, Value>,
     /// Whether nothing of it was ever applied.
@@ -95,10 +98,20 @@ impl Wish {
             identity: identity.clone(),
             project,
             pull_request: pull_request.map(|pull| pull_request_to_domain(pull, &identity.branch)),
+            default_branch: None,
             values: environment.spec.values.clone(),
             is_first_deploy: is_first_deploy(environment, identity),
             deployer_role,
             url_port,
+        }
+    }
+
+    /// The same while the default branch is at `commit`.
+    #[must_use]
+    pub fn at(self, commit: Option<Commit>) -> Self {
+        Self {
+            default_branch: commit,
+            ..self
         }
     }
 }
@@ -114,10 +127,10 @@ impl Desired {
 }
 
 impl Bundles {
-    /// Bundles of `directory`: one folder each.
-    pub fn new(directory: PathBuf, renderer: Renderer, metrics: Metrics) -> Self {
+    /// Bundles from `sources`.
+    pub fn new(sources: Sources, renderer: Renderer, metrics: Metrics) -> Self {
         Self {
-            directory,
+            sources,
             renderer,
             metrics,
         }
@@ -166,13 +179,7 @@ impl Bundles {
     }
 
     async fn load(&self, wish: &Wish) -> Result<Arc<BundleFiles>, Refusal> {
-        let path = self.directory.join(wish.project.bundle.as_str());
-        let loaded = tokio::task::spawn_blocking(move || load_directory(&path)).await;
-        match loaded {
-            Ok(Ok(files)) => Ok(Arc::new(files)),
-            Ok(Err(error)) => Err(refuse(wish, &crate::cluster::error::chain(&error))),
-            Err(_) => Err(refuse(wish, "reading it was interrupted")),
-        }
+        self.sources.files(wish).await.map_err(|error| unavailable(wish, &error))
     }
 }
 
@@ -184,8 +191,29 @@ fn is_first_deploy(environment: &Environment, identity: &Identity) -> bool {
 
 fn refuse(wish: &Wish, problem: &str) -> Refusal {
     let (project, bundle) = (&wish.project.key.name, &wish.project.bundle);
-    Refusal::new("InvalidBundle", format!("Project {project}: bundle \"{bundle}\": {problem}"))
+    Refusal::new("InvalidBundle", format!("Project {project}: bundle {bundle}: {problem}"))
 }
+
+/// Without its files nothing is known of what the environment should be, so nothing of it is touched.
+fn unavailable(wish: &Wish, error: &sources::Error) -> Refusal {
+    let refusal = refuse(wish, &crate::cluster::error::chain(error));
+    if error.is_about_content() {
+        return refusal;
+    }
+    let again = match error.class() {
+        Class::Transient | Class::RateLimited(None) => UNAVAILABLE,
+        Class::RateLimited(Some(wait)) => wait.max(UNAVAILABLE),
+        Class::NeedsAttention => refusal.again,
+    };
+    Refusal {
+        reason: "BundleUnavailable",
+        message: format!("{}; what runs keeps running", refusal.message),
+        again,
+    }
+}
+
+/// A source that fails is asked again after this time.
+const UNAVAILABLE: Duration = Duration::from_secs(10);
 
 fn lines(problems: &[impl std::fmt::Display]) -> String {
     let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();

@@ -60,20 +60,31 @@ name_type!(
     check_sha256
 );
 
-impl fmt::Display for BundleSource {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl BundleSource {
+    /// Where it is, in one line.
+    pub fn label(&self) -> String {
         match self {
-            Self::Shipped(name) => write!(formatter, "\"{name}\""),
-            Self::Directory(path) => write!(formatter, "in directory {path}"),
-            Self::ConfigMap(name) => write!(formatter, "in ConfigMap {name}"),
+            Self::Shipped(name) => name.to_string(),
+            Self::Directory(path) => format!("directory {path}"),
+            Self::ConfigMap(name) => format!("ConfigMap {name}"),
             Self::Repository { path, from } => {
                 let whose = match from {
                     TemplatesFrom::DefaultBranch => "default branch",
                     TemplatesFrom::Branch => "own branch",
                 };
-                write!(formatter, "in the repository at {path} ({whose})")
+                format!("repository at {path} ({whose})")
             }
-            Self::Archive { url, .. } => write!(formatter, "in {url}"),
+            Self::Archive { url, .. } => url.to_string(),
+        }
+    }
+}
+
+/// Follows the word "bundle".
+impl fmt::Display for BundleSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shipped(name) => write!(formatter, "\"{name}\""),
+            _ => write!(formatter, "in {}", self.label()),
         }
     }
 }

@@ -83,7 +83,7 @@ fn request(transport: &mut impl Transport, capabilities: &Capabilities, commit: 
         return Err("the answer holds no pack".into());
     }
     // With a handler, the bands are told apart: what is read is the pack alone.
-    answer.set_progress_handler(Some(Box::new(|_, _| ProgressAction::Continue)));
+    answer.set_progress_handler(Some(Box::new(|_, _| ProgressAction::Continue(()))));
     read_pack(&mut answer)
 }
 

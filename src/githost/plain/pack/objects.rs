@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use gix::error::ErrorExt;
 use gix::hash::{Kind, oid};
 use gix::odb::pack::data::EntryRange;
 use gix::odb::pack::data::decode::entry::ResolvedBase;
