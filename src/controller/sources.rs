@@ -198,10 +198,7 @@ impl Sources {
         let identity = &wish.identity;
         let commit = match from {
             TemplatesFrom::DefaultBranch => wish.default_branch.clone().ok_or(Error::FindDefaultBranch)?,
-            TemplatesFrom::Branch => Commit {
-                branch: identity.branch.clone(),
-                revision: identity.revision.clone(),
-            },
+            TemplatesFrom::Branch => own_commit(wish),
         };
         let key = Key::Commit {
             host: wish.project.host.clone(),
@@ -224,6 +221,35 @@ impl Sources {
         let (archives, url, pinned) = (self.archives.clone(), url.clone(), digest.clone());
         let fetch = async move { accept(archives.files(&url, &pinned).await?) };
         self.cached(Key::Archive(digest.clone()), fetch).await
+    }
+
+    /// A file of the environment's own branch at its very commit; `None` if the commit has none. What it says is the branch's word: it
+    /// must grant nothing that the Project does not.
+    ///
+    /// # Errors
+    /// As [`Sources::files`].
+    pub async fn branch_file(&self, wish: &Wish, path: &TreePath) -> Result<Option<Vec<u8>>, Error> {
+        let commit = own_commit(wish);
+        let (sources, name, place, host) = (self.clone(), wish.project.repository.clone(), path.clone(), wish.project.host.clone());
+        let key = Key::Commit {
+            host: host.clone(),
+            repository: wish.identity.repository.clone(),
+            revision: commit.revision.clone(),
+            path: path.clone(),
+        };
+        let fetch = async move {
+            let connected = sources.connected(&host).await.ok_or_else(|| Error::FindHost(host.name.clone()))?;
+            let files = match connected.host.files(&name, &commit, &place).await {
+                Ok(files) => files,
+                // That there is none is kept too, or every pass would ask again.
+                Err(githost::Error::PathNotFound { .. }) => BTreeMap::new(),
+                Err(source) => return Err(Error::ReadCommit { commit, source }),
+            };
+            BundleFiles::new(files).map_err(Error::LimitFiles)
+        };
+        let files = self.cached(key, fetch).await?;
+        let name = path.parts().last().unwrap_or_default();
+        Ok(files.files().get(name).cloned())
     }
 
     async fn cached(
@@ -251,6 +277,13 @@ impl Sources {
         );
         self.hosts.refresh(&object.await.ok().flatten()?, None).await;
         self.hosts.get(key)
+    }
+}
+
+fn own_commit(wish: &Wish) -> Commit {
+    Commit {
+        branch: wish.identity.branch.clone(),
+        revision: wish.identity.revision.clone(),
     }
 }
 

@@ -10,7 +10,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 use tar::{EntryType, PaxExtensions};
 
 use self::path::{Path, normal};
@@ -112,10 +112,11 @@ impl Limits {
         ratio: 200,
     };
 
-    /// For the archive of a whole repository, most of which is passed over.
+    /// For the archive of a whole repository, most of which is passed over: what is in it elsewhere may compress as well as it likes.
     pub const REPOSITORY: Self = Self {
         entries: 500_000,
         unpacked: 2 * 1024 * 1024 * 1024,
+        ratio: u64::MAX,
         ..Self::BUNDLE
     };
 }
