@@ -258,11 +258,7 @@ async fn lead(
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
-        bundles: Bundles::new(
-            sources,
-            Renderer::new(RendererSettings::default()),
-            parts.metrics.clone(),
-        ),
+        bundles: Bundles::new(sources, Renderer::new(RendererSettings::default()), parts.metrics.clone()),
         settings: parts.settings.clone(),
         metrics: parts.metrics.clone(),
     });

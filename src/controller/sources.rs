@@ -183,7 +183,11 @@ impl Sources {
 
     async fn config_map(&self, wish: &Wish, name: &ObjectName) -> Result<BundleFiles, Error> {
         let api = Api::namespaced(self.client.clone(), wish.project.key.namespace.as_str());
-        let read = within(|| format!("read ConfigMap {name}"), api.get_opt(name.as_str()), cluster::Error::Connect);
+        let read = within(
+            || format!("read ConfigMap {name}"),
+            api.get_opt(name.as_str()),
+            cluster::Error::Connect,
+        );
         match read.await {
             Ok(Some(object)) => accept(config_map::files(object)?),
             Ok(None) => Err(Error::CheckConfigMap(format!("ConfigMap {name} does not exist"))),
@@ -206,7 +210,12 @@ impl Sources {
             revision: commit.revision.clone(),
             path: path.clone(),
         };
-        let (sources, name, path, host) = (self.clone(), wish.project.repository.clone(), path.clone(), wish.project.host.clone());
+        let (sources, name, path, host) = (
+            self.clone(),
+            wish.project.repository.clone(),
+            path.clone(),
+            wish.project.host.clone(),
+        );
         let fetch = async move {
             let connected = sources.connected(&host).await.ok_or_else(|| Error::FindHost(host.name.clone()))?;
             match connected.host.files(&name, &commit, &path).await {
@@ -230,7 +239,12 @@ impl Sources {
     /// As [`Sources::files`].
     pub async fn branch_file(&self, wish: &Wish, path: &TreePath) -> Result<Option<Vec<u8>>, Error> {
         let commit = own_commit(wish);
-        let (sources, name, place, host) = (self.clone(), wish.project.repository.clone(), path.clone(), wish.project.host.clone());
+        let (sources, name, place, host) = (
+            self.clone(),
+            wish.project.repository.clone(),
+            path.clone(),
+            wish.project.host.clone(),
+        );
         let key = Key::Commit {
             host: host.clone(),
             repository: wish.identity.repository.clone(),

@@ -267,7 +267,10 @@ fn check_tree_path(text: &str) -> Result<(), String> {
     if text.chars().any(|character| character.is_control() || character == '\\') {
         return Err("must not contain control characters or backslashes".into());
     }
-    if text.split('/').any(|part| matches!(part, "" | "." | "..") || part.eq_ignore_ascii_case(".git")) {
+    if text
+        .split('/')
+        .any(|part| matches!(part, "" | "." | "..") || part.eq_ignore_ascii_case(".git"))
+    {
         return Err("must be relative, with parts that are neither empty nor \".\", \"..\" or \".git\"".into());
     }
     Ok(())
@@ -281,7 +284,21 @@ mod tests {
 
     #[test]
     fn threat_t30_a_path_never_leads_out_of_its_root() {
-        for text in ["", "/", "/a", "a/", "a//b", "..", "a/../b", "./a", "a/.", "a\\b", "a\0", ".git", "a/.GIT/hooks"] {
+        for text in [
+            "",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            "..",
+            "a/../b",
+            "./a",
+            "a/.",
+            "a\\b",
+            "a\0",
+            ".git",
+            "a/.GIT/hooks",
+        ] {
             assert!(text.parse::<TreePath>().is_err(), "{text:?} was accepted");
         }
         for text in [".", "a", "a/b.yaml", ".graftling.yaml", "-x", "ä/🎉", "a..b"] {

@@ -76,13 +76,7 @@ impl Reconciler {
             return Ok(None);
         }
         let settings = &self.settings;
-        let wish = Wish::new(
-            environment,
-            identity,
-            project,
-            settings.deployer_role.clone(),
-            settings.url_port,
-        );
+        let wish = Wish::new(environment, identity, project, settings.deployer_role.clone(), settings.url_port);
         Ok(Some(wish.at(project::default_branch(&stored))))
     }
 

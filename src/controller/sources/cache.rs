@@ -121,7 +121,9 @@ impl Cache {
             drop(flight);
             answer
         });
-        async move { task.await.unwrap_or_else(|_| Err(Arc::new(Error::Await))) }.boxed().shared()
+        async move { task.await.unwrap_or_else(|_| Err(Arc::new(Error::Await))) }
+            .boxed()
+            .shared()
     }
 }
 

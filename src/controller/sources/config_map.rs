@@ -13,8 +13,16 @@ const ARCHIVE: &str = "bundle.tgz";
 
 /// The files that a ConfigMap holds: one for each key, or those of its archive.
 pub(super) fn files(object: ConfigMap) -> Result<BTreeMap<String, Vec<u8>>, Error> {
-    let texts = object.data.unwrap_or_default().into_iter().map(|(key, text)| (key, text.into_bytes()));
-    let binaries = object.binary_data.unwrap_or_default().into_iter().map(|(key, bytes)| (key, bytes.0));
+    let texts = object
+        .data
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, text)| (key, text.into_bytes()));
+    let binaries = object
+        .binary_data
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, bytes)| (key, bytes.0));
     let keys: BTreeMap<String, Vec<u8>> = texts.chain(binaries).collect();
     match keys.get(ARCHIVE) {
         Some(bytes) if keys.len() == 1 => unpacked(bytes),

@@ -57,8 +57,14 @@ mod tests {
         symlink(at("secret"), at("roots/link")).unwrap();
         symlink(at("roots/a"), at("roots/inside")).unwrap();
         let roots = [at("roots")];
-        assert_eq!(resolve(&at("roots/a"), &roots).unwrap(), Some(at("roots/a").canonicalize().unwrap()));
-        assert_eq!(resolve(&at("roots/inside"), &roots).unwrap(), Some(at("roots/a").canonicalize().unwrap()));
+        assert_eq!(
+            resolve(&at("roots/a"), &roots).unwrap(),
+            Some(at("roots/a").canonicalize().unwrap())
+        );
+        assert_eq!(
+            resolve(&at("roots/inside"), &roots).unwrap(),
+            Some(at("roots/a").canonicalize().unwrap())
+        );
         for outside in ["roots/link", "roots-2/b", "secret", "nowhere"] {
             assert_eq!(resolve(&at(outside), &roots).unwrap(), None, "{outside}");
         }

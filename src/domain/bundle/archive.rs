@@ -42,7 +42,17 @@ const MAX_EXTENSION: u64 = 16 * 1024;
 
 /// Records of PAX that say nothing about where a file is, what it is, or how long. `path` is obeyed, everything else is refused.
 const HARMLESS: [&str; 11] = [
-    "comment", "linkpath", "mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "SCHILY.xattr.", "LIBARCHIVE.",
+    "comment",
+    "linkpath",
+    "mtime",
+    "atime",
+    "ctime",
+    "uid",
+    "gid",
+    "uname",
+    "gname",
+    "SCHILY.xattr.",
+    "LIBARCHIVE.",
 ];
 
 /// The part of an archive to read.
@@ -229,7 +239,9 @@ impl<'a> Reading<'a> {
             None => entry.header().path_bytes().into_owned(),
         };
         let full = normal(&name)?;
-        let Some(inside) = self.without_top(full, kind)? else { return Ok(()) };
+        let Some(inside) = self.without_top(full, kind)? else {
+            return Ok(());
+        };
         let path = match path::below(&inside, self.selection.below) {
             Path::Outside => return Ok(()),
             // A link on the way would lead elsewhere; a folder is what has to be there.
@@ -291,11 +303,15 @@ impl<'a> Reading<'a> {
     fn records(&mut self, bytes: &[u8], kind: EntryType) -> Result<(), ArchiveError> {
         for record in PaxExtensions::new(bytes) {
             let record = record.map_err(broken)?;
-            let key = record.key().map_err(|_| ArchiveError::ReadExtension("a key that is no text".to_owned()))?;
+            let key = record
+                .key()
+                .map_err(|_| ArchiveError::ReadExtension("a key that is no text".to_owned()))?;
             match key {
                 "path" if kind == EntryType::XHeader => self.name_next(record.value_bytes().to_vec())?,
                 "comment" if kind == EntryType::XGlobalHeader => self.contents.comment = record.value().ok().map(str::to_owned),
-                _ if HARMLESS.iter().any(|known| key == *known || (known.ends_with('.') && key.starts_with(known))) => {}
+                _ if HARMLESS
+                    .iter()
+                    .any(|known| key == *known || (known.ends_with('.') && key.starts_with(known))) => {}
                 _ => return Err(ArchiveError::ReadExtension(key.to_owned())),
             }
         }

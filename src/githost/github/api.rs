@@ -149,10 +149,13 @@ impl Api {
             .await
             .map_err(|error| unreachable(operation, error))?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, limit).collect().await.map_err(|source| match source.is::<LengthLimitError>() {
-            true => unusable(operation, format!("it has more than {} MiB", limit / 1024 / 1024)),
-            false => Error::Unreachable { operation, source },
-        })?;
+        let body = Limited::new(body, limit)
+            .collect()
+            .await
+            .map_err(|source| match source.is::<LengthLimitError>() {
+                true => unusable(operation, format!("it has more than {} MiB", limit / 1024 / 1024)),
+                false => Error::Unreachable { operation, source },
+            })?;
         Ok(Answer {
             status: parts.status,
             headers: parts.headers,

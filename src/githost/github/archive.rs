@@ -7,8 +7,8 @@ use http::StatusCode;
 use super::{Github, owner_and_name, wire};
 use crate::domain::bundle::archive::{self, ArchiveError, Contents, Limits, Selection};
 use crate::domain::git::{Commit, RepositoryName, TreePath};
-use crate::githost::tree::{self, Files, READ_FILES};
 use crate::githost::Error;
+use crate::githost::tree::{self, Files, READ_FILES};
 
 /// The most bytes of an archive as it is sent. It holds the whole repository at one commit.
 const MAX_ARCHIVE: usize = 64 * 1024 * 1024;

@@ -96,4 +96,3 @@ fn read_pack(answer: &mut impl BufRead) -> Result<Option<Vec<u8>>, Cause> {
         Err(error) => Err(error.into()),
     }
 }
-

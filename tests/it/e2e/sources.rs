@@ -17,7 +17,9 @@ use crate::world::{LONG, Options, World};
 const HEAD: &str = "name: app\nversion: 0.1.0\n";
 
 fn template(greeting: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings}}\ndata: {{greeting: {greeting}, revision: {{{{quote revision}}}}}}\n")
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings}}\ndata: {{greeting: {greeting}, revision: {{{{quote revision}}}}}}\n"
+    )
 }
 
 /// A world whose Project `shop` takes its bundle from `bundle`, and its repository.
@@ -63,7 +65,11 @@ async fn refused(world: &World, branch: &str, words: &[&str], still: &str) {
     })
     .await;
     let environment = world.environment(branch).await.unwrap();
-    assert_eq!(greeting(world, &environment).await.as_deref(), Some(still), "what runs keeps running");
+    assert_eq!(
+        greeting(world, &environment).await.as_deref(),
+        Some(still),
+        "what runs keeps running"
+    );
 }
 
 async fn config_map(world: &World, data: Value) {
@@ -143,7 +149,13 @@ fn packed(greeting: &str) -> (Vec<u8>, String) {
     std::fs::write(root.join("bundle.yaml"), HEAD).unwrap();
     std::fs::write(root.join("templates/all.yaml"), template(greeting)).unwrap();
     let archive = folder.path().join("app.tgz");
-    let status = Command::new("tar").arg("czf").arg(&archive).arg("-C").arg(folder.path()).arg("app").status();
+    let status = Command::new("tar")
+        .arg("czf")
+        .arg(&archive)
+        .arg("-C")
+        .arg(folder.path())
+        .arg("app")
+        .status();
     assert!(status.unwrap().success());
     let sum = Command::new("sha256sum").arg(&archive).output().unwrap().stdout;
     (std::fs::read(&archive).unwrap(), String::from_utf8(sum).unwrap()[..64].to_owned())
@@ -163,8 +175,16 @@ async fn threat_t31_an_archive_counts_with_its_digest_only_and_from_allowed_plac
     let revision = repository.commit("feature", &[]).unwrap();
     world.wait_for("feature", Phase::Ready, &revision).await;
     greets(&world, "feature", "archive").await;
-    change_bundle(&world, archive(server.url("/app.tgz"), &"0".repeat(64))).await.unwrap();
-    refused(&world, "feature", &[&digest, "spec.bundle.archive.sha256", "BundleUnavailable"], "archive").await;
+    change_bundle(&world, archive(server.url("/app.tgz"), &"0".repeat(64)))
+        .await
+        .unwrap();
+    refused(
+        &world,
+        "feature",
+        &[&digest, "spec.bundle.archive.sha256", "BundleUnavailable"],
+        "archive",
+    )
+    .await;
     let inside = server.url("/app.tgz").replace("localhost", "127.0.0.1");
     change_bundle(&world, archive(inside, &"1".repeat(64))).await.unwrap();
     refused(&world, "feature", &["127.0.0.1 is no public address"], "archive").await;

@@ -72,7 +72,11 @@ async fn the_files_below_a_path_are_those_of_the_exact_commit() {
     for case in Case::all().await {
         let at = case.bundle("kind: A");
         let files = case.files(&at, "deploy").await.expect(case.label);
-        let bundle = expected(&[("bundle.yaml", "name: a"), ("run.sh", "#!/bin/sh\n"), ("templates/web.yaml", "kind: A")]);
+        let bundle = expected(&[
+            ("bundle.yaml", "name: a"),
+            ("run.sh", "#!/bin/sh\n"),
+            ("templates/web.yaml", "kind: A"),
+        ]);
         assert_eq!(files, bundle, "{}", case.label);
         let one = case.files(&at, ".graftling.yaml").await.expect(case.label);
         assert_eq!(one, expected(&[(".graftling.yaml", "values: {}")]), "{}", case.label);
@@ -148,7 +152,11 @@ async fn f74_a_pointer_of_git_lfs_is_refused_by_its_name() {
         let tree = case.tree(&[Entry("100644", "blob", case.blob(pointer), "values.yaml")]);
         let at = case.commit_tree(&case.tree(&[Entry("040000", "tree", tree, "deploy")]));
         let error = case.files(&at, "deploy").await.expect_err(case.label);
-        assert!(error.to_string().contains("values.yaml is kept by Git LFS"), "{}: {error}", case.label);
+        assert!(
+            error.to_string().contains("values.yaml is kept by Git LFS"),
+            "{}: {error}",
+            case.label
+        );
     }
 }
 
@@ -158,10 +166,7 @@ async fn f74_a_file_that_is_too_large_is_refused_by_its_name_and_elsewhere_it_is
         let large = case.blob(&"x".repeat(5 * 1024 * 1024));
         let tree = case.tree(&[Entry("100644", "blob", large, "dump.sql")]);
         let small = case.tree(&[Entry("100644", "blob", case.blob("name: a"), "bundle.yaml")]);
-        let root = case.tree(&[
-            Entry("040000", "tree", tree, "large"),
-            Entry("040000", "tree", small, "small"),
-        ]);
+        let root = case.tree(&[Entry("040000", "tree", tree, "large"), Entry("040000", "tree", small, "small")]);
         let at = case.commit_tree(&root);
         let error = case.files(&at, "large").await.expect_err(case.label);
         assert!(error.to_string().contains("dump.sql has"), "{}: {error}", case.label);

@@ -180,13 +180,7 @@ impl FakeGithub {
 
     /// Lets every request fail this way.
     pub fn set_fault(&self, fault: Fault) {
-        for route in [
-            Route::Repository,
-            Route::Branches,
-            Route::Reference,
-            Route::Pulls,
-            Route::Archive,
-        ] {
+        for route in [Route::Repository, Route::Branches, Route::Reference, Route::Pulls, Route::Archive] {
             self.set_fault_on(route, fault);
         }
     }

@@ -104,8 +104,14 @@ fn every_source_of_a_bundle_is_read_and_two_or_none_are_refused() {
         (json!({"name": "web"}), "\"web\""),
         (json!({"directory": {"path": "/srv/bundles/web"}}), "in directory /srv/bundles/web"),
         (json!({"configMap": {"name": "web"}}), "in ConfigMap web"),
-        (json!({"repository": {"path": "deploy"}}), "in repository at deploy (default branch)"),
-        (json!({"repository": {"path": ".", "from": "Branch"}}), "in repository at . (own branch)"),
+        (
+            json!({"repository": {"path": "deploy"}}),
+            "in repository at deploy (default branch)",
+        ),
+        (
+            json!({"repository": {"path": ".", "from": "Branch"}}),
+            "in repository at . (own branch)",
+        ),
         (
             json!({"archive": {"url": "https://example.com/web.tgz", "sha256": digest}}),
             "in https://example.com/web.tgz",

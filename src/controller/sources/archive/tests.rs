@@ -22,7 +22,11 @@ fn digest_of(bytes: &[u8]) -> Sha256 {
 
 /// A client that may reach `server` although it is on loopback.
 fn allowed(server: &HttpsServer) -> Archives {
-    let (host, port) = server.host().rsplit_once(':').map(|(host, port)| (host.to_owned(), port.parse().unwrap())).unwrap();
+    let (host, port) = server
+        .host()
+        .rsplit_once(':')
+        .map(|(host, port)| (host.to_owned(), port.parse().unwrap()))
+        .unwrap();
     Archives::new(&[ArchiveHost { host, port }], Some(&server.authority())).unwrap()
 }
 
@@ -43,11 +47,19 @@ async fn an_archive_with_the_right_digest_is_read_and_any_other_is_refused() {
     let mut other = bundle();
     other.write_all(b"x").unwrap();
     server.set("/web.tgz", Answer::File(other));
-    assert!(ask(&archives, &server.url("/web.tgz")).await.unwrap_err().contains("spec.bundle.archive.sha256"));
+    assert!(
+        ask(&archives, &server.url("/web.tgz"))
+            .await
+            .unwrap_err()
+            .contains("spec.bundle.archive.sha256")
+    );
     server.set("/web.tgz", Answer::Status(404));
     assert!(ask(&archives, &server.url("/web.tgz")).await.unwrap_err().contains("HTTP 404"));
     server.set("/web.tgz", Answer::Status(503));
-    let error = archives.files(&server.url("/web.tgz").parse().unwrap(), &digest_of(b"")).await.unwrap_err();
+    let error = archives
+        .files(&server.url("/web.tgz").parse().unwrap(), &digest_of(b""))
+        .await
+        .unwrap_err();
     assert_eq!(error.class(), Class::Transient);
 }
 
@@ -99,7 +111,12 @@ async fn a_server_that_nobody_vouches_for_is_not_trusted() {
     let port = server.host().rsplit_once(':').unwrap().1.parse().unwrap();
     let host = "localhost".to_owned();
     let archives = Archives::new(&[ArchiveHost { host, port }], None).unwrap();
-    assert!(ask(&archives, &server.url("/web.tgz")).await.unwrap_err().contains("could not fetch"));
+    assert!(
+        ask(&archives, &server.url("/web.tgz"))
+            .await
+            .unwrap_err()
+            .contains("could not fetch")
+    );
     let missing = Archives::new(&[], Some(Path::new("/nowhere/ca.pem")));
     assert!(matches!(missing.map(drop), Err(Error::PrepareClient(_))));
 }

@@ -112,7 +112,12 @@ fn the_part_of_a_repository_is_read_and_the_rest_is_passed_over() {
 
 #[test]
 fn a_folder_around_everything_is_left_out_and_only_that() {
-    let files = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), Vec::new())).collect::<BTreeMap<_, _>>();
+    let files = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| ((*name).to_owned(), Vec::new()))
+            .collect::<BTreeMap<_, _>>()
+    };
     let names = |paths: &[&str]| without_common_folder(files(paths)).into_keys().collect::<Vec<_>>();
     assert_eq!(names(&["web/bundle.yaml", "web/templates/a"]), ["bundle.yaml", "templates/a"]);
     assert_eq!(names(&["bundle.yaml", "web/a"]), ["bundle.yaml", "web/a"]);
@@ -148,22 +153,54 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("a sparse file", archive(&[kind(EntryType::GNUSparse)]), "sparse"),
         ("a kind of its own", archive(&[kind(EntryType::new(b'Z'))]), "unknown kind"),
         ("one name twice", archive(&[file("x", b"1"), file("./x", b"2")]), "twice"),
-        ("a file that is a folder", archive(&[file("x", b"1"), entry(b"x/", EntryType::Directory, b"")]), "twice"),
+        (
+            "a file that is a folder",
+            archive(&[file("x", b"1"), entry(b"x/", EntryType::Directory, b"")]),
+            "twice",
+        ),
         ("a name by PAX", archive(&[pax_entry("path", "../x")]), "leads out"),
         ("a size by PAX", archive(&[pax_entry("size", "0")]), "\"size\""),
-        ("a sparse name by PAX", archive(&[pax_entry("GNU.sparse.name", "x")]), "GNU.sparse.name"),
-        ("a name for all", archive(&[entry(b"g", EntryType::XGlobalHeader, &pax("path", "x")), file("y", b"")]), "\"path\""),
+        (
+            "a sparse name by PAX",
+            archive(&[pax_entry("GNU.sparse.name", "x")]),
+            "GNU.sparse.name",
+        ),
+        (
+            "a name for all",
+            archive(&[entry(b"g", EntryType::XGlobalHeader, &pax("path", "x")), file("y", b"")]),
+            "\"path\"",
+        ),
         (
             "two long names",
             archive(&[entry(b"l", EntryType::GNULongName, b"a\0"), pax_entry("path", "b")]),
             "second name",
         ),
-        ("a long header", archive(&[entry(b"l", EntryType::GNULongName, &[b'a'; 20_000])]), "a header has"),
-        ("a large file", archive(&[file("x", &vec![b'\n'; 4 * 1024 * 1024 + 1])]), "x has 4194305 bytes"),
+        (
+            "a long header",
+            archive(&[entry(b"l", EntryType::GNULongName, &[b'a'; 20_000])]),
+            "a header has",
+        ),
+        (
+            "a large file",
+            archive(&[file("x", &vec![b'\n'; 4 * 1024 * 1024 + 1])]),
+            "x has 4194305 bytes",
+        ),
         ("a bomb", gzip(&vec![0; 60 * 1024 * 1024]), "honest size"),
-        ("more after the tar", gzip(&[tar(&[file("x", b"1")]), file("y", b"2")].concat()), "more after its end"),
-        ("more after the gzip", [archive(&[file("x", b"1")]), b"x".to_vec()].concat(), "more after its end"),
-        ("two gzips", [archive(&[file("x", b"1")]), archive(&[file("y", b"1")])].concat(), "more after its end"),
+        (
+            "more after the tar",
+            gzip(&[tar(&[file("x", b"1")]), file("y", b"2")].concat()),
+            "more after its end",
+        ),
+        (
+            "more after the gzip",
+            [archive(&[file("x", b"1")]), b"x".to_vec()].concat(),
+            "more after its end",
+        ),
+        (
+            "two gzips",
+            [archive(&[file("x", b"1")]), archive(&[file("y", b"1")])].concat(),
+            "more after its end",
+        ),
         ("no gzip", tar(&[file("x", b"1")]), "no complete"),
         ("nothing", Vec::new(), "no complete"),
     ]
@@ -207,7 +244,12 @@ fn threat_t30_many_entries_and_many_files_are_limited() {
     assert!(whole(&archive(&many)).unwrap_err().to_string().contains("at most 2000 files"));
     let folder = |number| entry(format!("{number}/").as_bytes(), EntryType::Directory, b"");
     let folders: Vec<_> = (0..5_001).map(folder).collect();
-    assert!(whole(&archive(&folders)).unwrap_err().to_string().contains("more than 5000 entries"));
+    assert!(
+        whole(&archive(&folders))
+            .unwrap_err()
+            .to_string()
+            .contains("more than 5000 entries")
+    );
 }
 
 proptest! {
