@@ -56,7 +56,7 @@ pub enum Error {
         name: ObjectName,
         /// The cause.
         #[source]
-        source: cluster::Error,
+        source: Box<cluster::Error>,
     },
     /// The ConfigMap is missing, or its keys are no files.
     #[error("{0}")]
@@ -74,7 +74,7 @@ pub enum Error {
         commit: Commit,
         /// The cause.
         #[source]
-        source: githost::Error,
+        source: Box<githost::Error>,
     },
     /// The settings of the client for archives cannot be used.
     #[error("could not prepare the client for archives: {0}")]
@@ -191,9 +191,9 @@ impl Sources {
         match read.await {
             Ok(Some(object)) => accept(config_map::files(object)?),
             Ok(None) => Err(Error::CheckConfigMap(format!("ConfigMap {name} does not exist"))),
-            Err(source) => Err(Error::ReadConfigMap {
+            Err(error) => Err(Error::ReadConfigMap {
                 name: name.clone(),
-                source,
+                source: Box::new(error),
             }),
         }
     }
@@ -220,7 +220,10 @@ impl Sources {
             let connected = sources.connected(&host).await.ok_or_else(|| Error::FindHost(host.name.clone()))?;
             match connected.host.files(&name, &commit, &path).await {
                 Ok(files) => accept(files),
-                Err(source) => Err(Error::ReadCommit { commit, source }),
+                Err(error) => Err(Error::ReadCommit {
+                    commit,
+                    source: Box::new(error),
+                }),
             }
         };
         self.cached(key, fetch).await
@@ -257,7 +260,10 @@ impl Sources {
                 Ok(files) => files,
                 // That there is none is kept too, or every pass would ask again.
                 Err(githost::Error::PathNotFound { .. }) => BTreeMap::new(),
-                Err(source) => return Err(Error::ReadCommit { commit, source }),
+                Err(error) => {
+                    let source = Box::new(error);
+                    return Err(Error::ReadCommit { commit, source });
+                }
             };
             BundleFiles::new(files).map_err(Error::LimitFiles)
         };
