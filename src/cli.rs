@@ -2,8 +2,10 @@
 
 mod completions;
 mod crds;
+mod diff;
 mod environment;
 mod exit;
+pub mod hidden;
 mod hook;
 mod output;
 mod plan;
@@ -77,6 +79,9 @@ enum Command {
     Environment(environment::Command),
     /// Print what would be done to an environment now, without doing it
     Plan(Box<plan::Arguments>),
+    /// Print how an environment differs from what it should be, as a unified diff of YAML
+    #[command(after_help = diff::HELP)]
+    Diff(Box<diff::Arguments>),
     /// Print what a bundle gives for a branch, without a cluster
     #[command(after_help = render::HELP)]
     Render(Box<render::Arguments>),
@@ -121,20 +126,20 @@ pub fn parse() -> Result<Cli, Exit> {
 
 /// Carries out a command, to the end.
 pub fn run(cli: Cli) -> Exit {
-    let result = match tokio::runtime::Runtime::new() {
+    match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
-            let result = runtime.block_on(dispatch(cli.command));
+            let exit = runtime.block_on(dispatch(cli.command));
             // A rendering that was given up must not hold the process.
             runtime.shutdown_background();
-            result
+            exit
         }
-        Err(error) => Err(anyhow::Error::new(error).context("could not start the runtime")),
-    };
-    exit::conclude(result)
+        Err(error) => exit::conclude(Err(anyhow::Error::new(error).context("could not start the runtime"))),
+    }
 }
 
-async fn dispatch(command: Command) -> anyhow::Result<()> {
-    match command {
+async fn dispatch(command: Command) -> Exit {
+    let result = match command {
+        Command::Diff(arguments) => return diff::run(*arguments).await,
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Environment(command) => environment::run(command).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
@@ -142,7 +147,8 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Hook(command) => hook::run(command).await,
         Command::Crds => crds::run(),
         Command::Completions(arguments) => completions::run(&arguments, definition()),
-    }
+    };
+    exit::conclude(result)
 }
 
 /// The definition, under the name by which it was called: `kubectl graftling` is the same program named `kubectl-graftling`.

@@ -4,6 +4,7 @@
 //! values. That is what makes a decision printable before it is carried out, and testable without a server.
 
 pub mod bundle;
+pub mod difference;
 pub mod event;
 pub mod git;
 pub mod guardrails;

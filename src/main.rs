@@ -6,6 +6,9 @@ use graftling::cli::{self, Exit, LogFormat};
 use graftling::telemetry;
 
 fn main() -> ExitCode {
+    if let Some(exit) = cli::hidden::run() {
+        return exit;
+    }
     // Two crypto providers may be linked; whoever builds the first TLS client must not have to guess. It fails only when one is set already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let command = match cli::parse() {

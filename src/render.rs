@@ -1,20 +1,32 @@
 //! Reading and rendering bundles where they can hurt nobody: in worker processes with limits.
 //!
-//! A [`Renderer`] keeps the workers. `directory` reads a bundle's files from the disk.
+//! A [`Renderer`] keeps the workers: `pool` chooses one, `process` talks with it, `worker` is what it does. `confine` and `filter`
+//! are what a process gives up before it sees anything of others. `sandbox` runs other programs in the same way. `directory` reads
+//! a bundle's files from the disk.
 
+mod confine;
 mod directory;
+mod encoding;
 mod error;
+pub mod exec;
+mod filter;
+mod pool;
+mod process;
+mod protocol;
+pub mod sandbox;
+pub mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
-use crate::domain::bundle::{Bundle, BundleFiles, BundleSummary};
-use crate::domain::render::{self, RenderContext, Rendered};
+use crate::domain::bundle::{BundleFiles, BundleSummary};
+use crate::domain::render::{RenderContext, Rendered};
 pub use directory::load_directory;
 pub use error::{Error, Limit};
+use pool::Pool;
+pub use protocol::SandboxLevel;
+use protocol::{Answer, Work};
 
 /// How workers are found, how many there are, and what each may use.
 #[derive(Debug, Clone)]
@@ -47,8 +59,7 @@ pub struct RenderLimits {
 /// Reads and renders bundles in worker processes. Clones share the workers.
 #[derive(Debug, Clone)]
 pub struct Renderer {
-    settings: Arc<RendererSettings>,
-    places: Arc<Semaphore>,
+    pool: Arc<Pool>,
 }
 
 // === impl RendererSettings ===
@@ -79,12 +90,9 @@ impl Default for RenderLimits {
 // === impl Renderer ===
 
 impl Renderer {
-    /// A renderer without a worker yet: the first request starts one.
+    /// A renderer without a worker yet: the first request starts one, or [`Renderer::warm_up`].
     pub fn new(settings: RendererSettings) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(settings.workers)),
-            settings: Arc::new(settings),
-        }
+        Self { pool: Pool::new(settings) }
     }
 
     /// Reads a bundle and renders it.
@@ -93,12 +101,10 @@ impl Renderer {
     ///
     /// The problems of the bundle or of its templates; or the limit that it exceeds.
     pub async fn render(&self, files: &Arc<BundleFiles>, context: RenderContext) -> Result<Rendered, Error> {
-        let files = files.clone();
-        self.on_a_thread(move || {
-            let bundle = Bundle::parse(files.files()).map_err(|problems| Error::ParseBundle { problems })?;
-            render::render(&bundle, &context).map_err(Error::RenderBundle)
-        })
-        .await
+        match self.pool.ask(files, &Work::Render(Box::new(context))).await? {
+            Answer::Rendered(rendered) => Ok(rendered),
+            other => Err(refused(other)),
+        }
     }
 
     /// Reads a bundle, and says what it is.
@@ -107,30 +113,29 @@ impl Renderer {
     ///
     /// The problems of the bundle, or the limit that it exceeds.
     pub async fn check(&self, files: &Arc<BundleFiles>) -> Result<BundleSummary, Error> {
-        let files = files.clone();
-        self.on_a_thread(move || {
-            let bundle = Bundle::parse(files.files()).map_err(|problems| Error::ParseBundle { problems })?;
-            Ok(bundle.summary())
-        })
-        .await
+        match self.pool.ask(files, &Work::Check).await? {
+            Answer::Summary(summary) => Ok(summary),
+            other => Err(refused(other)),
+        }
     }
 
-    async fn on_a_thread<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-        let place = self.places.clone().acquire_owned().await.ok();
-        let limits = self.settings.limits;
-        let work = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            work()
-        });
-        let exceeded = Error::Exceed {
-            limit: Limit::Wall,
-            limits,
-        };
-        tokio::time::timeout(limits.wall, work)
-            .await
-            .map_err(|_| exceeded)?
-            .unwrap_or(Err(Error::EndWorker {
-                ending: "it panicked".into(),
-            }))
+    /// Starts the workers, so that the first request finds one.
+    pub fn warm_up(&self) {
+        self.pool.fill();
+    }
+
+    /// What keeps workers in, once the first has started.
+    pub fn level(&self) -> Option<SandboxLevel> {
+        self.pool.level()
+    }
+}
+
+fn refused(answer: Answer) -> Error {
+    match answer {
+        Answer::Problems(problems) => Error::ParseBundle { problems },
+        Answer::Errors(errors) => Error::RenderBundle(errors),
+        Answer::Unknown | Answer::Summary(_) | Answer::Rendered(_) => Error::EndWorker {
+            ending: "it answered what was not asked".to_owned(),
+        },
     }
 }

@@ -1,10 +1,13 @@
 //! What would be done to an environment now, without doing it: the reconcile's own functions over a look with the caller's rights.
 
+use std::collections::BTreeSet;
+
 use tokio::sync::mpsc;
 
 use super::access::{self, Access};
 use crate::api::Environment;
 use crate::api::convert;
+use crate::api::keys;
 use crate::api::project::ForeignObjects;
 use crate::cluster::error::chain;
 use crate::cluster::kinds::Kinds;
@@ -14,8 +17,10 @@ use crate::cluster::{self, Connection};
 use crate::config::Sources;
 use crate::controller::desired::{Bundles, Wish};
 use crate::controller::hosts::Hosts;
+use crate::domain::difference::{self, Difference, Live};
+use crate::domain::inventory::Inventory;
 use crate::domain::name::ObjectName;
-use crate::domain::plan::{Plan, deploy, teardown};
+use crate::domain::plan::{Obstacle, Plan, Step, deploy, teardown};
 use crate::domain::residue;
 use crate::githost::endpoint::Endpoints;
 use crate::metrics::Metrics;
@@ -30,6 +35,15 @@ pub struct Settings {
     pub deployer_role: ObjectName,
     /// The port in environments' URLs.
     pub url_port: Option<u16>,
+}
+
+/// What a deployment would change.
+#[derive(Debug)]
+pub struct Differences {
+    /// The objects that it would write or delete, in this order.
+    pub objects: Vec<Difference>,
+    /// What is in the way: while there is something, nothing is written.
+    pub obstacles: Vec<Obstacle>,
 }
 
 /// Why no plan could be made.
@@ -51,6 +65,44 @@ pub enum Error {
 /// # Errors
 /// See [`Error`]. Nothing is written in any case.
 pub async fn deployment(access: &Access, environment: &Environment, settings: &Settings) -> Result<Plan, Error> {
+    Ok(prepare(access, environment, settings).await?.plan)
+}
+
+/// What bringing `environment` to what it should be would change, object by object; and what is in the way.
+///
+/// # Errors
+/// As [`deployment`].
+pub async fn differences(access: &Access, environment: &Environment, settings: &Settings) -> Result<Differences, Error> {
+    let prepared = prepare(access, environment, settings).await?;
+    let (plan, client) = (&prepared.plan, prepared.observer.connection.controller());
+    let stale: Vec<_> = deploy::stale(&prepared.inventory, &prepared.desired)
+        .map(|(key, _)| key.clone())
+        .collect();
+    let written = plan.steps.iter().flat_map(|step| match step {
+        Step::Apply(applies) => applies.as_slice(),
+        Step::Delete(_) => &[],
+    });
+    let keys: BTreeSet<_> = written.map(|apply| &apply.manifest.key).chain(&stale).collect();
+    let mut live = Live::new();
+    for key in keys {
+        let object = prepared.observer.read_whole(client.clone(), key).await.map_err(Error::Observe)?;
+        live.extend(object.map(|object| (key.clone(), object)));
+    }
+    Ok(Differences {
+        objects: difference::differences(plan, &stale, &live, keys::FIELD_MANAGER),
+        obstacles: prepared.plan.obstacles,
+    })
+}
+
+/// What a deployment is about to do, with everything that it was concluded from.
+struct Prepared {
+    observer: Observer,
+    desired: deploy::Desired,
+    inventory: Inventory,
+    plan: Plan,
+}
+
+async fn prepare(access: &Access, environment: &Environment, settings: &Settings) -> Result<Prepared, Error> {
     let (identity, inventory) = read(environment)?;
     let project = access
         .project(&identity.project.namespace, &identity.project.name)
@@ -68,10 +120,16 @@ pub async fn deployment(access: &Access, environment: &Environment, settings: &S
     let sources = super::sources::connect(&settings.sources, client, hosts).map_err(|error| Error::Refused(chain(&error)))?;
     let bundles = Bundles::new(sources, Renderer::new(RendererSettings::default()), Metrics::new());
     let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;
-    let keys: std::collections::BTreeSet<_> = desired.keys().chain(inventory.iter().map(|(key, _)| key.clone())).collect();
+    let keys: BTreeSet<_> = desired.keys().chain(inventory.iter().map(|(key, _)| key.clone())).collect();
     let client = observer.connection.controller();
     let observed = observer.read_all(&client, keys).await.map_err(Error::Observe)?;
-    Ok(deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed))
+    let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
+    Ok(Prepared {
+        observer,
+        desired: desired.objects,
+        inventory,
+        plan,
+    })
 }
 
 /// Plans the teardown of `environment`, step by step to its end.
@@ -101,7 +159,7 @@ pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<
     Ok(teardown::forecast(&identity.name, &inventory, &view, delete_foreign))
 }
 
-fn read(environment: &Environment) -> Result<(convert::environment::Identity, crate::domain::inventory::Inventory), Error> {
+fn read(environment: &Environment) -> Result<(convert::environment::Identity, Inventory), Error> {
     let identity = convert::environment::identity(environment).map_err(Error::Refused)?;
     let inventory = convert::environment::inventory(environment.status.as_ref()).map_err(Error::Refused)?;
     Ok((identity, inventory))

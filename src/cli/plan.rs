@@ -8,12 +8,21 @@ use super::sources::SourceArguments;
 use crate::app::plan::{self, Settings};
 use crate::domain::name::ObjectName;
 
-/// Which environment, and what the server knows besides the cluster.
+/// Which environment, and what is to be done to it.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Plan the removal of the environment, step by step to its end
     #[arg(long)]
     teardown: bool,
+    #[command(flatten)]
+    server: Server,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// What the server knows besides the cluster.
+#[derive(Debug, Args)]
+pub struct Server {
     #[command(flatten)]
     sources: SourceArguments,
     /// ClusterRole that a project's deployer is bound to inside each environment
@@ -28,8 +37,16 @@ pub struct Arguments {
     /// Port that the server appends to URLs of environments
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), env = "GRAFTLING_URL_PORT", hide_env_values = true)]
     url_port: Option<u16>,
-    #[command(flatten)]
-    selection: Selection,
+}
+
+impl From<Server> for Settings {
+    fn from(server: Server) -> Self {
+        Self {
+            sources: server.sources.into(),
+            deployer_role: server.deployer_cluster_role,
+            url_port: server.url_port,
+        }
+    }
 }
 
 /// Prints the plan.
@@ -39,12 +56,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         let steps = plan::teardown(&access, &environment).await?;
         steps.iter().map(ToString::to_string).collect()
     } else {
-        let settings = Settings {
-            sources: arguments.sources.into(),
-            deployer_role: arguments.deployer_cluster_role,
-            url_port: arguments.url_port,
-        };
-        plan::deployment(&access, &environment, &settings).await?.to_string()
+        plan::deployment(&access, &environment, &arguments.server.into()).await?.to_string()
     };
     print(&text)?;
     Ok(())

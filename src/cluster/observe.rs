@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::Client;
+use kube::api::DynamicObject;
+use serde_json::Value;
 
 use super::Error;
 use super::connection::{Connection, Deployer, within};
-use super::kinds::Kinds;
+use super::kinds::{Kinds, Resource};
 use super::live::{LiveObjects, reduce};
 use crate::domain::inventory::{Entry, Inventory, Stage};
 use crate::domain::manifest::ObjectKey;
@@ -102,16 +104,33 @@ impl Observer {
     /// Any failure but "not found", which is `None`.
     pub async fn read(&self, client: Client, key: &ObjectKey) -> Result<Option<LiveObject>, Error> {
         let resource = self.kinds.resolve(key).await?;
-        let api = resource.api_for(client, key);
-        let object = within(
-            || format!("read {key}"),
-            api.get_opt(&key.name),
-            |source| Error::Read {
-                what: key.to_string(),
-                source,
-            },
-        )
-        .await?;
+        let object = get(&resource, client, key).await?;
         Ok(object.and_then(|object| reduce(&resource, &object)))
     }
+
+    /// Reads one object from the API server itself, whole.
+    ///
+    /// # Errors
+    /// Any failure but "not found", which is `None`, as is a kind that the cluster does not know.
+    pub async fn read_whole(&self, client: Client, key: &ObjectKey) -> Result<Option<Value>, Error> {
+        let resource = match self.kinds.resolve(key).await {
+            Err(Error::UnknownKind { .. }) => return Ok(None),
+            resolved => resolved?,
+        };
+        let object = get(&resource, client, key).await?;
+        Ok(object.and_then(|object| serde_json::to_value(object).ok()))
+    }
+}
+
+async fn get(resource: &Resource, client: Client, key: &ObjectKey) -> Result<Option<DynamicObject>, Error> {
+    let api = resource.api_for(client, key);
+    within(
+        || format!("read {key}"),
+        api.get_opt(&key.name),
+        |source| Error::Read {
+            what: key.to_string(),
+            source,
+        },
+    )
+    .await
 }

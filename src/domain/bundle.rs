@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 
 use super::name::check_label;
 pub use files::BundleFiles;
-pub use problem::Problem;
+pub use problem::{MAX_PROBLEMS, MAX_SUMMARY, Problem, Severity, limit, summary};
 pub use summary::BundleSummary;
 pub(crate) use template::TemplateFile;
 
@@ -97,7 +97,11 @@ impl Bundle {
         problems.extend(check_pipeline(&texts));
         let templates = keep(&mut problems, read_templates(&texts));
         if !problems.is_empty() {
-            return Err(problems);
+            let with_excerpt = |problem: Problem| match texts.get(problem.file.as_str()) {
+                Some(text) => problem.with_excerpt_of(text),
+                None => problem,
+            };
+            return Err(limit(problems).into_iter().map(with_excerpt).collect());
         }
         let text = |file: &str| texts.get(file).map(|text| (*text).to_owned());
         Ok(Self {

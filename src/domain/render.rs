@@ -11,7 +11,9 @@ pub(crate) mod context;
 pub(crate) mod emit;
 mod functions;
 pub(crate) mod helpers;
+mod locate;
 pub(crate) mod mark;
+pub(crate) mod record;
 pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
@@ -24,10 +26,11 @@ use handlebars::{Context, Handlebars, RenderError, RenderErrorReason};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::bundle::{Bundle, Problem, TemplateFile, yaml};
+use super::bundle::{self, Bundle, Problem, TemplateFile, yaml};
 pub use context::{Address, Layer, Origin, RenderContext, Scheme};
 pub use emit::to_yaml;
-use mark::{LineMap, Unresolved};
+use mark::{Place, Unresolved};
+use record::Record;
 pub use values::merge_values;
 
 /// The most that all templates together may give, in bytes: of text, and then of strings in the documents.
@@ -51,8 +54,8 @@ pub struct Document {
     pub value: Value,
 }
 
-/// Why a bundle could not be rendered: at least one problem for each template that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+/// Why a bundle could not be rendered: every problem of every template that failed, as far as [`super::bundle::limit`] goes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub struct RenderErrors(pub Vec<Problem>);
 
 /// Renders every template of `bundle`.
@@ -61,12 +64,14 @@ pub struct RenderErrors(pub Vec<Problem>);
 ///
 /// # Errors
 ///
-/// Strict: a name that is not defined is an error wherever it stands, `{{#if}}` included. All templates are tried, and every
-/// failed one is reported.
+/// Strict: a name that is not defined is an error wherever it stands, `{{#if}}` included. All templates are tried, and everything
+/// that is wrong is reported; what the YAML of a template lacks only when its tags are right.
 pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, RenderErrors> {
     let values = merged_values(bundle, context)?;
+    let record = Record::default();
     let mut pass = Pass {
-        engine: engine(bundle),
+        engine: engine(bundle, &record),
+        record,
         context: Context::from(context.to_json(values)),
         files: bundle.templates(),
         text_left: MAX_OUTPUT,
@@ -77,14 +82,18 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
     for (number, file) in bundle.templates().iter().enumerate().filter(|(_, file)| file.partial.is_none()) {
         match pass.documents(number, &file.file) {
             Ok(mut rendered) => documents.append(&mut rendered),
-            Err(problem) => problems.push(problem),
+            Err(mut found) => problems.append(&mut found),
         }
     }
     if problems.is_empty() {
-        Ok(Rendered { documents })
-    } else {
-        Err(RenderErrors(problems))
+        return Ok(Rendered { documents });
     }
+    let sources = |file: &str| bundle.templates().iter().find(|template| template.file == file);
+    let with_excerpt = |problem: Problem| match sources(&problem.file) {
+        Some(template) => problem.with_excerpt_of(&template.source),
+        None => problem,
+    };
+    Err(RenderErrors(bundle::limit(problems).into_iter().map(with_excerpt).collect()))
 }
 
 fn merged_values(bundle: &Bundle, context: &RenderContext) -> Result<Map<String, Value>, RenderErrors> {
@@ -118,8 +127,8 @@ fn is_missing(values: &Map<String, Value>, path: &str) -> bool {
     value.is_none_or(|value| value.is_null() || value.as_str() == Some(""))
 }
 
-fn engine(bundle: &Bundle) -> Handlebars<'static> {
-    let mut engine = helpers::engine();
+fn engine(bundle: &Bundle, record: &Record) -> Handlebars<'static> {
+    let mut engine = helpers::engine(record);
     for file in bundle.templates() {
         engine.register_template(file.partial.as_ref().unwrap_or(&file.file), file.template.clone());
     }
@@ -129,6 +138,7 @@ fn engine(bundle: &Bundle) -> Handlebars<'static> {
 /// One rendering, with what is left of its limits.
 struct Pass<'a> {
     engine: Handlebars<'static>,
+    record: Record,
     context: Context,
     files: &'a [TemplateFile],
     text_left: usize,
@@ -136,26 +146,24 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn documents(&mut self, number: usize, file: &str) -> Result<Vec<Document>, Problem> {
+    fn documents(&mut self, number: usize, file: &str) -> Result<Vec<Document>, Vec<Problem>> {
         let text = self.text(file)?;
         let (text, lines) = mark::take_line_marks(&text, number);
-        let place = |line: usize| self.place(&lines, number, line);
         let documents = yaml::read_all(&text).map_err(|error| {
-            let (file, line) = place(error.place.map_or(1, |(line, _)| line));
-            Problem::at_line(
-                file,
-                line,
-                format!("the rendered text is not valid YAML: {}", mark::readable(&error.message)),
-            )
+            let place = error
+                .place
+                .map_or_else(|| lines.line(1), |(line, column)| lines.place(line, column));
+            let message = format!("the rendered text is not valid YAML: {}", mark::readable(&error.message));
+            vec![self.problem(place, message)]
         })?;
         let mut left = self.strings_left;
         let mut resolved = Vec::with_capacity(documents.len());
         for document in documents {
-            let (file, line) = place(document.line);
-            let value = mark::resolve(document.value, &mut left).map_err(|error| Problem::at_line(file, line, unresolved(&error)))?;
+            let place = lines.line(document.line);
+            let value = mark::resolve(document.value, &mut left).map_err(|error| vec![self.problem(place, unresolved(&error))])?;
             resolved.push(Document {
-                file: file.to_owned(),
-                line,
+                file: self.file(place).to_owned(),
+                line: place.line,
                 value,
             });
         }
@@ -163,28 +171,46 @@ impl Pass<'_> {
         Ok(resolved)
     }
 
-    fn text(&mut self, file: &str) -> Result<String, Problem> {
+    fn text(&mut self, file: &str) -> Result<String, Vec<Problem>> {
         let mut output = Output {
             bytes: Vec::new(),
             left: self.text_left,
         };
-        self.engine
-            .render_with_context_to_write(file, &self.context, &mut output)
-            .map_err(|error| self.explain(file, &error))?;
+        let outcome = self.engine.render_with_context_to_write(file, &self.context, &mut output);
         self.text_left = output.left;
-        String::from_utf8(output.bytes).map_err(|_| Problem::in_file(file, "the rendered text is not UTF-8"))
+        let mut problems = self.recorded();
+        if let Err(error) = outcome {
+            problems.extend(self.explain(file, &error, problems.is_empty()));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        String::from_utf8(output.bytes).map_err(|_| vec![Problem::in_file(file, "the rendered text is not UTF-8")])
     }
 
-    fn place(&self, lines: &LineMap, number: usize, line: usize) -> (&str, usize) {
-        let (number, line) = lines.source(line).unwrap_or((number, 1));
-        let file = self.files.get(number).map_or("", |file| file.file.as_str());
-        (file, line)
+    fn recorded(&self) -> Vec<Problem> {
+        let entries = self.record.take();
+        let located = entries.iter().filter_map(|entry| {
+            let file = self.files.get(entry.place.file)?;
+            Some(locate::problem(&file.file, &file.source, entry))
+        });
+        located.collect()
     }
 
-    fn explain(&self, file: &str, error: &RenderError) -> Problem {
+    fn problem(&self, place: Place, message: String) -> Problem {
+        Problem::at(self.file(place), (place.line, place.column), message)
+    }
+
+    fn file(&self, place: Place) -> &str {
+        self.files.get(place.file).map_or("", |file| file.file.as_str())
+    }
+
+    /// What ended the rendering; a limit says nothing new beside other problems.
+    fn explain(&self, file: &str, error: &RenderError, is_first: bool) -> Option<Problem> {
         let name = error.template_name.as_deref().unwrap_or(file);
         let message = match error.reason() {
             RenderErrorReason::Other(message) => message.clone(),
+            RenderErrorReason::IOError(_) if !is_first => return None,
             RenderErrorReason::IOError(_) => format!("the templates give more than {} MiB of text", MAX_OUTPUT >> 20),
             RenderErrorReason::MissingVariable(Some(path)) => {
                 format!("\"{path}\" is neither a list nor a mapping with something in it: add {{{{else}}}}, or ask with {{{{#if}}}} first")
@@ -192,12 +218,10 @@ impl Pass<'_> {
             RenderErrorReason::InvalidJsonIndex(index) => format!("\"{index}\" is not the number of an entry of a list"),
             other => other.to_string(),
         };
-        Problem {
-            file: name.to_owned(),
-            line: error.line_no,
-            column: error.column_no,
-            message,
-        }
+        Some(match error.line_no {
+            Some(line) => Problem::at(name, (line, error.column_no.unwrap_or(1)), message),
+            None => Problem::in_file(name, message),
+        })
     }
 }
 

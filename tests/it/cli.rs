@@ -58,6 +58,7 @@ fn help_is_what_was_agreed_on() {
         ("help-crds", &["crds", "--help"]),
         ("help-completions", &["completions", "--help"]),
         ("help-plan", &["plan", "--help"]),
+        ("help-diff", &["diff", "--help"]),
         ("help-render", &["render", "--help"]),
         ("help-hook", &["hook", "--help"]),
         ("help-hook-install", &["hook", "install", "--help"]),

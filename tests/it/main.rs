@@ -6,5 +6,6 @@ mod e2e;
 mod githost;
 mod log;
 mod render;
+mod sandbox;
 mod server;
 mod world;

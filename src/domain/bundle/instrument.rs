@@ -2,8 +2,9 @@
 //!
 //! - `{{x}}` and `{{helper x}}` go through [`helpers::EMIT`], which writes values as marks (see [`mark`]) and knows an undefined
 //!   name.
-//! - Arguments of `#each`, `#with` and partials are checked by [`helpers::REQUIRE`] first, because Handlebars takes an undefined
-//!   one for an empty one there.
+//! - `#each`, `#with` and the calls of partials stand inside a [`helpers::CHECKED`] block, which knows an undefined argument:
+//!   Handlebars takes one for an empty one there.
+//! - `#if` and `#unless` get the mark of their place as a second argument.
 //! - Every line of text has a mark of its source line.
 //! - Every round of a loop and every partial writes a mark: one that prints nothing still writes, so that the limit on the
 //!   output ends it.
@@ -12,79 +13,110 @@ use handlebars::Template;
 use handlebars::template::{HelperTemplate, Parameter, Subexpression, TemplateElement};
 use serde_json::Value;
 
-use crate::domain::render::{helpers, mark};
+use crate::domain::render::mark::{self, Of, Place};
+use crate::domain::render::{helpers, record::Kind};
 
 /// How many marks a partial writes: the engine copies the context for each one, so it costs more than a round of a loop.
 const FILE_COST: usize = 8;
 
 /// Rewrites the template of the file with this number.
 pub(super) fn instrument(template: Template, file: usize) -> Template {
-    let mut template = rewrite(template, file);
+    let begin = Place {
+        file,
+        line: 1,
+        column: 1,
+        of: Of::Tag,
+    };
+    let mut template = rewrite(template, begin);
     insert_tick(&mut template, FILE_COST);
     template
 }
 
-fn rewrite(mut template: Template, file: usize) -> Template {
+/// `around` is where the block begins that the template is part of.
+fn rewrite(mut template: Template, around: Place) -> Template {
     let elements = std::mem::take(&mut template.elements);
-    let mappings = std::mem::take(&mut template.mapping);
+    let mappings = template.mapping.clone();
     for (index, element) in elements.into_iter().enumerate() {
-        let mapping = mappings.get(index);
-        let line = mapping.map_or(1, |mapping| mapping.0);
-        for rewritten in rewrite_element(element, file, line) {
-            template.elements.push(rewritten);
-            // Elements and their places go side by side; an `else if` alone has none.
-            template.mapping.extend(mapping.cloned());
-        }
+        // An `else if` has no place of its own.
+        let place = mappings.get(index).map_or(Place { of: Of::Chain, ..around }, |mapping| Place {
+            line: mapping.0,
+            column: mapping.1,
+            of: Of::Tag,
+            ..around
+        });
+        template.elements.push(rewrite_element(element, place));
     }
     template
 }
 
-fn rewrite_element(element: TemplateElement, file: usize, line: usize) -> Vec<TemplateElement> {
+fn rewrite_element(element: TemplateElement, place: Place) -> TemplateElement {
     match element {
-        TemplateElement::RawString(text) => vec![TemplateElement::RawString(mark_lines(&text, file, line))],
-        TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => vec![emit(*call, file, line)],
+        TemplateElement::RawString(text) => TemplateElement::RawString(mark_lines(&text, place)),
+        TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => emit(*call, place),
         TemplateElement::HelperBlock(mut block) => {
             let name = block.name.as_name().unwrap_or_default().to_owned();
-            block.template = block.template.map(|inner| rewrite(inner, file));
-            block.inverse = block.inverse.map(|inner| rewrite(inner, file));
+            block.template = block.template.map(|inner| rewrite(inner, place));
+            block.inverse = block.inverse.map(|inner| rewrite(inner, place));
             if let Some(body) = block.template.as_mut().filter(|_| name == "each") {
                 insert_tick(body, 1);
             }
-            let required = if name == "each" || name == "with" {
-                block.params.clone()
-            } else {
-                Vec::new()
+            let kind = match name.as_str() {
+                _ if name != "each" && name != "with" => {
+                    block.params.push(literal(mark::place(place)));
+                    return TemplateElement::HelperBlock(block);
+                }
+                _ if block.inverse.is_some() => Kind::Any,
+                "each" => Kind::Each,
+                _ => Kind::With,
             };
-            require(required).into_iter().chain([TemplateElement::HelperBlock(block)]).collect()
+            let arguments = block.params.clone();
+            checked(TemplateElement::HelperBlock(block), kind, arguments, place)
         }
         TemplateElement::PartialExpression(partial) => {
-            let required = partial.params.iter().chain(partial.hash.values()).cloned().collect();
-            require(required)
-                .into_iter()
-                .chain([TemplateElement::PartialExpression(partial)])
-                .collect()
+            let arguments: Vec<Parameter> = partial.params.iter().chain(partial.hash.values()).cloned().collect();
+            let call = TemplateElement::PartialExpression(partial);
+            if arguments.is_empty() {
+                call
+            } else {
+                checked(call, Kind::Any, arguments, place)
+            }
         }
-        other => vec![other],
+        other => other,
     }
 }
 
 /// `{{x}}` becomes `{{EMIT mark x}}`, `{{f x}}` becomes `{{EMIT mark (f x)}}`.
-fn emit(call: HelperTemplate, file: usize, line: usize) -> TemplateElement {
+fn emit(call: HelperTemplate, place: Place) -> TemplateElement {
     let value = if call.params.is_empty() && call.hash.is_empty() {
         call.name
     } else {
         Parameter::Subexpression(Subexpression::new(call.name, call.params, call.hash))
     };
-    let place = Parameter::Literal(Value::String(mark::line(file, line)));
-    expression(helpers::EMIT, vec![place, value])
+    expression(helpers::EMIT, vec![literal(mark::place(place)), value])
 }
 
-fn require(parameters: Vec<Parameter>) -> Option<TemplateElement> {
-    (!parameters.is_empty()).then(|| expression(helpers::REQUIRE, parameters))
+/// `{{#CHECKED place kind arguments…}}element{{/CHECKED}}`
+fn checked(element: TemplateElement, kind: Kind, arguments: Vec<Parameter>, place: Place) -> TemplateElement {
+    let mut parameters = vec![literal(mark::place(place)), literal(kind.as_str().to_owned())];
+    parameters.extend(arguments);
+    match expression(helpers::CHECKED, parameters) {
+        TemplateElement::Expression(mut block) => {
+            let mut body = Template::new();
+            body.elements.push(element);
+            block.block = true;
+            block.template = Some(body);
+            TemplateElement::HelperBlock(block)
+        }
+        other => other,
+    }
+}
+
+fn literal(text: String) -> Parameter {
+    Parameter::Literal(Value::String(text))
 }
 
 fn insert_tick(template: &mut Template, cost: usize) {
-    let marks = Parameter::Literal(Value::String(mark::round().repeat(cost)));
+    let marks = literal(mark::round().repeat(cost));
     template.elements.insert(0, expression(helpers::TICK, vec![marks]));
     if let Some(mapping) = template.mapping.first().cloned() {
         template.mapping.insert(0, mapping);
@@ -95,23 +127,26 @@ fn expression(name: &str, parameters: Vec<Parameter>) -> TemplateElement {
     *Subexpression::new(Parameter::Name(name.to_owned()), parameters, std::collections::HashMap::new()).element
 }
 
-/// Puts a line mark before the first visible character of every line. `line` is that of the text's first visible character,
-/// which is how Handlebars counts.
-fn mark_lines(text: &str, file: usize, line: usize) -> String {
+/// Puts a mark before the first visible character of every line. `place` is that of the text's first visible character, which is
+/// how Handlebars counts.
+fn mark_lines(text: &str, place: Place) -> String {
     let mut out = String::with_capacity(text.len() + 16);
-    let mut number = line;
+    let mut place = Place { of: Of::Text, ..place };
     let mut has_begun = false;
     for segment in text.split_inclusive('\n') {
         match segment.find(|character: char| !character.is_whitespace()) {
             Some(start) => {
+                if has_begun {
+                    place.column = segment[..start].chars().count() + 1;
+                }
                 out.push_str(&segment[..start]);
-                out.push_str(&mark::line(file, number));
+                out.push_str(&mark::place(place));
                 out.push_str(&segment[start..]);
                 has_begun = true;
             }
             None => out.push_str(segment),
         }
-        number += usize::from(has_begun);
+        place.line += usize::from(has_begun);
     }
     out
 }

@@ -5,6 +5,7 @@
 //! (decorators, inline partials) is refused here, so that rendering cannot meet it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use handlebars::Template;
 
@@ -19,6 +20,8 @@ pub(crate) struct TemplateFile {
     pub(crate) file: String,
     /// The name that a partial is called by, `None` for a template that gives documents.
     pub(crate) partial: Option<String>,
+    /// Its text, for the lines that problems are shown with.
+    pub(crate) source: Arc<str>,
     /// The checked template, with marks for lines and values built in.
     pub(crate) template: Template,
 }
@@ -49,6 +52,7 @@ pub(crate) fn compile_all(sources: &BTreeMap<&str, &str>) -> Result<Vec<Template
         .map(|(number, (file, (template, _)))| TemplateFile {
             file: file.to_owned(),
             partial: partial_name(file).map(str::to_owned),
+            source: sources.get(file).copied().unwrap_or_default().into(),
             template: instrument::instrument(template, number),
         })
         .collect())

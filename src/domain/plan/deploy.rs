@@ -224,7 +224,7 @@ impl Planning<'_> {
 }
 
 /// What was applied once and is no longer wanted.
-fn stale<'a>(inventory: &'a Inventory, desired: &'a Desired) -> impl Iterator<Item = (&'a ObjectKey, &'a Entry)> {
+pub fn stale<'a>(inventory: &'a Inventory, desired: &'a Desired) -> impl Iterator<Item = (&'a ObjectKey, &'a Entry)> {
     let wanted = |key: &ObjectKey| {
         *key == desired.namespace.key
             || desired

@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use super::emit;
 use super::functions::{FUNCTIONS, Function, is_truthy};
+use super::record::{Checked, Record, Recorded};
 use super::suggest::did_you_mean;
 
 /// Writes a value: `{{EMIT line-mark value}}`. Like the two below, no template can call it by this name.
 pub(crate) const EMIT: &str = "emit value";
-/// Fails when one of its arguments is not defined.
-pub(crate) const REQUIRE: &str = "require value";
+/// A block that is left out when one of its arguments is not defined: `{{#CHECKED place kind argument…}}…{{/CHECKED}}`.
+pub(crate) const CHECKED: &str = "check value";
 /// Writes its argument, a mark.
 pub(crate) const TICK: &str = "count round";
 
@@ -59,8 +60,8 @@ pub(crate) fn block_names() -> impl Iterator<Item = &'static str> {
     BLOCKS.iter().map(|(name, _)| *name)
 }
 
-/// An engine with these helpers and no others.
-pub(crate) fn engine() -> Handlebars<'static> {
+/// An engine with these helpers and no others; what they have to report is written to `record`.
+pub(crate) fn engine(record: &Record) -> Handlebars<'static> {
     let mut engine = Handlebars::new();
     engine.set_strict_mode(true);
     engine.register_escape_fn(handlebars::no_escape);
@@ -68,12 +69,14 @@ pub(crate) fn engine() -> Handlebars<'static> {
         engine.unregister_helper(builtin);
     }
     for function in FUNCTIONS {
-        engine.register_helper(function.name, Box::new(function));
+        engine.register_helper(function.name, Box::new(Recorded::inside(function.name, function, record)));
     }
-    engine.register_helper("if", Box::new(Condition { wanted: true }));
-    engine.register_helper("unless", Box::new(Condition { wanted: false }));
-    engine.register_helper(EMIT, Box::new(Emit));
-    engine.register_helper(REQUIRE, Box::new(Require));
+    for (name, wanted) in [("if", true), ("unless", false)] {
+        // The instrumentation adds the place as the second argument.
+        engine.register_helper(name, Box::new(Recorded::outermost(name, 1, Condition { wanted }, record)));
+    }
+    engine.register_helper(EMIT, Box::new(Recorded::outermost("this value", 0, Emit, record)));
+    engine.register_helper(CHECKED, Box::new(Recorded::outermost("this value", 0, Checked, record)));
     engine.register_helper(TICK, Box::new(Tick));
     engine
 }
@@ -158,24 +161,6 @@ impl HelperDef for Emit {
     }
 }
 
-struct Require;
-
-impl HelperDef for Require {
-    fn call<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        _: &'reg Handlebars<'reg>,
-        context: &'rc Context,
-        render: &mut RenderContext<'reg, 'rc>,
-        _: &mut dyn Output,
-    ) -> HelperResult {
-        match helper.params().iter().find(|parameter| parameter.is_value_missing()) {
-            Some(missing) => Err(undefined(missing.relative_path(), context, render)),
-            None => Ok(()),
-        }
-    }
-}
-
 struct Tick;
 
 impl HelperDef for Tick {
@@ -199,7 +184,7 @@ fn other(message: String) -> RenderError {
 }
 
 /// `"values.imgae" is not defined (did you mean "image"?)`
-fn undefined<'rc>(path: Option<&String>, context: &'rc Context, render: &RenderContext<'_, 'rc>) -> RenderError {
+pub(super) fn undefined<'rc>(path: Option<&String>, context: &'rc Context, render: &RenderContext<'_, 'rc>) -> RenderError {
     let path = path.map_or("this value", String::as_str);
     if block_arity(path).or_else(|| function_arity(path)).is_some() {
         return other(format!("\"{path}\" is not defined; as a helper it needs an argument"));

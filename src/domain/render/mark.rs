@@ -37,9 +37,44 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", enclose(QUOTED, text))
 }
 
-/// The mark of a line of a file; it vanishes from the text.
-pub(crate) fn line(file: usize, line: usize) -> String {
-    format!("{LINE}{file}:{line}{END}")
+/// A place in a template.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// The number of the file.
+    pub(crate) file: usize,
+    /// The line, counted from 1.
+    pub(crate) line: usize,
+    /// The column, counted in characters from 1.
+    pub(crate) column: usize,
+    /// What begins there.
+    pub(crate) of: Of,
+}
+
+/// What begins at a place of a template.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Of {
+    /// A tag: what it gives has the columns of something else.
+    #[default]
+    Tag,
+    /// A tag with an `else if` somewhere behind it.
+    Chain,
+    /// Text: it stands in the output as it is.
+    Text,
+}
+
+/// The mark of a place; it vanishes from the text.
+pub(crate) fn place(place: Place) -> String {
+    let of = match place.of {
+        Of::Tag => "",
+        Of::Chain => ":e",
+        Of::Text => ":t",
+    };
+    format!("{LINE}{}:{}:{}{of}{END}", place.file, place.line, place.column)
+}
+
+/// The place that a mark says.
+pub(crate) fn read_place(mark: &str) -> Option<Place> {
+    read_line_mark(mark.strip_prefix(LINE)?.strip_suffix(END)?)
 }
 
 /// A mark that says nothing and vanishes: what a round of a loop writes so that it is counted.
@@ -91,18 +126,40 @@ fn escape_into(out: &mut String, text: &str) {
     }
 }
 
-/// Where each line of a rendered text came from, after its line marks were taken out.
+/// Where each part of a rendered text came from, after its line marks were taken out.
 #[derive(Debug, Default)]
 pub(crate) struct LineMap {
-    /// File and line of the source, for each line of the text.
-    lines: Vec<(usize, usize)>,
+    /// The first place of each line of the text.
+    lines: Vec<Place>,
+    /// Every marked part: the line of the text, the column in it (both counted from 1), where it came from.
+    parts: Vec<(usize, usize, Place)>,
 }
 
 impl LineMap {
-    /// The file and the line of the source that gave line `number` (counted from 1) of the text.
-    pub(crate) fn source(&self, number: usize) -> Option<(usize, usize)> {
+    /// The place in the source that gave line `number` (counted from 1) of the text.
+    pub(crate) fn line(&self, number: usize) -> Place {
         let index = number.max(1) - 1;
-        self.lines.get(index).or_else(|| self.lines.last()).copied()
+        self.lines.get(index).or_else(|| self.lines.last()).copied().unwrap_or(Place {
+            line: 1,
+            column: 1,
+            ..Place::default()
+        })
+    }
+
+    /// The place in the source that gave this line and column (counted from 1) of the text.
+    pub(crate) fn place(&self, line: usize, column: usize) -> Place {
+        let behind = self.parts.partition_point(|(number, begin, _)| (*number, *begin) <= (line, column));
+        match behind.checked_sub(1).and_then(|index| self.parts.get(index)) {
+            Some((number, begin, place)) if *number == line => {
+                let shift = if place.of == Of::Text { column - begin } else { 0 };
+                Place {
+                    column: place.column + shift,
+                    ..*place
+                }
+            }
+            // Indentation before the first mark, or a line without one.
+            _ => self.line(line),
+        }
     }
 }
 
@@ -110,15 +167,25 @@ impl LineMap {
 pub(crate) fn take_line_marks(text: &str, file: usize) -> (String, LineMap) {
     let mut clean = String::with_capacity(text.len());
     let mut map = LineMap::default();
-    let mut last = (file, 1);
-    for line in text.split_inclusive('\n') {
+    let mut last = Place {
+        file,
+        line: 1,
+        column: 1,
+        of: Of::Tag,
+    };
+    for (index, line) in text.split_inclusive('\n').enumerate() {
         let mut first = None;
+        let mut column = 1;
         let mut rest = line;
         while let Some(begin) = rest.find(LINE) {
             clean.push_str(&rest[..begin]);
+            column += rest[..begin].chars().count();
             let after = &rest[begin + LINE.len_utf8()..];
             let Some(end) = after.find(END) else { break };
-            first = first.or_else(|| read_line_mark(&after[..end]));
+            if let Some(place) = read_line_mark(&after[..end]) {
+                first = first.or(Some(place));
+                map.parts.push((index + 1, column, place));
+            }
             rest = &after[end + END.len_utf8()..];
         }
         clean.push_str(rest);
@@ -128,9 +195,20 @@ pub(crate) fn take_line_marks(text: &str, file: usize) -> (String, LineMap) {
     (clean, map)
 }
 
-fn read_line_mark(text: &str) -> Option<(usize, usize)> {
-    let (file, line) = text.split_once(':')?;
-    Some((file.parse().ok()?, line.parse().ok()?))
+fn read_line_mark(text: &str) -> Option<Place> {
+    let mut parts = text.split(':');
+    let mut number = || parts.next()?.parse().ok();
+    let (file, line, column) = (number()?, number()?, number()?);
+    Some(Place {
+        file,
+        line,
+        column,
+        of: match parts.next() {
+            None => Of::Tag,
+            Some("e") => Of::Chain,
+            Some(_) => Of::Text,
+        },
+    })
 }
 
 /// Why a parsed document could not get its values.
@@ -267,12 +345,30 @@ mod tests {
 
     #[test]
     fn line_marks_vanish_and_leave_a_map() {
-        let text = format!("{}{}a: 1\nb\n  {}c{}\n", round(), line(0, 7), line(2, 3), line(0, 9));
+        let text = format!(
+            "{}{}a: 1\nb\n  {}c{}{}d\n",
+            round(),
+            place(at(0, 7, 3, Of::Text)),
+            place(at(2, 3, 9, Of::Tag)),
+            plain("x y"),
+            place(at(0, 9, 5, Of::Text))
+        );
         let (clean, map) = take_line_marks(&text, 0);
-        assert_eq!(clean, "a: 1\nb\n  c\n");
+        assert_eq!(clean, format!("a: 1\nb\n  c{}d\n", plain("x y")));
         assert_eq!(
-            [1, 2, 3, 4].map(|number| map.source(number).unwrap()),
+            [1, 2, 3, 4].map(|number| (map.line(number).file, map.line(number).line)),
             [(0, 7), (0, 7), (2, 3), (2, 3)]
         );
+        let column = |line, column| map.place(line, column).column;
+        assert_eq!(
+            [column(1, 1), column(1, 4), column(2, 1), column(3, 3), column(3, 8)],
+            [3, 6, 3, 9, 9]
+        );
+        let last = clean.lines().last().map_or(0, |line| line.chars().count());
+        assert_eq!(map.place(3, last), at(0, 9, 5, Of::Text));
+    }
+
+    fn at(file: usize, line: usize, column: usize, of: Of) -> Place {
+        Place { file, line, column, of }
     }
 }

@@ -1,0 +1,172 @@
+//! Live objects beside manifests.
+#![allow(clippy::unwrap_used, reason = "the test's own objects are valid")]
+
+use serde_json::json;
+
+use super::*;
+use crate::domain::inventory::{Inventory, Stage};
+use crate::domain::manifest::{Manifest, Source};
+use crate::domain::plan::{Apply, Because, Fence};
+
+fn live_deployment() -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {
+            "name": "web", "namespace": "shop", "uid": "1", "resourceVersion": "7",
+            "labels": { "app": "web", "theirs": "x" },
+            "annotations": { "deployment.kubernetes.io/revision": "3" },
+            "managedFields": [
+                { "manager": "graftling", "operation": "Apply", "fieldsV1": {
+                    "f:metadata": { "f:labels": { "f:app": {} } },
+                    "f:spec": {
+                        "f:replicas": {},
+                        "f:template": { "f:spec": { "f:containers": { "k:{\"name\":\"web\"}": {
+                            ".": {}, "f:name": {}, "f:image": {}, "f:args": {},
+                            "f:ports": { "k:{\"containerPort\":80,\"protocol\":\"TCP\"}": { ".": {}, "f:containerPort": {} } },
+                        } } } },
+                        "f:finalizersLike": { "v:\"a\"": {} },
+                    },
+                } },
+                { "manager": "graftling", "operation": "Apply", "subresource": "status", "fieldsV1": { "f:status": {} } },
+                { "manager": "kubectl", "operation": "Update", "fieldsV1": { "f:spec": { "f:paused": {} } } },
+            ],
+        },
+        "spec": {
+            "replicas": 1, "paused": true, "progressDeadlineSeconds": 600,
+            "template": { "spec": { "containers": [
+                { "name": "sidecar", "image": "injected" },
+                { "name": "web", "image": "web:1", "args": ["a", "b"], "imagePullPolicy": "Always", "ports": [
+                    { "containerPort": 80, "protocol": "TCP" }, { "containerPort": 81, "protocol": "TCP" } ] },
+            ] } },
+            "finalizersLike": ["b", "a"],
+        },
+        "status": { "replicas": 1 },
+    })
+}
+
+#[test]
+fn of_a_live_object_only_what_was_applied_is_compared() {
+    assert_eq!(
+        owned(&live_deployment(), "graftling"),
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "name": "web", "namespace": "shop", "labels": { "app": "web" } },
+            "spec": {
+                "replicas": 1,
+                "template": { "spec": { "containers": [
+                    { "name": "web", "image": "web:1", "args": ["a", "b"], "ports": [{ "containerPort": 80 }] },
+                ] } },
+                "finalizersLike": ["a"],
+            },
+        })
+    );
+    assert_eq!(
+        owned(&live_deployment(), "nobody"),
+        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web", "namespace": "shop" } })
+    );
+}
+
+fn key(body: &Value) -> ObjectKey {
+    ObjectKey::try_from(body).unwrap()
+}
+
+/// A plan that applies these bodies over live objects.
+fn plan(bodies: &[Value]) -> Plan {
+    let apply = |body: &Value| Apply {
+        manifest: Manifest::new(
+            key(body),
+            body.clone(),
+            Source {
+                file: "templates/a.yaml".into(),
+                line: 1,
+            },
+        ),
+        stage: Stage::Deploy,
+        fence: Fence::MustNotExist,
+        force: false,
+        because: Because::Changed,
+    };
+    Plan {
+        write_ahead: Inventory::default(),
+        steps: vec![Step::Apply(bodies.iter().map(apply).collect())],
+        waiting: Vec::new(),
+        obstacles: Vec::new(),
+        stale: 0,
+    }
+}
+
+fn live(objects: Vec<Value>) -> Live {
+    objects.into_iter().map(|object| (key(&object), object)).collect()
+}
+
+fn config_map(name: &str, value: &str) -> Value {
+    json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": "shop" }, "data": { "a": value } })
+}
+
+fn applied(mut object: Value, fields: Value) -> Value {
+    object["metadata"]["managedFields"] = json!([{ "manager": "graftling", "operation": "Apply", "fieldsV1": fields }]);
+    object
+}
+
+#[test]
+fn what_comes_changes_and_goes_is_shown_and_what_stays_is_not() {
+    let data = json!({ "f:data": { "f:a": {} } });
+    let there = live(vec![
+        applied(config_map("changed", "1"), data.clone()),
+        applied(config_map("same", "1"), data.clone()),
+        applied(config_map("stale", "1"), data),
+    ]);
+    let wanted = plan(&[config_map("new", "1"), config_map("changed", "2"), config_map("same", "1")]);
+    let stale = [key(&config_map("stale", "1")), key(&config_map("gone", "1"))];
+    let found = differences(&wanted, &stale, &there, "graftling");
+    let told: Vec<_> = found
+        .iter()
+        .map(|difference| (difference.key.name.as_str(), difference.change))
+        .collect();
+    assert_eq!(
+        told,
+        [("new", Change::Create), ("changed", Change::Update), ("stale", Change::Delete)]
+    );
+    insta::assert_snapshot!(found[1].hunks, @r#"
+    @@ -1,6 +1,6 @@
+     apiVersion: v1
+     data:
+    -  a: "1"
+    +  a: "2"
+     kind: ConfigMap
+     metadata:
+       name: changed
+    "#);
+}
+
+#[test]
+fn feature_s8_no_value_of_a_secret_is_shown_but_which_one_differs() {
+    let secret = |fields: Value| {
+        let mut body = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "keys", "namespace": "shop" } });
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        body
+    };
+    let old = secret(json!({ "data": { "same": "c2FtZQ==", "other": "b2xk", "gone": "Z29uZQ==" } }));
+    let there = live(vec![applied(
+        old,
+        json!({ "f:data": { "f:same": {}, "f:gone": {} }, "f:stringData": { "f:other": {} } }),
+    )]);
+    let new = secret(json!({ "stringData": { "same": "same", "other": "very-new" }, "data": { "added": "YWRkZWQ=" } }));
+    let found = differences(&plan(&[new.clone()]), &[], &there, "graftling");
+    insta::assert_snapshot!(found[0].hunks, @r#"
+    @@ -1,7 +1,7 @@
+     apiVersion: v1
+     data:
+    -  gone: "***"
+    -  other: "*** (before)"
+    +  added: "***"
+    +  other: "*** (after)"
+       same: "***"
+     kind: Secret
+     metadata:
+    "#);
+    let created = differences(&plan(&[new]), &[], &Live::new(), "graftling");
+    for value in ["very-new", "YWRkZWQ", "dmVyeS1uZXc", "same\""] {
+        assert!(!created[0].hunks.contains(value), "{value}: {}", created[0].hunks);
+    }
+}
