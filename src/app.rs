@@ -4,6 +4,7 @@ pub mod access;
 pub mod lead;
 pub mod plan;
 pub mod serve;
+mod sources;
 
 pub use crate::githost::plain::hook;
 pub use serve::{ServeError, serve};

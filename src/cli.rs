@@ -15,6 +15,7 @@ mod plan;
 mod printable;
 mod render;
 mod serve;
+mod sources;
 mod table;
 mod values;
 

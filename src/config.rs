@@ -15,8 +15,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where health and metrics are served.
     pub admin_listen: SocketAddr,
-    /// The folder of bundles that are shipped with the server.
-    pub bundles: PathBuf,
+    /// Where bundles may come from.
+    pub sources: Sources,
     /// The program that renders Helm charts; `None`: the first `helm` in `PATH`.
     pub helm: Option<PathBuf>,
     /// The version of Kubernetes that charts see.
@@ -51,6 +51,30 @@ pub struct Config {
     pub shutdown_grace: Duration,
 }
 
+/// Where bundles may come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sources {
+    /// The folder of bundles that are shipped with the server.
+    pub bundles: PathBuf,
+    /// Directories below which Projects may name any directory.
+    pub roots: Vec<PathBuf>,
+    /// Web servers of archives that may have addresses inside.
+    pub archive_hosts: Vec<HostPort>,
+    /// A PEM file with further certificate authorities for archives.
+    pub ca: Option<PathBuf>,
+    /// How many bytes of fetched bundles are kept in memory.
+    pub cache: usize,
+}
+
+/// A host and a port, as in `artifacts.example.com:443`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// The name or the address; an IPv6 address without its brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
 /// A setting that cannot be used, worded to follow the name of its flag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
@@ -66,6 +90,15 @@ pub enum SettingError {
     /// Not a size.
     #[error("must be a number of bytes, with or without a unit (KiB or MiB), for example 5MiB")]
     ParseSize,
+    /// Not a host with a port.
+    #[error("must be HOST:PORT, for example artifacts.example.com:443")]
+    ParseHost,
+    /// A size beyond [`LARGEST_CACHE`].
+    #[error("must be at most {} GiB", LARGEST_CACHE / 1024 / 1024 / 1024)]
+    LargeCache,
+    /// Not an absolute path.
+    #[error("must be an absolute path")]
+    ParsePath,
     /// A size outside of [`SMALLEST_BODY_LIMIT`] and [`LARGEST_BODY_LIMIT`].
     #[error("must be from {} KiB to {} MiB", SMALLEST_BODY_LIMIT / 1024, LARGEST_BODY_LIMIT / 1024 / 1024)]
     SizeOutOfRange,
@@ -92,6 +125,9 @@ pub const SMALLEST_BODY_LIMIT: usize = 1024;
 
 /// The largest accepted limit of webhook bodies, in bytes: GitHub sends nothing larger.
 pub const LARGEST_BODY_LIMIT: usize = 25 * 1024 * 1024;
+
+/// The largest accepted budget of the cache of bundles, in bytes.
+pub const LARGEST_CACHE: usize = 16 * 1024 * 1024 * 1024;
 
 // === impl Config ===
 
@@ -153,6 +189,22 @@ pub fn parse_interval(text: &str) -> Result<Duration, SettingError> {
 /// # Errors
 /// [`SettingError`] for any other text, and for a size below [`SMALLEST_BODY_LIMIT`] or above [`LARGEST_BODY_LIMIT`].
 pub fn parse_body_limit(text: &str) -> Result<usize, SettingError> {
+    let size = parse_size(text)?.ok_or(SettingError::SizeOutOfRange)?;
+    let allowed = SMALLEST_BODY_LIMIT..=LARGEST_BODY_LIMIT;
+    allowed.contains(&size).then_some(size).ok_or(SettingError::SizeOutOfRange)
+}
+
+/// Reads the budget of a cache such as `256MiB`, in bytes; `0` keeps nothing.
+///
+/// # Errors
+/// [`SettingError`] for any other text, and for a size above [`LARGEST_CACHE`].
+pub fn parse_cache(text: &str) -> Result<usize, SettingError> {
+    let size = parse_size(text)?.ok_or(SettingError::LargeCache)?;
+    (size <= LARGEST_CACHE).then_some(size).ok_or(SettingError::LargeCache)
+}
+
+/// A number of bytes; `None` for one that no machine has.
+fn parse_size(text: &str) -> Result<Option<usize>, SettingError> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let number: usize = text[..digits].parse().map_err(|_| SettingError::ParseSize)?;
     let unit = match &text[digits..] {
@@ -161,10 +213,34 @@ pub fn parse_body_limit(text: &str) -> Result<usize, SettingError> {
         "MiB" => 1024 * 1024,
         _ => return Err(SettingError::ParseSize),
     };
-    number
-        .checked_mul(unit)
-        .filter(|size| (SMALLEST_BODY_LIMIT..=LARGEST_BODY_LIMIT).contains(size))
-        .ok_or(SettingError::SizeOutOfRange)
+    Ok(number.checked_mul(unit))
+}
+
+impl std::str::FromStr for HostPort {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (host, port) = text.rsplit_once(':').ok_or(SettingError::ParseHost)?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let port: u16 = port.parse().map_err(|_| SettingError::ParseHost)?;
+        let known = |character: char| character.is_ascii_alphanumeric() || "-._:".contains(character);
+        if host.is_empty() || port == 0 || !host.chars().all(known) {
+            return Err(SettingError::ParseHost);
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+/// Reads an absolute path.
+///
+/// # Errors
+/// [`SettingError::ParsePath`] for any other.
+pub fn parse_absolute(text: &str) -> Result<PathBuf, SettingError> {
+    let path = PathBuf::from(text);
+    path.is_absolute().then_some(path).ok_or(SettingError::ParsePath)
 }
 
 fn unit_milliseconds(unit: &str) -> Option<u64> {
@@ -187,7 +263,13 @@ mod tests {
         Config {
             listen: listen.parse().unwrap(),
             admin_listen: admin_listen.parse().unwrap(),
-            bundles: PathBuf::from("/bundles"),
+            sources: Sources {
+                bundles: PathBuf::from("/bundles"),
+                roots: Vec::new(),
+                archive_hosts: Vec::new(),
+                ca: None,
+                cache: 256 * 1024 * 1024,
+            },
             helm: None,
             helm_kube_version: "1.33.0".to_owned(),
             helm_api_versions: Vec::new(),
@@ -265,6 +347,22 @@ mod tests {
         for text in ["0", "1023", "26MiB", "18446744073709551615MiB"] {
             assert_eq!(parse_body_limit(text), Err(SettingError::SizeOutOfRange), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_cache_a_host_and_a_path_are_what_they_say_or_refused() {
+        assert_eq!(parse_cache("256MiB"), Ok(256 * 1024 * 1024));
+        assert_eq!(parse_cache("0"), Ok(0));
+        assert_eq!(parse_cache("16385MiB"), Err(SettingError::LargeCache));
+        assert_eq!(parse_cache("1GB"), Err(SettingError::ParseSize));
+        let host = |text: &str| text.parse::<HostPort>().map(|parsed| (parsed.host, parsed.port));
+        assert_eq!(host("a.example:443"), Ok(("a.example".to_owned(), 443)));
+        assert_eq!(host("[::1]:8443"), Ok(("::1".to_owned(), 8443)));
+        for text in ["", "a", "a:", ":1", "a:0", "a:70000", "https://a:1", "a b:1", "*:443"] {
+            assert_eq!(host(text), Err(SettingError::ParseHost), "{text:?}");
+        }
+        assert_eq!(parse_absolute("/a"), Ok(PathBuf::from("/a")));
+        assert_eq!(parse_absolute("a"), Err(SettingError::ParsePath));
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod queue;
 pub mod reconcile;
 pub mod relay;
 pub mod settings;
+pub mod sources;
 pub mod stores;
 pub mod sync;
 

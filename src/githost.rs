@@ -8,12 +8,14 @@ mod listing;
 pub mod payload;
 pub mod plain;
 pub mod signature;
+mod tree;
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use crate::domain::git::{BranchName, Listing, RefLookup, Repository, RepositoryName};
+pub use self::tree::Files;
+use crate::domain::git::{BranchName, Commit, Listing, RefLookup, Repository, RepositoryName, Revision, TreePath};
 
 /// A connection to one Git host.
 ///
@@ -33,6 +35,13 @@ pub trait GitHost: Send + Sync {
 
     /// Where one branch stands.
     fn lookup<'a>(&'a self, name: &'a RepositoryName, branch: &'a BranchName) -> BoxFuture<'a, Result<RefLookup, Error>>;
+
+    /// The files below `path` at exactly this commit, by their path below it; a file at `path` itself alone, by its own name.
+    ///
+    /// Regular files only, in memory, within [`Limits::REPOSITORY`](crate::domain::bundle::archive::Limits::REPOSITORY): a link, a
+    /// submodule or a pointer of Git LFS at or below `path` is an error that names it. Nothing of the repository is run or checked out.
+    /// A host may refuse a commit that is no branch's head any more with [`Error::BranchMoved`]; it never gives another commit's files.
+    fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>>;
 }
 
 /// Why a host gave no answer that can be relied on.
@@ -87,6 +96,34 @@ pub enum Error {
         /// What is wrong with it; never the answer itself.
         problem: String,
     },
+    /// The branch has another head than the commit that was asked for. The next look at the branch gets the newer commit.
+    #[error("could not {operation}: branch {branch} has moved on from {}", revision.short())]
+    BranchMoved {
+        /// What was being done.
+        operation: &'static str,
+        /// The branch.
+        branch: BranchName,
+        /// The commit that was asked for.
+        revision: Revision,
+    },
+    /// The commit has nothing at the path.
+    #[error("could not {operation}: there is nothing at {path} in commit {}", revision.short())]
+    PathNotFound {
+        /// What was being done.
+        operation: &'static str,
+        /// The path.
+        path: TreePath,
+        /// The commit.
+        revision: Revision,
+    },
+    /// What the commit has at the path is not read.
+    #[error("could not {operation}: {problem}")]
+    RefuseTree {
+        /// What was being done.
+        operation: &'static str,
+        /// What is there and why it is not read.
+        problem: String,
+    },
     /// The connection's own settings are wrong.
     #[error("{problem}")]
     Misconfigured {
@@ -110,9 +147,13 @@ impl Error {
     /// The class that alone decides about a retry.
     pub fn class(&self) -> Class {
         match self {
-            Self::Unreachable { .. } | Self::ServerError { .. } | Self::Unusable { .. } => Class::Transient,
+            Self::Unreachable { .. } | Self::ServerError { .. } | Self::Unusable { .. } | Self::BranchMoved { .. } => Class::Transient,
             Self::RateLimited { retry_after, .. } => Class::RateLimited(*retry_after),
-            Self::Refused { .. } | Self::RepositoryNotFound { .. } | Self::Misconfigured { .. } => Class::NeedsAttention,
+            Self::Refused { .. }
+            | Self::RepositoryNotFound { .. }
+            | Self::PathNotFound { .. }
+            | Self::RefuseTree { .. }
+            | Self::Misconfigured { .. } => Class::NeedsAttention,
         }
     }
 }

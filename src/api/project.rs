@@ -1,6 +1,7 @@
 //! Project: one repository that gets environments.
 #![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
+mod bundle;
 mod policy;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use policy::{Claims, ClusterScoped, Permission};
+pub use self::bundle::{ArchiveBundle, BundleReference, BundleRevision, ConfigMapBundle, DirectoryBundle, RepositoryBundle};
+pub use self::policy::{Claims, ClusterScoped, Permission};
 
 /// One repository that gets environments: which branches, which bundle, which guardrails.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -30,7 +32,7 @@ pub use policy::{Claims, ClusterScoped, Permission};
     validation = Rule::new("self.metadata.name != 'kube' && !self.metadata.name.startsWith('kube-')")
         .message("the name of a Project must not begin with \"kube-\", which Kubernetes keeps for itself"),
     printcolumn(name = "Repository", type_ = "string", json_path = ".spec.repository"),
-    printcolumn(name = "Bundle", type_ = "string", json_path = ".spec.bundle.name"),
+    printcolumn(name = "Bundle", type_ = "string", json_path = ".status.bundle"),
     printcolumn(name = "Environments", type_ = "integer", json_path = ".status.environments"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -161,14 +163,6 @@ impl BranchFile {
     fn is_absent(&self) -> bool {
         self.allow.is_empty()
     }
-}
-
-/// Where the templates come from.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
-pub struct BundleReference {
-    /// A bundle that is shipped with the server: a folder of its bundle directory.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
-    pub name: String,
 }
 
 /// The scheme of the environments' URLs.
@@ -353,6 +347,12 @@ pub struct ProjectStatus {
     /// The repository's identifier at its host; environments belong to it and not to the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository_id: Option<String>,
+    /// Where the templates come from, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
+    /// The default branch as the last look at the repository saw it. Bundles of the default branch are read at this commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_branch: Option<BranchHead>,
     /// How many environments there are.
     #[serde(default)]
     #[schemars(with = "i32", range(min = 0))]
@@ -366,6 +366,15 @@ pub struct ProjectStatus {
     /// One sentence for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// A branch and its head.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct BranchHead {
+    /// The branch.
+    pub name: String,
+    /// The commit.
+    pub revision: String,
 }
 
 /// A branch without an environment.

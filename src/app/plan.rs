@@ -1,7 +1,6 @@
 //! What would be done to an environment now, without doing it: the reconcile's own functions over a look with the caller's rights.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
@@ -10,27 +9,32 @@ use crate::api::Environment;
 use crate::api::convert;
 use crate::api::keys;
 use crate::api::project::ForeignObjects;
+use crate::cluster::error::chain;
 use crate::cluster::kinds::Kinds;
 use crate::cluster::live::LiveObjects;
 use crate::cluster::observe::Observer;
 use crate::cluster::{self, Connection};
+use crate::config::Sources;
 use crate::controller::desired::{Bundles, Wish};
+use crate::controller::hosts::Hosts;
 use crate::domain::bundle::Problem;
 use crate::domain::difference::{self, Difference, Live};
+use crate::domain::git::Commit;
 use crate::domain::inventory::Inventory;
 use crate::domain::name::ObjectName;
 use crate::domain::plan::{Obstacle, Plan, Step, deploy, teardown};
 use crate::domain::policy::Project;
 use crate::domain::render::Layered;
 use crate::domain::residue;
+use crate::githost::endpoint::Endpoints;
 use crate::metrics::Metrics;
 use crate::render::{HelmSettings, Renderer, RendererSettings};
 
 /// What the server would be told by its flags.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The folder of bundles that Projects name.
-    pub bundles: PathBuf,
+    /// Where bundles may come from.
+    pub sources: Sources,
     /// How charts are rendered.
     pub helm: HelmSettings,
     /// The ClusterRole of deployers.
@@ -106,15 +110,11 @@ struct Prepared {
 
 async fn prepare(access: &Access, environment: &Environment, settings: &Settings) -> Result<Prepared, Error> {
     let (identity, inventory) = read(environment)?;
-    let project = project(access, &identity).await?;
-    let wish = Wish::new(environment, &identity, project, settings.deployer_role.clone(), settings.url_port);
-    let renderer = Renderer::new(RendererSettings {
-        helm: settings.helm.clone(),
-        ..RendererSettings::for_one_command()
-    });
-    let bundles = Bundles::new(settings.bundles.clone(), renderer, Metrics::new());
-    let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;
+    let (project, default_branch) = project(access, &identity).await?;
+    let wish = Wish::new(environment, &identity, project, settings.deployer_role.clone(), settings.url_port).at(default_branch);
     let observer = observer(access)?;
+    let bundles = bundles(&observer, &settings.sources, settings.helm.clone())?;
+    let desired = bundles.desired(&wish).await.map_err(|refusal| Error::Refused(refusal.message))?;
     let objection = observer.check_claims(&identity.name, &desired.objects.objects, &inventory).await;
     if let Some(objection) = objection.map_err(Error::Observe)? {
         return Err(Error::Refused(objection.message));
@@ -135,13 +135,13 @@ async fn prepare(access: &Access, environment: &Environment, settings: &Settings
 ///
 /// # Errors
 /// As [`deployment`].
-pub async fn values(access: &Access, environment: &Environment, bundles: PathBuf) -> Result<(Layered, Vec<Problem>), Error> {
+pub async fn values(access: &Access, environment: &Environment, sources: &Sources) -> Result<(Layered, Vec<Problem>), Error> {
     let (identity, _) = read(environment)?;
-    let project = project(access, &identity).await?;
+    let (project, default_branch) = project(access, &identity).await?;
     // No value depends on the role or the port.
     let role = project.deployer.clone();
-    let wish = Wish::new(environment, &identity, project, role, None);
-    let bundles = Bundles::new(bundles, Renderer::new(RendererSettings::for_one_command()), Metrics::new());
+    let wish = Wish::new(environment, &identity, project, role, None).at(default_branch);
+    let bundles = bundles(&observer(access)?, sources, HelmSettings::default())?;
     bundles.values(&wish).await.map_err(|refusal| Error::Refused(refusal.message))
 }
 
@@ -172,14 +172,28 @@ pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<
     Ok(teardown::forecast(&identity.name, &inventory, &view, delete_foreign))
 }
 
-async fn project(access: &Access, identity: &convert::environment::Identity) -> Result<Project, Error> {
+/// The bundles, fetched with the caller's own rights: a repository's bundle needs the credentials of its GitHost.
+fn bundles(observer: &Observer, sources: &Sources, helm: HelmSettings) -> Result<Bundles, Error> {
+    let client = observer.connection.controller();
+    let hosts = Hosts::new(client.clone(), Endpoints::default());
+    let sources = super::sources::connect(sources, client, hosts).map_err(|error| Error::Refused(chain(&error)))?;
+    let renderer = Renderer::new(RendererSettings {
+        helm,
+        ..RendererSettings::for_one_command()
+    });
+    Ok(Bundles::new(sources, renderer, Metrics::new()))
+}
+
+async fn project(access: &Access, identity: &convert::environment::Identity) -> Result<(Project, Option<Commit>), Error> {
     let project = access
         .project(&identity.project.namespace, &identity.project.name)
         .await
         .map_err(Error::Access)?;
     let project = project.ok_or_else(|| Error::Refused(format!("Project {} does not exist", identity.project.name)))?;
-    convert::project::project(&project)
-        .map_err(|problems| Error::Refused(format!("Project {}: {}", identity.project.name, problems.join("; "))))
+    let default_branch = convert::project::default_branch(&project);
+    let project = convert::project::project(&project)
+        .map_err(|problems| Error::Refused(format!("Project {}: {}", identity.project.name, problems.join("; "))))?;
+    Ok((project, default_branch))
 }
 
 fn read(environment: &Environment) -> Result<(convert::environment::Identity, Inventory), Error> {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::lead::{self, Candidacy, Leadership};
+use crate::cluster::error::chain;
 use crate::cluster::kinds::Kinds;
 use crate::cluster::live::LiveObjects;
 use crate::cluster::observe::Observer;
@@ -21,6 +22,7 @@ use crate::controller::memory::Memory;
 use crate::controller::reconcile::Reconciler;
 use crate::controller::relay::Relay;
 use crate::controller::settings::{Scope, Settings};
+use crate::controller::sources::{self, Sources};
 use crate::controller::stores::{self, Change, Stores};
 use crate::controller::sync::{Progress, Sync};
 use crate::controller::{dispatch, queue};
@@ -52,6 +54,9 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// The settings of where bundles come from cannot be used.
+    #[error("could not prepare the sources of bundles")]
+    PrepareSources(#[source] sources::Error),
     /// No leader could be agreed on.
     #[error("could not take part in the leader election")]
     Elect(#[source] lead::Error),
@@ -78,6 +83,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let connection = Connection::new(kube_config).map_err(ServeError::Connect)?;
     let shutdown = CancellationToken::new();
     let parts = Parts::new(&config, connection);
+    sources::check(&parts.settings.sources).map_err(ServeError::PrepareSources)?;
     let listeners = Listeners::bind(&config).await?;
     let servers = listeners.start(&config, &parts, &shutdown);
     let (changes, receiver) = mpsc::channel(CHANNEL_CAPACITY);
@@ -130,7 +136,7 @@ impl Parts {
         Self {
             connection,
             settings: Settings {
-                bundles: config.bundles.clone(),
+                sources: super::sources::settings(&config.sources),
                 helm: HelmSettings {
                     program: config.helm.clone(),
                     kube_version: config.helm_kube_version.clone(),
@@ -241,6 +247,12 @@ async fn lead(
     shutdown: CancellationToken,
 ) {
     let client = parts.connection.controller();
+    let sources = Sources::new(parts.settings.sources.clone(), client.clone(), hosts.clone());
+    let sources = match sources {
+        Ok(sources) => sources,
+        // The settings were tried at the start; a file may have changed since.
+        Err(error) => return tracing::error!(error = %chain(&error), "bundles cannot be fetched"),
+    };
     let (wakes, woken) = mpsc::channel(CHANNEL_CAPACITY);
     let kinds = Kinds::new(client.clone());
     let renderer = Renderer::new(RendererSettings {
@@ -258,7 +270,7 @@ async fn lead(
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
-        bundles: Bundles::new(parts.settings.bundles.clone(), renderer, parts.metrics.clone()),
+        bundles: Bundles::new(sources, renderer, parts.metrics.clone()),
         settings: parts.settings.clone(),
         metrics: parts.metrics.clone(),
     });

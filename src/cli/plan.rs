@@ -1,12 +1,11 @@
 //! `graftling plan`: what would be done to an environment now, as text. Nothing is written.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::environment::Selection;
 use super::helm;
 use super::output::print;
+use super::sources::SourceArguments;
 use crate::app::plan::{self, Settings};
 use crate::domain::name::ObjectName;
 
@@ -25,15 +24,8 @@ pub struct Arguments {
 /// What the server knows besides the cluster.
 #[derive(Debug, Args)]
 pub struct Server {
-    /// Folder of the bundles that Projects name
-    #[arg(
-        long,
-        value_name = "FOLDER",
-        default_value = "/bundles",
-        env = "GRAFTLING_BUNDLES",
-        hide_env_values = true
-    )]
-    bundles: PathBuf,
+    #[command(flatten)]
+    sources: SourceArguments,
     /// ClusterRole that a project's deployer is bound to inside each environment
     #[arg(
         long,
@@ -53,7 +45,7 @@ pub struct Server {
 impl From<Server> for Settings {
     fn from(server: Server) -> Self {
         Self {
-            bundles: server.bundles,
+            sources: server.sources.into(),
             helm: server.helm.into(),
             deployer_role: server.deployer_cluster_role,
             url_port: server.url_port,

@@ -1,5 +1,6 @@
 //! `graftling render`: what a bundle would give for a branch, without a cluster, a Git host or a clock.
 
+mod bundle;
 pub(super) mod values;
 
 use std::fmt;
@@ -18,7 +19,7 @@ use crate::domain::git::{BranchName, RepositoryId, RepositoryName, Revision};
 use crate::domain::manifest::{self, Admission, AllowedKinds, GroupKind, Manifest, Refusal};
 use crate::domain::name::{DomainName, EnvironmentName, Identity, Namespace, ProjectKey, ProjectName};
 use crate::domain::render::{self as engine, Address, Layer, RenderContext};
-use crate::render::{Renderer, RendererSettings, load_directory};
+use crate::render::{Renderer, RendererSettings};
 
 /// What holds for the whole command.
 pub const HELP: &str = "\
@@ -31,8 +32,8 @@ Values are laid over the bundle's defaults in their order, files first; null tak
 /// The bundle, the branch, and what else a template can see.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Folder of the bundle
-    #[arg(long, value_name = "FOLDER")]
+    /// Folder of the bundle, or its .tgz file
+    #[arg(long, value_name = "PATH")]
     bundle: PathBuf,
     /// The branch
     #[arg(long, value_name = "NAME")]
@@ -150,7 +151,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn manifests(arguments: &Arguments) -> anyhow::Result<Vec<Manifest>> {
-    let files = Arc::new(load_directory(&arguments.bundle)?);
+    let files = Arc::new(bundle::load(&arguments.bundle)?);
     let layers = layers(&arguments.values, &arguments.set)?;
     let context = context(arguments, layers);
     let renderer = Renderer::new(RendererSettings {

@@ -1,7 +1,6 @@
 //! `graftling serve`: from flags and environment variables to settings.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use clap::{ArgAction, Args};
 
 use super::helm;
+use super::sources::SourceArguments;
 use crate::app;
 use crate::config::{Config, ConfigError, parse_body_limit, parse_duration, parse_interval};
 use crate::domain::name::{NameError, Namespace, ObjectName};
@@ -40,15 +40,8 @@ pub struct Arguments {
         hide_env_values = true
     )]
     admin_listen: SocketAddr,
-    /// Folder of the bundles that Projects name
-    #[arg(
-        long,
-        value_name = "FOLDER",
-        default_value = "/bundles",
-        env = "GRAFTLING_BUNDLES",
-        hide_env_values = true
-    )]
-    bundles: PathBuf,
+    #[command(flatten)]
+    sources: SourceArguments,
     #[command(flatten)]
     helm: helm::Helm,
     /// Time between two full listings of a repository
@@ -130,7 +123,7 @@ fn config(arguments: Arguments) -> Result<Config, ConfigError> {
     Config {
         listen: arguments.listen,
         admin_listen: arguments.admin_listen,
-        bundles: arguments.bundles,
+        sources: arguments.sources.into(),
         helm: helm.program,
         helm_kube_version: helm.kube_version,
         helm_api_versions: helm.api_versions,
@@ -174,7 +167,9 @@ mod tests {
         let config = config(parse(&[]).unwrap()).unwrap();
         assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
         assert_eq!(config.admin_listen.to_string(), "0.0.0.0:9090");
-        assert_eq!(config.bundles, PathBuf::from("/bundles"));
+        assert_eq!(config.sources.bundles, std::path::PathBuf::from("/bundles"));
+        assert!(config.sources.roots.is_empty() && config.sources.archive_hosts.is_empty());
+        assert_eq!((config.sources.ca, config.sources.cache), (None, 256 * 1024 * 1024));
         assert_eq!((config.helm, config.helm_kube_version.as_str()), (None, "1.33.0"));
         assert_eq!(config.helm_api_versions, Vec::<String>::new());
         assert_eq!(config.sweep_interval, Duration::from_secs(60));
@@ -235,6 +230,9 @@ mod tests {
             ("--render-workers", "0"),
             ("--webhook-body-limit", "1GiB"),
             ("--resync", "721h"),
+            ("--bundle-roots", "bundles"),
+            ("--bundle-archive-hosts", "artifacts.example.com"),
+            ("--bundle-cache", "1GB"),
             ("--url-port", "0"),
             ("--shutdown-grace", "-1s"),
         ] {

@@ -4,7 +4,6 @@ mod offline;
 mod show;
 
 use std::fmt;
-use std::path::PathBuf;
 
 use clap::Args;
 
@@ -13,6 +12,7 @@ use self::show::{Form, Shown};
 use super::environment::OptionalSelection;
 use super::output::print;
 use super::printable::printable;
+use super::sources::SourceArguments;
 use crate::app::plan;
 use crate::domain::bundle::Problem;
 
@@ -32,15 +32,8 @@ pub struct Arguments {
     /// Form of the output: table, json or yaml
     #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     output: Form,
-    /// Folder of the bundles that Projects name
-    #[arg(
-        long,
-        value_name = "FOLDER",
-        default_value = "/bundles",
-        env = "GRAFTLING_BUNDLES",
-        hide_env_values = true
-    )]
-    bundles: PathBuf,
+    #[command(flatten)]
+    sources: SourceArguments,
     #[command(flatten)]
     selection: OptionalSelection,
     #[command(flatten)]
@@ -66,7 +59,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (layered, problems) = match arguments.selection.given() {
         Some(selection) => {
             let (access, environment) = selection.find().await?;
-            plan::values(&access, &environment, arguments.bundles).await?
+            plan::values(&access, &environment, &arguments.sources.into()).await?
         }
         None => offline::values(&arguments.offline)?,
     };

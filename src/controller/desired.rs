@@ -1,30 +1,31 @@
 //! From what is asked for to the objects that an environment should consist of.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::sources::{self, Sources};
 use crate::api::Environment;
 use crate::api::convert::environment::{Identity, pull_request_to_domain};
 use crate::api::convert::first_deploy::is_first_deploy;
 use crate::domain::bundle::{Bundle, BundleFiles, Problem, summary};
-use crate::domain::git::PullRequest;
+use crate::domain::git::{Commit, PullRequest};
 use crate::domain::guardrails::{self, Fence};
 use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admit};
 use crate::domain::name::ObjectName;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
 use crate::domain::render::{Address, Layer, Layered, RenderContext, Scheme, layer_values, read_branch_file, value_problems};
+use crate::githost::Class;
 use crate::metrics::{Metrics, RenderResult};
-use crate::render::{self, Limit, Renderer, SandboxLevel, load_directory};
+use crate::render::{self, Limit, Renderer, SandboxLevel};
 
-/// The bundles that are shipped with the server.
+/// Bundles, from where they come to what they give.
 #[derive(Clone)]
 pub struct Bundles {
-    directory: PathBuf,
+    sources: Sources,
     renderer: Renderer,
     metrics: Metrics,
 }
@@ -38,6 +39,8 @@ pub struct Wish {
     pub project: Project,
     /// The open pull request from its branch.
     pub pull_request: Option<PullRequest>,
+    /// The default branch and its head, as the last look at the repository saw it.
+    pub default_branch: Option<Commit>,
     /// Values for this environment alone.
     pub values: Map<String, Value>,
     /// The bytes of `.graftling.yaml` at the wanted revision, where the Project allows the branch to set anything and the branch has
@@ -99,11 +102,21 @@ impl Wish {
             identity: identity.clone(),
             project,
             pull_request: pull_request.map(|pull| pull_request_to_domain(pull, &identity.branch)),
+            default_branch: None,
             values: environment.spec.values.clone(),
             branch_file: None,
             is_first_deploy: is_first_deploy(environment.status.as_ref(), &identity.revision),
             deployer_role,
             url_port,
+        }
+    }
+
+    /// The same while the default branch is at `commit`.
+    #[must_use]
+    pub fn at(self, commit: Option<Commit>) -> Self {
+        Self {
+            default_branch: commit,
+            ..self
         }
     }
 }
@@ -119,10 +132,10 @@ impl Desired {
 }
 
 impl Bundles {
-    /// Bundles of `directory`: one folder each.
-    pub fn new(directory: PathBuf, renderer: Renderer, metrics: Metrics) -> Self {
+    /// Bundles from `sources`.
+    pub fn new(sources: Sources, renderer: Renderer, metrics: Metrics) -> Self {
         Self {
-            directory,
+            sources,
             renderer,
             metrics,
         }
@@ -185,13 +198,7 @@ impl Bundles {
     }
 
     async fn load(&self, wish: &Wish) -> Result<Arc<BundleFiles>, Refusal> {
-        let path = self.directory.join(wish.project.bundle.as_str());
-        let loaded = tokio::task::spawn_blocking(move || load_directory(&path)).await;
-        match loaded {
-            Ok(Ok(files)) => Ok(Arc::new(files)),
-            Ok(Err(error)) => Err(refuse(wish, &explain(&error))),
-            Err(_) => Err(refuse(wish, "reading it was interrupted")),
-        }
+        self.sources.files(wish).await.map_err(|error| unavailable(wish, &error))
     }
 }
 
@@ -225,7 +232,7 @@ fn result(error: &render::Error) -> RenderResult {
 
 fn refuse(wish: &Wish, problem: &str) -> Refusal {
     let (project, bundle) = (&wish.project.key.name, &wish.project.bundle);
-    Refusal::new("InvalidBundle", format!("Project {project}: bundle \"{bundle}\": {problem}"))
+    Refusal::new("InvalidBundle", format!("Project {project}: bundle {bundle}: {problem}"))
 }
 
 /// A status has room for the first problems of a bundle; the command line shows all.
@@ -236,6 +243,27 @@ fn explain(error: &render::Error) -> String {
         other => crate::cluster::error::chain(other),
     }
 }
+
+/// Without its files nothing is known of what the environment should be, so nothing of it is touched.
+fn unavailable(wish: &Wish, error: &sources::Error) -> Refusal {
+    let refusal = refuse(wish, &crate::cluster::error::chain(error));
+    if error.is_about_content() {
+        return refusal;
+    }
+    let again = match error.class() {
+        Class::Transient | Class::RateLimited(None) => UNAVAILABLE,
+        Class::RateLimited(Some(wait)) => wait.max(UNAVAILABLE),
+        Class::NeedsAttention => refusal.again,
+    };
+    Refusal {
+        reason: "BundleUnavailable",
+        message: format!("{}; what runs keeps running", refusal.message),
+        again,
+    }
+}
+
+/// A source that fails is asked again after this time.
+const UNAVAILABLE: Duration = Duration::from_secs(10);
 
 fn allowed_kinds(wish: &Wish) -> Result<AllowedKinds, Refusal> {
     let project = &wish.project;

@@ -15,6 +15,7 @@ use super::relay;
 use super::stores::{Change, Stores};
 use super::sync::Sync;
 use crate::api::convert;
+use crate::api::project::{BranchHead, BundleRevision, RepositoryBundle};
 use crate::api::{Environment, GitHost, Project, keys};
 use crate::cluster::live::Wake;
 use crate::cluster::publish::Publisher;
@@ -49,11 +50,17 @@ struct ProjectVersion {
     generation: Option<i64>,
     release: Option<String>,
     hint: Option<String>,
+    /// The head of the default branch, if templates come from there.
+    templates: Option<BranchHead>,
 }
 
 impl ProjectVersion {
     fn of(project: &Project) -> Self {
+        let of_default_branch = |bundle: &RepositoryBundle| bundle.from == BundleRevision::DefaultBranch;
+        let reads_default_branch = project.spec.bundle.repository.as_ref().is_some_and(of_default_branch);
+        let head = project.status.as_ref().and_then(|status| status.default_branch.clone());
         Self {
+            templates: head.filter(|_| reads_default_branch),
             generation: project.metadata.generation,
             release: project.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).cloned(),
             hint: project.annotations().get(keys::HINT_ANNOTATION).cloned(),
@@ -145,6 +152,9 @@ impl Dispatcher {
             && let Some(hint) = relay::read(text)
         {
             self.offer(hint);
+        }
+        if before.as_ref().is_some_and(|before| before.templates != version.templates) {
+            self.trigger_environments_of(&object).await;
         }
         let same = before.is_some_and(|before| before.generation == version.generation && before.release == version.release);
         if same {

@@ -9,8 +9,8 @@ use crate::render::HelmSettings;
 /// Settings of the controller.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The directory with one folder for each shipped bundle.
-    pub bundles: PathBuf,
+    /// Where bundles may come from.
+    pub sources: SourceSettings,
     /// How charts are rendered.
     pub helm: HelmSettings,
     /// The ClusterRole that says what deployers may do inside an environment.
@@ -31,6 +31,30 @@ pub struct Settings {
     pub scope: Scope,
     /// The name of this process, in Events.
     pub instance: String,
+}
+
+/// Where bundles may come from.
+#[derive(Debug, Clone)]
+pub struct SourceSettings {
+    /// The directory with one folder for each shipped bundle.
+    pub bundles: PathBuf,
+    /// Directories below which Projects may name any directory; none: no Project may.
+    pub roots: Vec<PathBuf>,
+    /// Web servers of archives that may have addresses inside.
+    pub archive_hosts: Vec<ArchiveHost>,
+    /// A PEM file with certificate authorities that the client for archives trusts besides the usual ones.
+    pub ca: Option<PathBuf>,
+    /// How many bytes of fetched bundles are kept in memory.
+    pub cache: usize,
+}
+
+/// A web server that is trusted although its address is not public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveHost {
+    /// Its name or address, as URLs write it.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
 }
 
 /// A set of namespaces.

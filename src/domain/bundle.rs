@@ -2,6 +2,7 @@
 //!
 //! A bundle is bytes from outside. [`Bundle::parse`] is the one way in, and it reports every problem at once.
 
+pub mod archive;
 pub mod case;
 pub(crate) mod chart;
 mod check;

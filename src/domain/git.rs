@@ -43,6 +43,22 @@ name_type!(
     check_repository_name
 );
 
+name_type!(
+    /// A folder or a file inside a repository, an archive or a directory, relative to its root: `a/b`, or `.` for the root itself.
+    TreePath,
+    "path",
+    check_tree_path
+);
+
+/// A commit, and the branch whose head it was when it was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Commit {
+    /// The branch.
+    pub branch: BranchName,
+    /// The commit.
+    pub revision: Revision,
+}
+
 /// A repository as its host described it in one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
@@ -159,6 +175,20 @@ impl Revision {
     }
 }
 
+// === impl TreePath ===
+
+impl TreePath {
+    /// The path below the root; `None` for the root itself.
+    pub fn below_root(&self) -> Option<&str> {
+        (self.as_str() != ".").then_some(self.as_str())
+    }
+
+    /// Its parts; none for the root.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.below_root().into_iter().flat_map(|path| path.split('/'))
+    }
+}
+
 // === rules ===
 
 /// The rules of `git check-ref-format` for what follows `refs/heads/`.
@@ -227,11 +257,56 @@ fn check_repository_name(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn check_tree_path(text: &str) -> Result<(), String> {
+    if text == "." {
+        return Ok(());
+    }
+    if text.is_empty() || text.len() > 512 {
+        return Err("must be 1 to 512 bytes long; \".\" stands for the root".into());
+    }
+    if text.chars().any(|character| character.is_control() || character == '\\') {
+        return Err("must not contain control characters or backslashes".into());
+    }
+    if text
+        .split('/')
+        .any(|part| matches!(part, "" | "." | "..") || part.eq_ignore_ascii_case(".git"))
+    {
+        return Err("must be relative, with parts that are neither empty nor \".\", \"..\" or \".git\"".into());
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
 
     use super::*;
+
+    #[test]
+    fn threat_t30_a_path_never_leads_out_of_its_root() {
+        for text in [
+            "",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            "..",
+            "a/../b",
+            "./a",
+            "a/.",
+            "a\\b",
+            "a\0",
+            ".git",
+            "a/.GIT/hooks",
+        ] {
+            assert!(text.parse::<TreePath>().is_err(), "{text:?} was accepted");
+        }
+        for text in [".", "a", "a/b.yaml", ".graftling.yaml", "-x", "ä/🎉", "a..b"] {
+            assert_eq!(text.parse::<TreePath>().unwrap().as_str(), text);
+        }
+        assert_eq!(".".parse::<TreePath>().unwrap().parts().count(), 0);
+        assert_eq!("a/b".parse::<TreePath>().unwrap().parts().collect::<Vec<_>>(), ["a", "b"]);
+    }
 
     #[test]
     fn a_branch_name_that_git_would_refuse_is_refused() {

@@ -1,5 +1,6 @@
 //! A Project's settings after validation: the only form in which the rest of the code sees them.
 
+mod source;
 mod values;
 
 use std::collections::BTreeMap;
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
+pub use self::source::{ArchiveUrl, BundleSource, Directory, Sha256, TemplatesFrom};
 use super::git::{BranchName, RepositoryName};
 use super::name::{DomainName, GitHostKey, ObjectName, ProjectKey};
 pub use values::{AllowedKeys, KeyPattern, KeyPatternError, Rule};
@@ -22,8 +24,8 @@ pub struct Project {
     pub repository: RepositoryName,
     /// Which branches get an environment.
     pub branches: BranchPolicy,
-    /// The name of the bundle.
-    pub bundle: ObjectName,
+    /// Where the templates come from.
+    pub bundle: BundleSource,
     /// Values over the bundle's defaults.
     pub values: Map<String, Value>,
     /// Values for some branches over those, weakest first.

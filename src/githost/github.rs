@@ -1,6 +1,7 @@
 //! GitHub and GitHub Enterprise Server, by their REST interface.
 
 mod api;
+mod archive;
 pub(super) mod payload;
 mod wire;
 
@@ -15,8 +16,8 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use self::api::Api;
-use super::{Error, GitHost, listing};
-use crate::domain::git::{BranchName, Listing, PullRequest, RefLookup, Repository, RepositoryName, Revision};
+use super::{Error, Files, GitHost, listing};
+use crate::domain::git::{BranchName, Commit, Listing, PullRequest, RefLookup, Repository, RepositoryName, Revision, TreePath};
 
 const FIND_REPOSITORY: &str = "find the repository";
 const LIST_BRANCHES: &str = "list the branches";
@@ -196,6 +197,10 @@ impl GitHost for Github {
 
     fn lookup<'a>(&'a self, name: &'a RepositoryName, branch: &'a BranchName) -> BoxFuture<'a, Result<RefLookup, Error>> {
         self.find_branch(name, branch).boxed()
+    }
+
+    fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>> {
+        archive::files(self, name, at, path).boxed()
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod hook;
 mod local;
+mod pack;
 pub mod payload;
 mod refs;
 mod smart_http;
@@ -12,17 +13,22 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use gix_transport::client::blocking_io::Transport;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use self::refs::Refs;
+use self::pack::Fetched;
+use self::refs::{Cause, Refs};
+use super::tree::{self, Files, READ_FILES};
 use super::{Error, GitHost, listing};
-use crate::domain::git::{BranchName, Listing, RefLookup, Repository, RepositoryName};
+use crate::domain::git::{BranchName, Commit, Listing, RefLookup, Repository, RepositoryName, TreePath};
 
 const FIND_REPOSITORY: &str = "find the repository";
 const LIST_BRANCHES: &str = "list the branches";
 const FIND_BRANCH: &str = "find the branch";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+/// A fetch may take longer than a question about refs.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection to a place that holds Git repositories: a directory, or a URL below which they are served.
 ///
@@ -83,25 +89,36 @@ impl PlainGit {
         Self { timeout, ..self }
     }
 
-    async fn refs(&self, operation: &'static str, name: &RepositoryName) -> Result<(Repository, Refs), Error> {
+    /// Asks the repository `name` by the Git protocol.
+    async fn ask<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        name: &RepositoryName,
+        timeout: Duration,
+        question: impl FnOnce(&mut dyn Transport) -> Result<T, Cause> + Send + 'static,
+    ) -> Result<T, Error> {
         let segments = segments(name)?;
-        let refs = match &self.root {
+        match &self.root {
             Root::Directory(directory) => {
                 let path = segments.iter().fold(directory.clone(), |path, segment| path.join(segment));
-                local::list_refs(operation, name, path, self.timeout).await?
+                local::ask(operation, name, path, timeout, question).await
             }
             Root::Server(url) => {
                 let mut url = url.clone();
                 if let Ok(mut path) = url.path_segments_mut() {
                     path.pop_if_empty().extend(&segments);
                 }
-                let exchange = smart_http::Exchange {
-                    url,
-                    credentials: self.credentials.clone(),
-                };
-                smart_http::list_refs(operation, name, exchange, self.timeout).await?
+                let credentials = self.credentials.clone();
+                smart_http::ask(operation, name, smart_http::Exchange { url, credentials }, timeout, question).await
             }
-        };
+        }
+    }
+
+    async fn refs(&self, operation: &'static str, name: &RepositoryName) -> Result<(Repository, Refs), Error> {
+        let segments = segments(name)?;
+        let refs = self
+            .ask(operation, name, self.timeout, |mut transport| refs::list(&mut transport))
+            .await?;
         let id = segments.join("/").parse().map_err(|error| misconfigured(format!("{error}")))?;
         let repository = Repository {
             id,
@@ -138,6 +155,20 @@ impl GitHost for PlainGit {
             })
         }
         .boxed()
+    }
+
+    fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>> {
+        fetch(self, name, at, path).boxed()
+    }
+}
+
+async fn fetch(host: &PlainGit, name: &RepositoryName, at: &Commit, path: &TreePath) -> Result<Files, Error> {
+    let (wanted, place) = (at.clone(), path.clone());
+    let question = move |transport: &mut dyn Transport| pack::fetch(transport, &wanted, &place);
+    match host.ask(READ_FILES, name, host.timeout.max(FETCH_TIMEOUT), question).await? {
+        Fetched::Files(files) => tree::accept(at, path, files),
+        Fetched::Moved => Err(tree::moved(at)),
+        Fetched::Refused(problem) => Err(tree::refuse(problem)),
     }
 }
 

@@ -20,6 +20,7 @@ mod refusal;
 mod replicas;
 mod rights;
 mod scene;
+mod sources;
 mod sync;
 mod teardown;
 mod trouble;

@@ -1,6 +1,7 @@
 //! What every Git host must answer, over real repositories; and what GitHub's and Git's failures must never be taken for.
 
 mod contract;
+mod files;
 mod git_faults;
 mod github;
 mod hook;

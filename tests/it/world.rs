@@ -187,7 +187,12 @@ impl World {
             "bundle": { "name": "mini" },
             "domain": "preview.example.com",
         });
+        let bundle = rest.get("bundle").cloned();
         merge(&mut spec, rest);
+        // One source takes the place of another; both at once are refused.
+        if let Some(bundle) = bundle {
+            spec["bundle"] = bundle;
+        }
         self.apply("Project", name, json!({ "spec": spec })).await
     }
 

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 
-use crate::api::project::{self, BranchFile, ForeignObjects, Guardrails, NetworkMode, PodSecurity, Project, Scheme, ValuesRule};
+use crate::api::project::{
+    self, BranchFile, BundleReference, BundleRevision, ForeignObjects, Guardrails, NetworkMode, PodSecurity, Project, Scheme, ValuesRule,
+};
+use crate::domain::git::Commit;
 use crate::domain::name::{GitHostKey, ProjectKey};
-use crate::domain::policy::{self, AllowedKeys, BranchPolicy, ClaimPolicy, ClusterScoped, Permission, Rule};
+use crate::domain::policy::{self, AllowedKeys, BranchPolicy, BundleSource, ClaimPolicy, ClusterScoped, Permission, Rule, TemplatesFrom};
 
 /// Reads a Project.
 ///
@@ -19,7 +22,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
     let name = read(&mut problems, "metadata.name", &project.name_any());
     let host = read(&mut problems, "spec.gitHostRef.name", &spec.git_host_ref.name);
     let repository = read(&mut problems, "spec.repository", &spec.repository);
-    let bundle = read(&mut problems, "spec.bundle.name", &spec.bundle.name);
+    let bundle = bundle(&mut problems, &spec.bundle);
     let domain = read(&mut problems, "spec.domain", &spec.domain);
     let deployer = read(
         &mut problems,
@@ -92,6 +95,46 @@ fn branch_file(problems: &mut Vec<String>, settings: &BranchFile) -> AllowedKeys
         .enumerate()
         .filter_map(|(index, key)| self::read(problems, &format!("spec.branchFile.allow[{index}]"), key));
     AllowedKeys::new(keys.collect())
+}
+
+/// The default branch and its head, as the last look at the repository has recorded them in the status.
+pub fn default_branch(project: &Project) -> Option<Commit> {
+    let head = project.status.as_ref()?.default_branch.as_ref()?;
+    Some(Commit {
+        branch: head.name.parse().ok()?,
+        revision: head.revision.parse().ok()?,
+    })
+}
+
+fn bundle(problems: &mut Vec<String>, reference: &BundleReference) -> Option<BundleSource> {
+    let mut sources = Vec::new();
+    if let Some(name) = &reference.name {
+        sources.push(read(problems, "spec.bundle.name", name).map(BundleSource::Shipped));
+    }
+    if let Some(directory) = &reference.directory {
+        sources.push(read(problems, "spec.bundle.directory.path", &directory.path).map(BundleSource::Directory));
+    }
+    if let Some(config_map) = &reference.config_map {
+        sources.push(read(problems, "spec.bundle.configMap.name", &config_map.name).map(BundleSource::ConfigMap));
+    }
+    if let Some(repository) = &reference.repository {
+        let from = match repository.from {
+            BundleRevision::DefaultBranch => TemplatesFrom::DefaultBranch,
+            BundleRevision::Branch => TemplatesFrom::Branch,
+        };
+        let path = read(problems, "spec.bundle.repository.path", &repository.path);
+        sources.push(path.map(|path| BundleSource::Repository { path, from }));
+    }
+    if let Some(archive) = &reference.archive {
+        let url = read(problems, "spec.bundle.archive.url", &archive.url);
+        let digest = read(problems, "spec.bundle.archive.sha256", &archive.sha256);
+        sources.push(url.zip(digest).map(|(url, digest)| BundleSource::Archive { url, digest }));
+    }
+    if sources.len() != 1 {
+        problems.push("spec.bundle: exactly one of name, directory, configMap, repository and archive must be set".to_owned());
+        return None;
+    }
+    sources.pop().flatten()
 }
 
 fn read<T: std::str::FromStr<Err: std::fmt::Display>>(problems: &mut Vec<String>, field: &str, text: &str) -> Option<T> {

@@ -82,13 +82,8 @@ impl Reconciler {
             return Ok(None);
         }
         let settings = &self.settings;
-        Ok(Some(Wish::new(
-            environment,
-            identity,
-            project,
-            settings.deployer_role.clone(),
-            settings.url_port,
-        )))
+        let wish = Wish::new(environment, identity, project, settings.deployer_role.clone(), settings.url_port);
+        Ok(Some(wish.at(project::default_branch(&stored))))
     }
 
     /// Says that nothing is applied; what is there, and the phase that it is in, stay as they are.

@@ -12,14 +12,14 @@ use kube::{Resource, ResourceExt};
 use super::{ProjectProgress, Sync};
 use crate::api::convert;
 use crate::api::convert::condition::{Claim, conditions};
-use crate::api::project::{Brake as StoredBrake, Project, ProjectStatus, SkippedBranch};
+use crate::api::project::{Brake as StoredBrake, BranchHead, Project, ProjectStatus, SkippedBranch};
 use crate::api::{Environment, keys};
 use crate::cluster::environments;
 use crate::cluster::error::chain;
 use crate::cluster::publish::Announcement;
 use crate::controller::hosts::Connected;
 use crate::controller::inbox::PendingHint;
-use crate::domain::git::RepositoryId;
+use crate::domain::git::{BranchName, RepositoryId, Revision};
 use crate::domain::name::GitHostKey;
 use crate::domain::policy;
 use crate::domain::roster::{self, Existing, Facts, Question, Retirement, Roster, Sighted};
@@ -236,6 +236,7 @@ impl Sync {
     async fn report(&self, object: &Project, facts: &Facts, environments: usize, roster: &Roster) {
         let mut status = object.status.clone().unwrap_or_default();
         status.repository_id = repository_id(facts).map(|id| id.to_string()).or(status.repository_id);
+        status.default_branch = default_branch(facts).or(status.default_branch);
         status.environments = u32::try_from(environments).unwrap_or(u32::MAX);
         if matches!(facts, Facts::Listing(_)) {
             status.skipped = skipped(roster);
@@ -306,6 +307,7 @@ impl Sync {
         ];
         status.conditions = conditions(&status.conditions, &claims, object.metadata.generation, &Time(Timestamp::now()));
         status.observed_generation = object.metadata.generation;
+        status.bundle = convert::project::project(object).ok().map(|project| project.bundle.label());
         status.message = Some(message.to_owned());
         // The watch may be behind our own last write; writing the same again costs a request and changes nothing.
         if let Err(error) = self.publisher.status(object, object.status.as_ref(), &status).await {
@@ -331,6 +333,25 @@ fn sweep_result(class: Class) -> SweepResult {
         Class::Transient => SweepResult::Transient,
         Class::RateLimited(_) => SweepResult::RateLimited,
         Class::NeedsAttention => SweepResult::NeedsAttention,
+    }
+}
+
+/// The head of the default branch, if the facts tell it.
+fn default_branch(facts: &Facts) -> Option<BranchHead> {
+    let head = |name: &BranchName, revision: &Revision| BranchHead {
+        name: name.to_string(),
+        revision: revision.to_string(),
+    };
+    match facts {
+        Facts::Listing(listing) => {
+            let name = listing.repository.default_branch.as_ref()?;
+            Some(head(name, listing.branches.get(name)?))
+        }
+        Facts::Lookups(lookups) => lookups.iter().find_map(|sighted| {
+            let lookup = &sighted.lookup;
+            let is_default = lookup.repository.default_branch.as_ref() == Some(&lookup.branch);
+            is_default.then(|| Some(head(&lookup.branch, lookup.head.as_ref()?))).flatten()
+        }),
     }
 }
 

@@ -204,7 +204,8 @@ impl Output for Bounded<'_> {
     fn write(&mut self, part: &str) -> std::io::Result<()> {
         let is_paid = self.work.spend(part.len()).is_ok();
         if !is_paid || self.text.len() + part.len() > MAX_TEXT {
-            let message = format!("what is rendered within the document is longer than {MAX_TEXT} bytes, or the helpers' budget is used up");
+            let message =
+                format!("what is rendered within the document is longer than {MAX_TEXT} bytes, or the helpers' budget is used up");
             return Err(std::io::Error::other(message));
         }
         self.text.push_str(part);

@@ -87,7 +87,9 @@ impl Record {
             entries.placed.insert(Entry { place, about, message });
         }
         if entries.placed.len() > MAX_RECORDED {
-            return Err(RenderErrorReason::IOError(io::Error::other(format!("the templates have more than {MAX_RECORDED} problems"))).into());
+            return Err(
+                RenderErrorReason::IOError(io::Error::other(format!("the templates have more than {MAX_RECORDED} problems"))).into(),
+            );
         }
         Ok(())
     }

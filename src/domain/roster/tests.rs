@@ -47,7 +47,7 @@ fn make_project() -> Project {
         },
         repository: "acme/shop".parse().unwrap(),
         branches: BranchPolicy::new(&own(&["**"]), &own(&["main", "wip/**"]), &own(&["protected/**"])).unwrap(),
-        bundle: "web".parse().unwrap(),
+        bundle: crate::domain::policy::BundleSource::Shipped("web".parse().unwrap()),
         values: serde_json::Map::new(),
         domain: "preview.example.com".parse().unwrap(),
         https: true,

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use octocrab::Octocrab;
 use octocrab::service::middleware::retry::RetryConfig;
 use reqwest::Url;
@@ -74,7 +74,12 @@ impl Api {
     /// # Errors
     /// Whatever the request's own status cannot mean: no answer, refused credentials, a rate limit, a server error.
     pub(super) async fn get(&self, operation: &'static str, url: Url) -> Result<Answer, Error> {
-        let answer = tokio::time::timeout(self.timeout, self.exchange(operation, url))
+        self.get_within(operation, url, self.timeout, MAX_BODY_BYTES).await
+    }
+
+    /// As [`Api::get`], with a body of at most `limit` bytes in at most `timeout`.
+    pub(super) async fn get_within(&self, operation: &'static str, url: Url, timeout: Duration, limit: usize) -> Result<Answer, Error> {
+        let answer = tokio::time::timeout(timeout, self.exchange(operation, url, limit))
             .await
             .map_err(|_| unreachable(operation, io::Error::from(io::ErrorKind::TimedOut)))??;
         match answer.failure(operation) {
@@ -137,17 +142,20 @@ impl Api {
         }
     }
 
-    async fn exchange(&self, operation: &'static str, url: Url) -> Result<Answer, Error> {
+    async fn exchange(&self, operation: &'static str, url: Url, limit: usize) -> Result<Answer, Error> {
         let response = self
             .client
             ._get(url.as_str())
             .await
             .map_err(|error| unreachable(operation, error))?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_BODY_BYTES)
+        let body = Limited::new(body, limit)
             .collect()
             .await
-            .map_err(|source| Error::Unreachable { operation, source })?;
+            .map_err(|source| match source.is::<LengthLimitError>() {
+                true => unusable(operation, format!("it has more than {} MiB", limit / 1024 / 1024)),
+                false => Error::Unreachable { operation, source },
+            })?;
         Ok(Answer {
             status: parts.status,
             headers: parts.headers,
@@ -170,6 +178,11 @@ impl Answer {
             let problem = format!("unexpected JSON in line {}, column {}", error.line(), error.column());
             unusable(operation, problem)
         })
+    }
+
+    /// The body as it came.
+    pub(super) fn into_body(self) -> Vec<u8> {
+        self.body
     }
 
     /// The error for a status that no step of the operation expects.

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gix_transport::Protocol;
+use gix_transport::client::blocking_io::Transport;
 use gix_transport::client::git::ConnectMode;
 use gix_transport::client::git::blocking_io::Connection;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
-use super::refs::{self, Cause, Refs};
+use super::refs::Cause;
 use crate::domain::git::RepositoryName;
 use crate::githost::Error;
 
@@ -35,13 +36,19 @@ const LOCAL_VARIABLES: [&str; 16] = [
     "GIT_NAMESPACE",
 ];
 
-/// Lists the refs of the repository at `path`. When `timeout` is over, the process is killed.
-pub(super) async fn list_refs(operation: &'static str, name: &RepositoryName, path: PathBuf, timeout: Duration) -> Result<Refs, Error> {
+/// Asks the repository at `path`. When `timeout` is over, the process is killed.
+pub(super) async fn ask<T: Send + 'static>(
+    operation: &'static str,
+    name: &RepositoryName,
+    path: PathBuf,
+    timeout: Duration,
+    question: impl FnOnce(&mut dyn Transport) -> Result<T, Cause> + Send + 'static,
+) -> Result<T, Error> {
     let (mut child, reader, writer) = upload_pack(&path).map_err(|error| not_started(operation, error))?;
     let place = path.clone();
-    let exchange = tokio::task::spawn_blocking(move || exchange(reader, writer, &place));
+    let exchange = tokio::task::spawn_blocking(move || question(&mut connection(reader, writer, &place)));
     let cause = match tokio::time::timeout(timeout, exchange).await {
-        Ok(Ok(Ok(refs))) => return Ok(refs),
+        Ok(Ok(Ok(answer))) => return Ok(answer),
         Ok(Ok(Err(cause))) => cause,
         Ok(Err(error)) => error.into(),
         // Dropping the child kills it, and that ends the blocked exchange too.
@@ -57,6 +64,8 @@ fn upload_pack(path: &Path) -> io::Result<(Child, PipeReader, PipeWriter)> {
     let (reader, stdout) = io::pipe()?;
     let (stdin, writer) = io::pipe()?;
     let mut command = Command::new("git");
+    // Large files are left out of what is fetched, if nobody can read them anyway.
+    command.args(["-c", "uploadpack.allowFilter=true"]);
     command.args([OsStr::new("upload-pack"), OsStr::new("--"), path.as_os_str()]);
     for variable in LOCAL_VARIABLES {
         command.env_remove(variable);
@@ -72,18 +81,10 @@ fn upload_pack(path: &Path) -> io::Result<(Child, PipeReader, PipeWriter)> {
     Ok((child, reader, writer))
 }
 
-fn exchange(reader: PipeReader, writer: PipeWriter, path: &Path) -> Result<Refs, Cause> {
+fn connection(reader: PipeReader, writer: PipeWriter, path: &Path) -> Connection<PipeReader, PipeWriter> {
     let place = path.as_os_str().as_encoded_bytes();
     let host = None::<(String, Option<u16>)>;
-    refs::list(&mut Connection::new(
-        reader,
-        writer,
-        Protocol::V2,
-        place,
-        host,
-        ConnectMode::Process,
-        false,
-    ))
+    Connection::new(reader, writer, Protocol::V2, place, host, ConnectMode::Process, false)
 }
 
 /// What Git wrote to its standard error, at most 2 KiB of it.

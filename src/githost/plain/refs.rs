@@ -38,8 +38,16 @@ pub(super) fn list(transport: &mut impl Transport) -> Result<Refs, Cause> {
             }
         }
     };
-    let features = features(&capabilities);
-    let mut answer = transport.invoke("ls-refs", features.into_iter(), Some(arguments(&capabilities)), false)?;
+    list_v2(transport, &capabilities)
+}
+
+/// Lists the refs behind `transport` after its handshake. Blocks.
+///
+/// # Errors
+/// As [`list`].
+pub(super) fn list_v2(transport: &mut impl Transport, capabilities: &Capabilities) -> Result<Refs, Cause> {
+    let features = features(capabilities);
+    let mut answer = transport.invoke("ls-refs", features.into_iter(), Some(arguments(capabilities)), false)?;
     let refs = from_v2_refs(&mut answer)?;
     if answer.stopped_at() != Some(MessageKind::Flush) {
         return Err("the list of refs did not end with a flush packet".into());
@@ -47,7 +55,8 @@ pub(super) fn list(transport: &mut impl Transport) -> Result<Refs, Cause> {
     collect(&refs)
 }
 
-fn features(capabilities: &Capabilities) -> Vec<(&'static str, Option<String>)> {
+/// What we say of ourselves with each command.
+pub(super) fn features(capabilities: &Capabilities) -> Vec<(&'static str, Option<String>)> {
     let mut features = vec![("agent", Some(concat!("graftling/", env!("CARGO_PKG_VERSION")).to_owned()))];
     if let Some(format) = capabilities.capability("object-format").and_then(|capability| capability.value()) {
         features.push(("object-format", Some(format.to_string())));

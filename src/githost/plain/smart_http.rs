@@ -4,13 +4,14 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
+use gix_transport::client::blocking_io::Transport;
 use gix_transport::client::blocking_io::connect::{Options, connect};
 use gix_transport::client::{self, Account, AuthenticationRequired, TransportWithoutIO};
 use reqwest::Url;
 use secrecy::ExposeSecret;
 
 use super::Credentials;
-use super::refs::{self, Cause, Refs};
+use super::refs::Cause;
 use crate::domain::git::RepositoryName;
 use crate::githost::Error;
 
@@ -20,18 +21,19 @@ pub(super) struct Exchange {
     pub(super) credentials: Option<Credentials>,
 }
 
-/// Lists the refs of a repository.
+/// Asks a repository.
 ///
 /// When `timeout` is over, the exchange's thread is given up; the transport's own requests end after 30 seconds, and so does the thread.
-pub(super) async fn list_refs(
+pub(super) async fn ask<T: Send + 'static>(
     operation: &'static str,
     name: &RepositoryName,
     exchange: Exchange,
     timeout: Duration,
-) -> Result<Refs, Error> {
-    let exchange = tokio::task::spawn_blocking(move || exchange.run());
+    question: impl FnOnce(&mut dyn Transport) -> Result<T, Cause> + Send + 'static,
+) -> Result<T, Error> {
+    let exchange = tokio::task::spawn_blocking(move || exchange.run(question));
     let cause = match tokio::time::timeout(timeout, exchange).await {
-        Ok(Ok(Ok(refs))) => return Ok(refs),
+        Ok(Ok(Ok(answer))) => return Ok(answer),
         Ok(Ok(Err(cause))) => cause,
         Ok(Err(error)) => error.into(),
         Err(_) => io::Error::from(io::ErrorKind::TimedOut).into(),
@@ -40,7 +42,7 @@ pub(super) async fn list_refs(
 }
 
 impl Exchange {
-    fn run(self) -> Result<Refs, Cause> {
+    fn run<T>(self, question: impl FnOnce(&mut dyn Transport) -> Result<T, Cause>) -> Result<T, Cause> {
         let mut transport = connect(self.url.as_str(), Options::default())?;
         if let Some(credentials) = self.credentials {
             transport.set_identity(Account {
@@ -49,7 +51,7 @@ impl Exchange {
                 oauth_refresh_token: None,
             })?;
         }
-        refs::list(&mut transport)
+        question(&mut transport)
     }
 }
 

@@ -42,6 +42,34 @@ fn a_bundle_is_rendered_with_the_documented_defaults() {
 }
 
 #[test]
+fn an_archive_of_a_bundle_gives_what_its_folder_gives() {
+    let folder = bundle(SETTINGS);
+    let archive = folder.path().with_extension("tgz");
+    let place = archive.to_str().unwrap();
+    let name = folder.path().file_name().unwrap();
+    let mut tar = std::process::Command::new("tar");
+    let packed = tar
+        .arg("czf")
+        .arg(&archive)
+        .arg("-C")
+        .arg(folder.path().parent().unwrap())
+        .arg(name)
+        .status();
+    assert!(packed.unwrap().success());
+    let of_archive = run(&["render", "--bundle", place, "--branch", "feature/a"]);
+    fs::write(&archive, "no archive").unwrap();
+    let broken = run(&["render", "--bundle", place, "--branch", "feature/a"]);
+    fs::remove_file(&archive).unwrap();
+    assert_eq!((of_archive.code, of_archive.errors.as_str()), (Some(0), ""));
+    assert_eq!(of_archive.output, render(&folder, &["--branch", "feature/a"]).output);
+    assert!(
+        broken.code != Some(0) && broken.errors.contains("no complete .tar.gz archive"),
+        "{}",
+        broken.errors
+    );
+}
+
+#[test]
 fn the_shipped_bundle_is_rendered() {
     let place = concat!(env!("CARGO_MANIFEST_DIR"), "/templates/web");
     let arguments = ["render", "--bundle", place, "--branch", "feature/a", "--set"];

@@ -74,6 +74,8 @@ pub enum Route {
     Reference,
     /// `…/pulls`.
     Pulls,
+    /// `…/tarball/…`, and the place that it redirects to.
+    Archive,
     /// Anything else.
     Unknown,
 }
@@ -178,7 +180,7 @@ impl FakeGithub {
 
     /// Lets every request fail this way.
     pub fn set_fault(&self, fault: Fault) {
-        for route in [Route::Repository, Route::Branches, Route::Reference, Route::Pulls] {
+        for route in [Route::Repository, Route::Branches, Route::Reference, Route::Pulls, Route::Archive] {
             self.set_fault_on(route, fault);
         }
     }
@@ -213,6 +215,13 @@ fn answer(state: &Mutex<State>, address: SocketAddr, request: &Request) -> Respo
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     if segments == ["login"] {
         return Response::html(200);
+    }
+    if let ["codeload", id, commit] = segments[..] {
+        let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        return match state.find(&id.parse().map_or(Place::Nothing, Place::Id)) {
+            Found::Here(repository) => repository.archive(commit),
+            _ => Response::message(404, "Not Found"),
+        };
     }
     let Some(["repos" | "repositories", ..]) = segments.strip_prefix(&["api", "v3"]) else {
         return Response::message(404, "Not Found");
@@ -269,6 +278,7 @@ fn route(rest: &[&str]) -> Route {
         ["branches"] => Route::Branches,
         ["git", "ref", ..] => Route::Reference,
         ["pulls"] => Route::Pulls,
+        ["tarball", _] => Route::Archive,
         _ => Route::Unknown,
     }
 }

@@ -7,6 +7,7 @@ pub mod control_plane;
 mod crypto;
 pub mod github;
 pub mod helm;
+pub mod https;
 mod namespace;
 mod process;
 mod random;

@@ -137,3 +137,55 @@ fn feature_p1_layers_are_ordered_project_rules_branch_file_environment() {
     let closed = project(&stored(&json!({"branchFile": {}}))).unwrap();
     assert!(closed.branch_file.is_empty() && closed.rules.is_empty());
 }
+
+#[test]
+fn every_source_of_a_bundle_is_read_and_two_or_none_are_refused() {
+    let digest = "a".repeat(64);
+    for (bundle, shown) in [
+        (json!({"name": "web"}), "\"web\""),
+        (json!({"directory": {"path": "/srv/bundles/web"}}), "in directory /srv/bundles/web"),
+        (json!({"configMap": {"name": "web"}}), "in ConfigMap web"),
+        (
+            json!({"repository": {"path": "deploy"}}),
+            "in repository at deploy (default branch)",
+        ),
+        (
+            json!({"repository": {"path": ".", "from": "Branch"}}),
+            "in repository at . (own branch)",
+        ),
+        (
+            json!({"archive": {"url": "https://example.com/web.tgz", "sha256": digest}}),
+            "in https://example.com/web.tgz",
+        ),
+    ] {
+        let project = project(&stored(&json!({"bundle": bundle}))).unwrap();
+        assert_eq!(project.bundle.to_string(), shown);
+    }
+    for bundle in [json!({}), json!({"name": "web", "configMap": {"name": "web"}})] {
+        let found = problems(&json!({"bundle": bundle}));
+        assert!(found[0].starts_with("spec.bundle: exactly one of"), "{found:?}");
+    }
+}
+
+#[test]
+fn threat_t30_a_source_that_could_lead_elsewhere_is_refused_with_its_field() {
+    let digest = "a".repeat(64);
+    let archive = |url: &str| json!({"archive": {"url": url, "sha256": digest}});
+    for (bundle, field) in [
+        (json!({"directory": {"path": "srv"}}), "spec.bundle.directory.path: "),
+        (json!({"directory": {"path": "/srv/../etc"}}), "spec.bundle.directory.path: "),
+        (json!({"repository": {"path": "../x"}}), "spec.bundle.repository.path: "),
+        (json!({"repository": {"path": "/x"}}), "spec.bundle.repository.path: "),
+        (archive("http://example.com/x"), "spec.bundle.archive.url: "),
+        (archive("https://me:pass@example.com/x"), "spec.bundle.archive.url: "),
+        (archive("https://example.com\\@evil/x"), "spec.bundle.archive.url: "),
+        (archive("https:///x"), "spec.bundle.archive.url: "),
+        (
+            json!({"archive": {"url": "https://example.com/x", "sha256": "AB"}}),
+            "spec.bundle.archive.sha256: ",
+        ),
+    ] {
+        let found = problems(&json!({"bundle": bundle}));
+        assert!(found.len() == 1 && found[0].starts_with(field), "{bundle} {found:?}");
+    }
+}

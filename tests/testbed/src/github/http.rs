@@ -160,6 +160,11 @@ impl Response {
         self
     }
 
+    /// 200 with any bytes.
+    pub(super) fn bytes_of(kind: &str, bytes: Vec<u8>) -> Self {
+        Self::new(200, kind, bytes)
+    }
+
     pub(super) fn with_body(mut self, body: Vec<u8>) -> Self {
         self.body = body;
         self

@@ -45,7 +45,13 @@ pub(super) fn answer(
             page(pulls, size, request, &format!("{base}/repositories/{}/pulls", repository.id))
         }
         Route::Reference => repository.reference(&rest[2..].join("/")),
-        Route::Unknown => Response::message(404, "Not Found"),
+        // Another server gives the archives, and without a token.
+        Route::Archive if repository.has(rest[1]) => {
+            let host = base.trim_end_matches("/api/v3");
+            let place = format!("{host}/codeload/{}/{}", repository.id, rest[1]);
+            Response::message(302, "Found").with_header("Location", place)
+        }
+        Route::Archive | Route::Unknown => Response::message(404, "Not Found"),
     }
 }
 
@@ -94,6 +100,30 @@ impl Repository {
             ),
             None => Response::message(404, "Not Found"),
         }
+    }
+
+    /// Whether there is such a commit.
+    fn has(&self, commit: &str) -> bool {
+        let object = format!("{commit}^{{commit}}");
+        let is_id = commit.len() >= 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let found = || self.git(&["cat-file", "-e", &object]).status.success();
+        is_id && found()
+    }
+
+    /// A commit as `.tar.gz`, in a folder of its own as GitHub packs it.
+    pub(super) fn archive(&self, commit: &str) -> Response {
+        let prefix = format!("--prefix={}-{}-{}/", self.owner, self.name, commit.get(..7).unwrap_or(commit));
+        let output = self.git(&["archive", "--format=tar.gz", &prefix, commit]);
+        if !output.status.success() {
+            return Response::message(404, "Not Found");
+        }
+        Response::bytes_of("application/x-gzip", output.stdout)
+    }
+
+    fn git(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = Command::new("git");
+        command.arg("--git-dir").arg(&self.directory).args(arguments);
+        command.output().expect("git is installed")
     }
 
     /// Every branch with its head, by name.
