@@ -17,7 +17,7 @@ use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admi
 use crate::domain::name::ObjectName;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
-use crate::domain::render::{Address, Layer, Layered, RenderContext, Scheme, layer_values, read_branch_file, value_problems};
+use crate::domain::render::{Address, BRANCH_FILE, Layer, Layered, RenderContext, Scheme, layer_values, read_branch_file, value_problems};
 use crate::githost::Class;
 use crate::metrics::{Metrics, RenderResult};
 use crate::render::{self, Limit, Renderer, SandboxLevel};
@@ -162,6 +162,7 @@ impl Bundles {
     /// # Errors
     /// As [`Self::desired`].
     pub async fn values(&self, wish: &Wish) -> Result<(Layered, Vec<Problem>), Refusal> {
+        let wish = &self.with_branch_file(wish).await?;
         let files = self.load(wish).await?;
         let bundle = Bundle::parse(files.files()).map_err(|problems| refuse(wish, &summary(&problems)))?;
         let layered = layer_values(bundle.values(), &layers(wish)?);
@@ -170,6 +171,7 @@ impl Bundles {
     }
 
     async fn try_desired(&self, wish: &Wish) -> Result<Desired, Failure> {
+        let wish = &self.with_branch_file(wish).await?;
         let files = self.load(wish).await?;
         let context = context(wish)?;
         let rendered = self.renderer.render(&files, context.clone()).await.map_err(|error| Failure {
@@ -197,8 +199,19 @@ impl Bundles {
         })
     }
 
+    /// The wish with the branch's own file, which is fetched only where the Project lets the branch set anything.
+    async fn with_branch_file(&self, wish: &Wish) -> Result<Wish, Refusal> {
+        let mut complete = wish.clone();
+        if !wish.project.branch_file.is_empty() {
+            let file = self.sources.branch_file(wish, BRANCH_FILE).await;
+            complete.branch_file = file.map_err(|error| unavailable(wish, BRANCH_FILE, &error))?;
+        }
+        Ok(complete)
+    }
+
     async fn load(&self, wish: &Wish) -> Result<Arc<BundleFiles>, Refusal> {
-        self.sources.files(wish).await.map_err(|error| unavailable(wish, &error))
+        let bundle = format!("bundle {}", wish.project.bundle);
+        self.sources.files(wish).await.map_err(|error| unavailable(wish, &bundle, &error))
     }
 }
 
@@ -245,8 +258,9 @@ fn explain(error: &render::Error) -> String {
 }
 
 /// Without its files nothing is known of what the environment should be, so nothing of it is touched.
-fn unavailable(wish: &Wish, error: &sources::Error) -> Refusal {
-    let refusal = refuse(wish, &crate::cluster::error::chain(error));
+fn unavailable(wish: &Wish, what: &str, error: &sources::Error) -> Refusal {
+    let (project, error_text) = (&wish.project.key.name, crate::cluster::error::chain(error));
+    let refusal = Refusal::new("InvalidBundle", format!("Project {project}: {what}: {error_text}"));
     if error.is_about_content() {
         return refusal;
     }

@@ -23,9 +23,9 @@ use super::settings::SourceSettings;
 use crate::api::GitHost;
 use crate::cluster::connection::within;
 use crate::domain::bundle::archive::ArchiveError;
-use crate::domain::bundle::{BundleFiles, Problem, is_bundle_file};
+use crate::domain::bundle::{BundleFiles, Layout, Problem};
 use crate::domain::git::{Commit, TreePath};
-use crate::domain::name::{GitHostKey, ObjectName};
+use crate::domain::name::{GitHostKey, NameError, ObjectName};
 use crate::domain::policy::{ArchiveUrl, BundleSource, Sha256, TemplatesFrom};
 use crate::githost::{self, Class};
 use crate::{cluster, render};
@@ -79,6 +79,9 @@ pub enum Error {
     /// The settings of the client for archives cannot be used.
     #[error("could not prepare the client for archives: {0}")]
     PrepareClient(String),
+    /// What is asked for of a branch is no path inside of it.
+    #[error("the file of the branch has no valid path")]
+    NameBranchFile(#[source] NameError),
     /// An archive could not be fetched.
     #[error("could not fetch the archive: {problem}")]
     FetchArchive {
@@ -129,6 +132,7 @@ impl Error {
             Self::ReadDirectory(_)
             | Self::AllowDirectory(_)
             | Self::CheckConfigMap(_)
+            | Self::NameBranchFile(_)
             | Self::PrepareClient(_)
             | Self::CompareDigest { .. }
             | Self::ReadArchive(_)
@@ -240,7 +244,8 @@ impl Sources {
     ///
     /// # Errors
     /// As [`Sources::files`].
-    pub async fn branch_file(&self, wish: &Wish, path: &TreePath) -> Result<Option<Vec<u8>>, Error> {
+    pub async fn branch_file(&self, wish: &Wish, file: &'static str) -> Result<Option<Vec<u8>>, Error> {
+        let path: &TreePath = &file.parse().map_err(Error::NameBranchFile)?;
         let commit = own_commit(wish);
         let (sources, name, place, host) = (
             self.clone(),
@@ -309,6 +314,7 @@ fn own_commit(wish: &Wish) -> Commit {
 
 /// Takes in what a source gave: what is no part of a bundle is left out, as in a directory.
 fn accept(mut files: BTreeMap<String, Vec<u8>>) -> Result<BundleFiles, Error> {
-    files.retain(|path, _| is_bundle_file(path));
+    let layout = Layout::of(files.keys().map(String::as_str));
+    files.retain(|path, _| layout.includes(path));
     BundleFiles::new(files).map_err(Error::LimitFiles)
 }

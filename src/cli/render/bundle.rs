@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::domain::bundle::archive::{self, ArchiveError, Limits, Selection};
-use crate::domain::bundle::{BundleFiles, Problem, is_bundle_file};
+use crate::domain::bundle::{BundleFiles, Layout, Problem};
 use crate::domain::name::NameError;
 use crate::render::{self, load_directory};
 
@@ -66,7 +66,8 @@ pub fn load(path: &Path) -> Result<BundleFiles, Error> {
         source,
     })?;
     let mut files = archive::without_common_folder(contents.files);
-    files.retain(|path, _| is_bundle_file(path));
+    let layout = Layout::of(files.keys().map(String::as_str));
+    files.retain(|path, _| layout.includes(path));
     BundleFiles::new(files).map_err(Error::LimitFiles)
 }
 
