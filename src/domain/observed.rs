@@ -296,4 +296,28 @@ mod tests {
         assert!(!live.is_labelled_for("shop-y"));
         assert_eq!(live.ownership, None);
     }
+
+    #[test]
+    fn feature_i5_owners_of_a_shared_object_are_who_applied_it_and_who_says_so() {
+        let body = |labels: Value, manager: &str| {
+            json!({"metadata": {
+                "uid": "u", "resourceVersion": "12", "labels": labels,
+                "annotations": {"owner.graftling.dev/shop-a": "wish", "owner.graftling.dev/forged": "other"},
+                "managedFields": [{"manager": manager, "operation": "Apply", "fieldsV1": {"f:value": {}}}],
+            }})
+        };
+        let key = reduce(json!([])).key;
+        let read = |labels, manager| LiveObject::from_body(key.clone(), &body(labels, manager), MARKS).unwrap();
+        let shared = read(json!({}), "graftling:shop-a");
+        assert!(shared.is_shared() && shared.co_appliers.is_empty());
+        assert_eq!(shared.shares["shop-a"].wanted.as_deref(), Some("wish"));
+        assert_eq!(shared.ownership_of("shop-a"), shared.shares["shop-a"].ownership.as_ref());
+        assert_eq!(
+            shared.other_owners("shop-a").map(|(owner, _)| owner).collect::<Vec<_>>(),
+            ["forged"]
+        );
+        assert!(!read(json!({}), "kubectl").is_shared(), "annotations alone prove nothing");
+        let alone = read(json!({"graftling.dev/environment": "shop-a"}), "graftling:shop-a");
+        assert!(!alone.is_shared(), "what bears an environment's label is that environment's alone");
+    }
 }

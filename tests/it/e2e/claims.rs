@@ -3,6 +3,7 @@
 
 use graftling::api::environment::{EnvironmentStatus, Phase};
 use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::scene::{CONFIG, Scene};
@@ -125,4 +126,29 @@ spec: {priorityClassName: no-such-class, containers: [{name: a, image: "registry
     ];
     let status = scene.told("feature/a", Phase::Failed, &words).await;
     assert_eq!(reason(&status), "ClassUnknown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feature_i6_settings_that_could_not_work_are_refused_with_the_project() {
+    let scene = Scene::start("settings", CONFIG).await;
+    let api = scene.world.projects();
+    for (spec, wanted) in [
+        (
+            json!({ "policy": { "clusterKinds": ["a.example/Thing"] } }),
+            "policy.clusterKinds needs policy.clusterScoped",
+        ),
+        (
+            json!({ "policy": { "claims": { "hostPorts": "Allow" } } }),
+            "policy.claims.hostPorts needs guardrails.podSecurity: privileged",
+        ),
+        (json!({ "policy": { "clusterScoped": "Adopt" } }), "Unsupported value"),
+        (
+            json!({ "policy": { "clusterScoped": "Share", "clusterKinds": ["Thing"] } }),
+            "clusterKinds",
+        ),
+    ] {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        let error = api.patch("shop", &PatchParams::default(), &patch).await.unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
 }

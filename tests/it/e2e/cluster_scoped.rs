@@ -269,3 +269,26 @@ async fn feature_i5_nothing_of_others_is_adopted_and_two_wishes_for_one_object_a
     scene.up("feature/two").await;
     assert_eq!(class(&scene, &urgent).await.unwrap()["value"], 11);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feature_x11_f44_what_is_outside_of_the_namespace_goes_even_if_somebody_deleted_the_namespace() {
+    let mut scene = Scene::with("outlived", CONFIG, policy("Rename"), &RIGHTS).await;
+    let urgent = class_of(&scene);
+    scene.template(&with_class(&urgent, 10));
+    let environment = scene.up("feature/a").await;
+    let name = environment.name_any();
+    let own = format!("{urgent}-{}", name.rsplit('-').next().unwrap());
+    scene.world.server = None;
+    scene.delete(&environment).await;
+    scene.remove("v1", "Namespace", "", &name).await;
+    wait::until("the end of the namespace", LONG, || async {
+        !scene.world.namespace_exists(&name).await
+    })
+    .await;
+    assert!(class(&scene, &own).await.is_some());
+    scene.world.start_server().await;
+    scene.world.wait_gone("feature/a").await;
+    assert_eq!(class(&scene, &own).await, None);
+    let receipt = scene.world.receipt(&environment).await;
+    assert!(receipt.contains("left: []"), "{receipt}");
+}

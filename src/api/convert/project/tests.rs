@@ -189,3 +189,29 @@ fn threat_t30_a_source_that_could_lead_elsewhere_is_refused_with_its_field() {
         assert!(found.len() == 1 && found[0].starts_with(field), "{bundle} {found:?}");
     }
 }
+
+#[test]
+fn feature_i6_nothing_may_be_claimed_by_default_and_the_default_quota_follows_what_may() {
+    let plain = project(&stored(&json!({}))).unwrap();
+    assert_eq!(plain.claims, ClaimPolicy::default());
+    assert_eq!(plain.cluster_scoped, ClusterScoped::Deny);
+    let quota = |claims: Value| {
+        let project = project(&stored(&json!({"policy": {"claims": claims}}))).unwrap();
+        let count = |name: &str| project.guardrails.quota[name].clone();
+        (count("services.nodeports"), count("services.loadbalancers"))
+    };
+    for (claims, nodeports, loadbalancers) in [
+        (json!({}), "0", "0"),
+        (json!({"nodePorts": "Allow"}), "10", "0"),
+        (json!({"loadBalancers": "Allow"}), "10", "10"),
+        (json!({"hostPorts": "Allow", "staticVolumes": "Allow"}), "0", "0"),
+    ] {
+        assert_eq!(quota(claims), (nodeports.to_owned(), loadbalancers.to_owned()));
+    }
+    let own = json!({"policy": {"claims": {"nodePorts": "Allow"}}, "guardrails": {"quota": {"pods": "1"}}});
+    assert_eq!(
+        project(&stored(&own)).unwrap().guardrails.quota.len(),
+        1,
+        "a quota that is set is taken as it is"
+    );
+}

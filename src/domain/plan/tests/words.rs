@@ -70,6 +70,22 @@ fn feature_x9_every_step_of_a_teardown_has_words() {
         waiting: Vec::new(),
     };
     assert_eq!(say(drain), format!("Remove service accounts:\n  delete {object}\n"));
+    let released = Delete {
+        removal: Removal::Release {
+            environment: ENVIRONMENT.into(),
+            version: 1,
+        },
+        ..delete.clone()
+    };
+    let leave = Next::Drain {
+        tier: Tier::Cluster,
+        deletes: vec![released],
+        waiting: Vec::new(),
+    };
+    assert_eq!(
+        say(leave),
+        format!("Remove objects outside of the namespace:\n  leave {object} to its other owners\n")
+    );
     assert_eq!(say(Next::DeleteNamespace(delete)), format!("Delete {object} (UID 7).\n"));
     assert_eq!(say(Next::LookForForeign), "Look for objects of others in the namespace.\n");
     assert_eq!(say(Next::Conclude), "Everything is gone: scan for residue and write the receipt.\n");
