@@ -266,7 +266,7 @@ async fn feature_p1_the_shipped_schema_is_enforced_and_names_path_and_origin() {
         "database": { "password": 1234 },
         "unheardOf": true,
     });
-    let error = render(web(), context("main", values)).await.unwrap_err();
+    let error = renderer().render(&web(), context("main", values)).await.unwrap_err();
     let Error::RenderBundle(errors) = &error else { panic!("{error}") };
     let from = "(from the Project's spec.values)";
     let mut told: Vec<_> = errors.0.iter().map(ToString::to_string).collect();
