@@ -238,6 +238,17 @@ async fn work(parts: Parts, stores: Stores, mut changes: mpsc::Receiver<Change>,
     lead(parts, stores, hosts, publisher, changes, shutdown).await;
 }
 
+/// Workers that are started ahead: the first push does not wait for them.
+fn renderer(settings: &Settings) -> Renderer {
+    let renderer = Renderer::new(RendererSettings {
+        workers: settings.render_workers,
+        helm: settings.helm.clone(),
+        ..RendererSettings::default()
+    });
+    renderer.warm_up();
+    renderer
+}
+
 async fn lead(
     parts: Parts,
     stores: Stores,
@@ -255,12 +266,6 @@ async fn lead(
     };
     let (wakes, woken) = mpsc::channel(CHANNEL_CAPACITY);
     let kinds = Kinds::new(client.clone());
-    let renderer = Renderer::new(RendererSettings {
-        workers: parts.settings.render_workers,
-        helm: parts.settings.helm.clone(),
-        ..RendererSettings::default()
-    });
-    renderer.warm_up();
     let reconciler = Arc::new(Reconciler {
         observer: Observer {
             connection: parts.connection.clone(),
@@ -270,7 +275,7 @@ async fn lead(
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
-        bundles: Bundles::new(sources, renderer, parts.metrics.clone()),
+        bundles: Bundles::new(sources, renderer(&parts.settings), parts.metrics.clone()),
         settings: parts.settings.clone(),
         metrics: parts.metrics.clone(),
     });

@@ -34,14 +34,8 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         .ok();
     let rules = rules(&mut problems, &spec.rules);
     let branch_file = branch_file(&mut problems, &spec.branch_file);
-    let kinds = spec.policy.kinds.iter().map(|kind| ("kinds", kind));
-    for (field, kind) in kinds.chain(spec.policy.cluster_kinds.iter().map(|kind| ("clusterKinds", kind))) {
-        if kind.split_once('/').is_none_or(|(_, kind)| kind.is_empty() || kind.contains('/')) {
-            problems.push(format!(
-                "spec.policy.{field}: {kind:?} must have the form GROUP/KIND, or /KIND for the core group"
-            ));
-        }
-    }
+    check_kinds(&mut problems, "kinds", &spec.policy.kinds);
+    check_kinds(&mut problems, "clusterKinds", &spec.policy.cluster_kinds);
     let (Some(namespace), Some(name), Some(host), Some(repository), Some(bundle), Some(domain), Some(deployer), Some(branches)) =
         (namespace, name, host, repository, bundle, domain, deployer, branches)
     else {
@@ -75,6 +69,16 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         deployer,
         suspended: spec.suspend,
     })
+}
+
+fn check_kinds(problems: &mut Vec<String>, field: &str, kinds: &[String]) {
+    for kind in kinds {
+        if kind.split_once('/').is_none_or(|(_, kind)| kind.is_empty() || kind.contains('/')) {
+            problems.push(format!(
+                "spec.policy.{field}: {kind:?} must have the form GROUP/KIND, or /KIND for the core group"
+            ));
+        }
+    }
 }
 
 fn rules(problems: &mut Vec<String>, rules: &[ValuesRule]) -> Vec<Rule> {
