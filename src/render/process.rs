@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::encoding::decode;
-use super::protocol::{Answer, Hello, Reply, SandboxLevel, Work, receive, request};
+use super::protocol::{Answer, Hello, SandboxLevel, Work, receive, request};
 use super::{Error, Limit, RendererSettings, worker};
 use crate::domain::bundle::BundleFiles;
 
@@ -37,6 +37,15 @@ pub(super) struct Worker {
     peak: u64,
     pub(super) level: SandboxLevel,
     _alive: Alive,
+}
+
+/// The most memory that a process ever held, in bytes. The process could not tell itself: what `getrusage` says of it begins with what
+/// its parent held when it was started.
+fn peak(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 /// Counts the processes of a renderer.
@@ -168,14 +177,14 @@ impl Worker {
             Ok(None) => return Err(Failure::Request(exceed(Limit::Answer, settings))),
             Err(_) => return Err(self.explain_death(settings).await),
         };
-        let reply = read_reply(frame)
+        let answer = read_answer(frame)
             .await
             .map_err(|_| Failure::Request(exceed(Limit::Answer, settings)))?;
-        self.peak = reply.peak;
+        self.peak = self.child.id().and_then(peak).unwrap_or_default();
         if with_files {
             self.known.insert(files.digest().to_owned());
         }
-        Ok(reply.answer)
+        Ok(answer)
     }
 
     async fn explain_death(&mut self, settings: &RendererSettings) -> Failure {
@@ -191,7 +200,7 @@ impl Worker {
     }
 }
 
-async fn read_reply(frame: Vec<u8>) -> io::Result<Reply> {
+async fn read_answer(frame: Vec<u8>) -> io::Result<Answer> {
     if frame.len() < LARGE {
         return decode(&mut frame.as_slice());
     }

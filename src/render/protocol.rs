@@ -50,15 +50,6 @@ pub(super) enum Work {
     Read(Box<Release>, String),
 }
 
-/// What a worker answers.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Reply {
-    /// The most memory that it ever held, in bytes.
-    pub(super) peak: u64,
-    /// The answer.
-    pub(super) answer: Answer,
-}
-
 /// The answer to a request.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Answer {

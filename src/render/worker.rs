@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, UsageWho, getrusage, rlim_t, setrlimit};
 
-use super::protocol::{Answer, Hello, Reply, Request, SandboxLevel, Work, read_frame, read_request, write_message};
+use super::protocol::{Answer, Hello, Request, SandboxLevel, Work, read_frame, read_request, write_message};
 use super::{RenderLimits, confine, filter};
 use crate::domain::bundle::Bundle;
 use crate::domain::render::{Rendered, render};
@@ -60,7 +60,7 @@ fn serve(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
         grant(seconds)?;
         let answer = kept.answer(&frame)?;
         drop(frame);
-        write_message(&Reply { peak: peak()?, answer }, io::stdout())?;
+        write_message(&answer, io::stdout())?;
     }
     Ok(())
 }
@@ -97,12 +97,6 @@ fn grant(seconds: u64) -> io::Result<()> {
     // The kernel counts whole seconds: rounding up gives up to one more.
     let (_, hard) = nix::sys::resource::getrlimit(Resource::RLIMIT_CPU)?;
     Ok(setrlimit(Resource::RLIMIT_CPU, (used.as_secs() + 1 + seconds).min(hard), hard)?)
-}
-
-/// The most memory that this process ever held, in bytes.
-fn peak() -> io::Result<u64> {
-    let kilobytes = getrusage(UsageWho::RUSAGE_SELF)?.max_rss();
-    Ok(u64::try_from(kilobytes).unwrap_or_default() * 1024)
 }
 
 /// Compiled bundles, the last used at the end.

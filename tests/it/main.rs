@@ -5,6 +5,7 @@ mod charts;
 mod cli;
 mod context;
 mod e2e;
+mod fuzz;
 mod githost;
 mod helm_parity;
 mod helpers;

@@ -78,13 +78,17 @@ impl Work {
 
     /// Takes the cost of a call that reads or writes so many bytes.
     pub(super) fn spend(&self, bytes: usize) -> Result<(), RenderError> {
+        // An error of input and output ends the rendering; another would be recorded, and the work would go on.
+        self.pay(bytes).map_err(|error| RenderErrorReason::IOError(error).into())
+    }
+
+    fn pay(&self, bytes: usize) -> std::io::Result<()> {
         let cost = bytes.saturating_add(CALL);
         let spent = self
             .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost));
-        // An error of input and output ends the rendering; another would be recorded, and the work would go on.
         let exceeded = || std::io::Error::other(format!("the helpers work on more than {} MiB", MAX_WORK >> 20));
-        spent.map(|_| ()).map_err(|_| RenderErrorReason::IOError(exceeded()).into())
+        spent.map(|_| ()).map_err(|_| exceeded())
     }
 }
 
@@ -202,11 +206,11 @@ struct Bounded<'a> {
 
 impl Output for Bounded<'_> {
     fn write(&mut self, part: &str) -> std::io::Result<()> {
-        let is_paid = self.work.spend(part.len()).is_ok();
-        if !is_paid || self.text.len() + part.len() > MAX_TEXT {
-            let message =
-                format!("what is rendered within the document is longer than {MAX_TEXT} bytes, or the helpers' budget is used up");
-            return Err(std::io::Error::other(message));
+        self.work.pay(part.len())?;
+        if self.text.len() + part.len() > MAX_TEXT {
+            return Err(std::io::Error::other(format!(
+                "what include or tpl gives is longer than {MAX_TEXT} bytes"
+            )));
         }
         self.text.push_str(part);
         Ok(())

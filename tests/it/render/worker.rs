@@ -298,6 +298,19 @@ async fn a_worker_is_kept_for_so_many_requests_and_then_replaced() {
     assert!(!named.processes().contains(&first));
 }
 
+/// A server holds hundreds of megabytes; what it holds is not its workers'.
+#[tokio::test]
+async fn a_worker_is_kept_however_large_its_parent_is() {
+    let named = Named::new();
+    let ballast = std::hint::black_box(vec![1_u8; 128 << 20]);
+    let renderer = named.renderer(settings());
+    assert_ordinary(&renderer).await;
+    let first = named.only_process();
+    assert_ordinary(&renderer).await;
+    assert_eq!(named.only_process(), first);
+    drop(ballast);
+}
+
 #[tokio::test]
 async fn f82_a_worker_that_somebody_ends_fails_nobody() {
     let named = Named::new();
