@@ -1,6 +1,6 @@
 //! Layers of values laid over one another, with what each value owes to which layer.
 //!
-//! The values are those that [`merge_values`] gives. A layer of another shape wins as any other does, and that is remembered: it is
+//! The values are those that [`super::merge_values`] gives. A layer of another shape wins as any other does, and that is remembered: it is
 //! often a mistake, and sometimes meant (a list in place of a mapping), so it is told to whoever looks at the values and forbidden
 //! by a schema alone.
 
