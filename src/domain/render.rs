@@ -225,6 +225,11 @@ fn unresolved(error: &Unresolved) -> String {
     }
 }
 
+fn too_much_text() -> String {
+    let limit = MAX_OUTPUT >> 20;
+    format!("the templates give more than {limit} MiB of text: shorten the lists that they loop over, or the values that they print")
+}
+
 /// What the engine writes to: it ends the rendering when the limit is reached.
 struct Output {
     bytes: Vec<u8>,
@@ -236,7 +241,7 @@ impl Write for &mut Output {
         self.left = self
             .left
             .checked_sub(bytes.len())
-            .ok_or_else(|| io::Error::other(format!("the templates give more than {} MiB of text", MAX_OUTPUT >> 20)))?;
+            .ok_or_else(|| io::Error::other(too_much_text()))?;
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }

@@ -1,6 +1,7 @@
 //! The bundle that is shipped, from its directory to admitted manifests; and the reading of directories.
 #![allow(clippy::unwrap_used, reason = "a bundle that cannot be read is the test's failure")]
 
+mod memory;
 mod worker;
 
 use std::path::{Path, PathBuf};

@@ -25,6 +25,21 @@ fn renderer_with(limits: RenderLimits) -> Renderer {
     Renderer::new(RendererSettings { limits, ..settings() })
 }
 
+/// Time enough to reach the other limits in a slow build on a busy machine.
+fn patient() -> Renderer {
+    renderer_with(RenderLimits {
+        cpu: Duration::from_secs(60),
+        wall: Duration::from_secs(120),
+        ..RenderLimits::default()
+    })
+}
+
+/// So many loops inside one another.
+fn nested(list: &str, levels: usize, body: &str) -> String {
+    let open = format!("{{{{#each {list}}}}}");
+    format!("{}{body}{}", open.repeat(levels), "{{/each}}".repeat(levels))
+}
+
 fn bundle(parts: &[(&str, &str)]) -> Arc<BundleFiles> {
     let head = ("bundle.yaml", "name: test\nversion: 1.0.0\n");
     let files: BTreeMap<String, Vec<u8>> = parts
@@ -96,12 +111,7 @@ async fn f81_five_thousand_nested_blocks_fail_and_the_next_bundle_renders() {
 
 #[tokio::test]
 async fn f81_amplifiers_fail_and_the_next_bundle_renders() {
-    // Time enough to reach the other limits in a slow build on a busy machine.
-    let renderer = renderer_with(RenderLimits {
-        cpu: Duration::from_secs(60),
-        wall: Duration::from_secs(120),
-        ..RenderLimits::default()
-    });
+    let renderer = patient();
     let values = json!({ "l": vec!["x"; 100] });
     for (levels, body, expected) in [
         (4, "{{this}}", "inside one another"),
@@ -109,7 +119,7 @@ async fn f81_amplifiers_fail_and_the_next_bundle_renders() {
         (3, "0123456789", "8 MiB"),
         (3, "", "8 MiB"),
     ] {
-        let amplifier = format!("{}{body}{}", "{{#each @root.values.l}}".repeat(levels), "{{/each}}".repeat(levels));
+        let amplifier = nested("@root.values.l", levels, body);
         let values = if body.is_empty() {
             json!({ "l": vec![1; 1000] })
         } else {
@@ -118,6 +128,37 @@ async fn f81_amplifiers_fail_and_the_next_bundle_renders() {
         let said = message(&renderer, &template(&amplifier), values).await;
         assert!(said.contains(expected), "{levels}: {said}");
     }
+    assert_ordinary(&renderer).await;
+}
+
+/// The inputs as they were measured: 100 MB of text in seconds, and no end within a minute. Here nothing of them is rendered.
+#[tokio::test]
+async fn f81_the_amplifiers_of_105_and_131_bytes_are_refused_before_anything_is_rendered() {
+    let renderer = Renderer::new(settings());
+    for (levels, size) in [(4, 105), (5, 131)] {
+        let amplifier = nested("@root.l", levels, "x");
+        assert_eq!(amplifier.len(), size);
+        let error = renderer.check(&template(&amplifier)).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the bundle has 1 problem(s):\n\
+             templates/a.yaml:1:52: more than 3 #each inside one another"
+        );
+    }
+    assert_ordinary(&renderer).await;
+}
+
+#[tokio::test]
+async fn f81_three_loops_inside_one_another_end_at_the_output_limit_with_the_place_and_the_way_out() {
+    let renderer = patient();
+    let amplifier = template(&format!("# A comment.\n{}", nested("@root.values.l", 3, "0123456789")));
+    let said = message(&renderer, &amplifier, json!({ "l": vec!["x"; 100] })).await;
+    assert_eq!(
+        said,
+        "the bundle cannot be rendered:\n\
+         templates/a.yaml:2: the templates give more than 8 MiB of text: \
+         shorten the lists that they loop over, or the values that they print"
+    );
     assert_ordinary(&renderer).await;
 }
 
