@@ -17,7 +17,7 @@ use super::manifest::ObjectKey;
 use super::observed::is_secret;
 use super::plan::{Plan, Step};
 use super::render::to_yaml;
-pub use owned::owned;
+pub use owned::{owned, owned_by};
 
 /// Objects as the API server shows them, whole.
 pub type Live = BTreeMap<ObjectKey, Value>;

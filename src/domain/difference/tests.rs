@@ -92,6 +92,7 @@ fn plan(bodies: &[Value]) -> Plan {
         waiting: Vec::new(),
         obstacles: Vec::new(),
         stale: 0,
+        withheld: 0,
     }
 }
 
