@@ -270,6 +270,48 @@ async fn feature_i5_nothing_of_others_is_adopted_and_two_wishes_for_one_object_a
     assert_eq!(class(&scene, &urgent).await.unwrap()["value"], 11);
 }
 
+fn with_role(name: &str, verbs: &str) -> String {
+    format!(
+        "{CONFIG}---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: {name}}}\n\
+         rules: [{{apiGroups: [scheduling.k8s.io], resources: [priorityclasses], verbs: {verbs}}}]\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feature_i5_f55_a_shared_object_changes_once_all_of_its_owners_want_it_to() {
+    let scene = Scene::with("agree", CONFIG, policy("Share"), &RIGHTS).await;
+    let name = format!("{}-classes", scene.world.release);
+    let role = || async { scene.read(RBAC, "ClusterRole", "", &name).await.unwrap() };
+    scene.template(&with_role(&name, "[get, list]"));
+    let (one, two) = (scene.up("feature/one").await, scene.up("feature/two").await);
+    let uid = role().await["metadata"]["uid"].clone();
+
+    scene.template(&with_role(&name, "[get]"));
+    let revision = scene.push("feature/one");
+    let words = ["ClusterRole", &name, "is shared", &two.name_any(), "still wants it as it is"];
+    scene.told("feature/one", Phase::Deploying, &words).await;
+    let waiting = role().await;
+    assert_eq!(waiting["rules"][0]["verbs"], json!(["get", "list"]), "{waiting}");
+    let wish = |environment: &graftling::api::Environment| {
+        waiting["metadata"]["annotations"][format!("owner.graftling.dev/{}", environment.name_any())].clone()
+    };
+    assert!(wish(&one).is_string() && wish(&two).is_string() && wish(&one) != wish(&two), "{waiting}");
+
+    scene.up("feature/two").await;
+    scene.world.wait_for("feature/one", Phase::Ready, &revision).await;
+    let changed = role().await;
+    assert_eq!(changed["rules"][0]["verbs"], json!(["get"]), "{changed}");
+    assert_eq!(changed["metadata"]["uid"], uid);
+    scene.repository.delete_branches(&["feature/one", "feature/two"]).unwrap();
+    scene.world.wait_gone("feature/one").await;
+    scene.world.wait_gone("feature/two").await;
+    assert_eq!(scene.read(RBAC, "ClusterRole", "", &name).await, None);
+    for environment in [one, two] {
+        let receipt = scene.world.receipt(&environment).await;
+        assert!(receipt.contains("left: []"), "{receipt}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_x11_f44_what_is_outside_of_the_namespace_goes_even_if_somebody_deleted_the_namespace() {
     let mut scene = Scene::with("outlived", CONFIG, policy("Rename"), &RIGHTS).await;
