@@ -81,9 +81,10 @@ pub fn differences(plan: &Plan, stale: &[ObjectKey], live: &Live, applier: Appli
 fn applied(apply: &Apply, live: Option<&Value>, applier: Applier<'_>) -> (Option<Value>, Value) {
     let body = || apply.manifest.body.clone();
     match live {
-        Some(object) if apply.because == Because::Wished => {
-            (Some(shared::held(object, applier.environment)), deploy::wish(&apply.manifest, object).body)
-        }
+        Some(object) if apply.because == Because::Wished => (
+            Some(shared::held(object, applier.environment)),
+            deploy::wish(&apply.manifest, object).body,
+        ),
         Some(object) if apply.manifest.owner().is_some() => (Some(shared::held(object, applier.environment)), body()),
         live => (live.map(|object| owned(object, applier.field_manager)), body()),
     }

@@ -94,7 +94,11 @@ impl Project {
         let project = project.as_ref();
         let example = Example::default();
         let key = ProjectKey {
-            namespace: pick(&self.namespace, project.map(|project| &project.key.namespace), example.key.namespace),
+            namespace: pick(
+                &self.namespace,
+                project.map(|project| &project.key.namespace),
+                example.key.namespace,
+            ),
             name: pick(&self.project, project.map(|project| &project.key.name), example.key.name),
         };
         let scheme = project.map(|project| if project.https { Scheme::Https } else { Scheme::Http });

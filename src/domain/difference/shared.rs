@@ -34,9 +34,15 @@ fn applies(object: &Value, is_one: impl Fn(&str) -> bool) -> bool {
 }
 
 /// What other owners want is no difference of ours.
-pub(super) fn without_owners_but(mut body: Value, environment: &str) -> Value {
-    if let Some(annotations) = body.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+fn without_owners_but(mut body: Value, environment: &str) -> Value {
+    let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return body;
+    };
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.retain(|key, _| key.strip_prefix(OWNER_ANNOTATION_PREFIX).is_none_or(|owner| owner == environment));
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
     }
     body
 }

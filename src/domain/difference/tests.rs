@@ -202,7 +202,9 @@ fn wanted_class(value: u32, wanted: &str) -> Value {
 fn feature_i5_a_shared_object_is_compared_with_what_its_owners_hold() {
     let hunks = |object: Value, wanted: Value, because: Because| {
         let mut plan = plan(&[wanted]);
-        let Some(Step::Apply(applies)) = plan.steps.first_mut() else { unreachable!() };
+        let Some(Step::Apply(applies)) = plan.steps.first_mut() else {
+            unreachable!()
+        };
         applies[0].because = because;
         let mut found = differences(&plan, &[], &live(vec![object]), APPLIER);
         found.pop().map(|difference| (difference.change, difference.hunks))
@@ -211,11 +213,39 @@ fn feature_i5_a_shared_object_is_compared_with_what_its_owners_hold() {
     assert_eq!(hunks(both(), wanted_class(1, "old"), Because::Unrecorded), None);
     let (change, joined) = hunks(shared_class(&["shop-b"], 1), wanted_class(1, "old"), Because::Shared).unwrap();
     assert_eq!(change, Change::Update);
-    insta::assert_snapshot!(joined, @"");
+    insta::assert_snapshot!(joined, @"
+    @@ -1,5 +1,7 @@
+     apiVersion: scheduling.k8s.io/v1
+     kind: PriorityClass
+     metadata:
+    +  annotations:
+    +    owner.graftling.dev/shop-a: old
+       name: urgent
+     value: 1
+    ");
     let (_, agreed) = hunks(both(), wanted_class(2, "new"), Because::Agreed).unwrap();
-    insta::assert_snapshot!(agreed, @"");
+    insta::assert_snapshot!(agreed, @"
+    @@ -2,6 +2,6 @@
+     kind: PriorityClass
+     metadata:
+       annotations:
+    -    owner.graftling.dev/shop-a: old
+    +    owner.graftling.dev/shop-a: new
+       name: urgent
+    -value: 1
+    +value: 2
+    ");
     let (_, wished) = hunks(both(), wanted_class(2, "new"), Because::Wished).unwrap();
-    insta::assert_snapshot!(wished, @"");
+    insta::assert_snapshot!(wished, @"
+    @@ -2,6 +2,6 @@
+     kind: PriorityClass
+     metadata:
+       annotations:
+    -    owner.graftling.dev/shop-a: old
+    +    owner.graftling.dev/shop-a: new
+       name: urgent
+     value: 1
+    ");
 }
 
 #[test]
@@ -228,5 +258,14 @@ fn feature_i5_a_shared_object_that_is_let_go_of_stays_for_its_other_owners() {
     assert_eq!(gone(&["shop-a"]).0, Change::Delete);
     let (change, released) = gone(&["shop-a", "shop-b"]);
     assert_eq!(change, Change::Update);
-    insta::assert_snapshot!(released, @"");
+    insta::assert_snapshot!(released, @"
+    @@ -1,7 +1,5 @@
+     apiVersion: scheduling.k8s.io/v1
+     kind: PriorityClass
+     metadata:
+    -  annotations:
+    -    owner.graftling.dev/shop-a: old
+       name: urgent
+     value: 1
+    ");
 }

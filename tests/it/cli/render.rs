@@ -229,15 +229,37 @@ fn feature_i5_a_project_s_manifest_says_what_is_rendered_and_what_is_allowed_and
 
     let rendered = render(&folder, &["--branch", "release/1", "--project-file", &project]);
     assert_eq!((rendered.code, rendered.errors.as_str()), (Some(0), ""));
-    for word in [".shop.example.org", "port: \"81\"", "text: release", "graftling.dev/shared: \"true\"", "graftling.dev/project: shop"] {
+    for word in [
+        ".shop.example.org",
+        "port: \"81\"",
+        "text: release",
+        "graftling.dev/shared: \"true\"",
+        "graftling.dev/project: shop",
+    ] {
         assert!(rendered.output.contains(word), "{word}: {}", rendered.output);
     }
-    let other = render(&folder, &["--branch", "feature/a", "--project-file", &project, "--domain", "b.example.com", "--set", "web.port=9"]);
+    let other = render(
+        &folder,
+        &[
+            "--branch",
+            "feature/a",
+            "--project-file",
+            &project,
+            "--domain",
+            "b.example.com",
+            "--set",
+            "web.port=9",
+        ],
+    );
     for word in [".b.example.com", "port: \"9\"", "text: any"] {
         assert!(other.output.contains(word), "{word}: {}", other.output);
     }
     let missing = render(&folder, &["--branch", "a", "--project-file", "missing.yaml"]);
-    assert!(missing.code == Some(1) && missing.errors.contains("missing.yaml"), "{}", missing.errors);
+    assert!(
+        missing.code == Some(1) && missing.errors.contains("missing.yaml"),
+        "{}",
+        missing.errors
+    );
 }
 
 #[test]
@@ -245,7 +267,11 @@ fn feature_i5_lint_judges_by_the_policy_of_a_project_s_manifest() {
     let (folder, project) = of_project();
     let place = folder.path().to_str().unwrap();
     let alone = run(&["bundle", "lint", place]);
-    assert!(alone.code == Some(1) && alone.output.contains("policy.clusterScoped"), "{}", alone.output);
+    assert!(
+        alone.code == Some(1) && alone.output.contains("policy.clusterScoped"),
+        "{}",
+        alone.output
+    );
     let allowed = run(&["bundle", "lint", place, "--project-file", &project]);
     assert_eq!((allowed.code, allowed.errors.as_str()), (Some(0), ""), "{}", allowed.output);
 }

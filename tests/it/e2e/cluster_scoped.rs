@@ -295,7 +295,10 @@ async fn feature_i5_f55_a_shared_object_changes_once_all_of_its_owners_want_it_t
     let wish = |environment: &graftling::api::Environment| {
         waiting["metadata"]["annotations"][format!("owner.graftling.dev/{}", environment.name_any())].clone()
     };
-    assert!(wish(&one).is_string() && wish(&two).is_string() && wish(&one) != wish(&two), "{waiting}");
+    assert!(
+        wish(&one).is_string() && wish(&two).is_string() && wish(&one) != wish(&two),
+        "{waiting}"
+    );
 
     scene.up("feature/two").await;
     scene.world.wait_for("feature/one", Phase::Ready, &revision).await;
