@@ -22,8 +22,8 @@ use crate::render::{Error, Renderer, RendererSettings, load_directory};
 pub const HELP: &str = "\
 An error is what the server would refuse; a warning works, but perhaps not as it was meant. With
 errors the exit code is 1, with warnings alone it is 0.
-The bundle is rendered with its default values only, or with those that the Project of --project-file
-lays over them for a branch feature/example. `graftling bundle test` renders its own cases.";
+The bundle is rendered with its default values only; with --project-file, with those that the
+Project lays over them for a branch feature/example. `graftling bundle test` renders its own cases.";
 
 /// Which bundle, and how to tell.
 #[derive(Debug, Args)]

@@ -207,9 +207,11 @@ apiVersion: graftling.dev/v1alpha1
 kind: Project
 metadata: {name: shop, namespace: previews}
 spec:
-  repository: {host: git, name: team/shop}
+  gitHostRef: {name: git}
+  repository: team/shop
   bundle: {name: example}
-  environment: {domain: shop.example.org, scheme: http}
+  domain: shop.example.org
+  scheme: http
   values: {web: {port: 81}, text: any}
   rules: [{branches: [\"release/*\"], values: {text: release}}]
   policy: {clusterScoped: Share}
@@ -267,10 +269,14 @@ fn feature_i5_lint_judges_by_the_policy_of_a_project_s_manifest() {
     let (folder, project) = of_project();
     let place = folder.path().to_str().unwrap();
     let alone = run(&["bundle", "lint", place]);
+    assert!(alone.code == Some(1) && alone.output.contains("values.text"), "{}", alone.output);
+    let strict = folder.path().join("strict.yaml");
+    fs::write(&strict, fs::read_to_string(&project).unwrap().replace("Share", "Deny")).unwrap();
+    let refused = run(&["bundle", "lint", place, "--project-file", strict.to_str().unwrap()]);
     assert!(
-        alone.code == Some(1) && alone.output.contains("policy.clusterScoped"),
+        refused.code == Some(1) && refused.output.contains("policy.clusterScoped"),
         "{}",
-        alone.output
+        refused.output
     );
     let allowed = run(&["bundle", "lint", place, "--project-file", &project]);
     assert_eq!((allowed.code, allowed.errors.as_str()), (Some(0), ""), "{}", allowed.output);
