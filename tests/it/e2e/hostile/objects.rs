@@ -228,7 +228,7 @@ pub const HOSTILE: &[Hostile] = &[
         "threat_t20 a token that lets nodes join",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: bootstrap-token-abcdef, namespace: NS}\ntype: bootstrap.kubernetes.io/token\nstringData: {token-id: abcdef, token-secret: 0123456789abcdef}",
         &["Secret bootstrap-token-abcdef", "new nodes"],
-        422,
+        200,
     ),
     hostile(
         "threat_t21 a secret from the store of the company",
