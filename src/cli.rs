@@ -13,6 +13,7 @@ mod hook;
 mod output;
 mod plan;
 mod printable;
+mod project_file;
 mod render;
 mod serve;
 mod sources;

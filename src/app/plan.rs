@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kube::ResourceExt;
 use tokio::sync::mpsc;
 
 use super::access::{self, Access};
@@ -18,7 +19,7 @@ use crate::config::Sources;
 use crate::controller::desired::{Bundles, Wish};
 use crate::controller::hosts::Hosts;
 use crate::domain::bundle::Problem;
-use crate::domain::difference::{self, Difference, Live};
+use crate::domain::difference::{self, Applier, Difference, Live};
 use crate::domain::git::Commit;
 use crate::domain::inventory::Inventory;
 use crate::domain::name::ObjectName;
@@ -94,8 +95,12 @@ pub async fn differences(access: &Access, environment: &Environment, settings: &
         let object = prepared.observer.read_whole(client.clone(), key).await.map_err(Error::Observe)?;
         live.extend(object.map(|object| (key.clone(), object)));
     }
+    let applier = Applier {
+        field_manager: keys::FIELD_MANAGER,
+        environment: &environment.name_any(),
+    };
     Ok(Differences {
-        objects: difference::differences(plan, &stale, &live, keys::FIELD_MANAGER),
+        objects: difference::differences(plan, &stale, &live, applier),
         obstacles: prepared.plan.obstacles,
     })
 }

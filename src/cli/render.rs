@@ -1,6 +1,7 @@
 //! `graftling render`: what a bundle would give for a branch, without a cluster, a Git host or a clock.
 
 mod bundle;
+mod project;
 pub(super) mod values;
 
 use std::fmt;
@@ -10,15 +11,15 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
+use self::project::{Project, Settled};
 use self::values::{Assignment, layers};
 use super::diagnostics;
 use super::helm;
 use super::output::{json, print};
 use crate::domain::bundle::Problem;
-use crate::domain::git::{BranchName, RepositoryId, RepositoryName, Revision};
-use crate::domain::manifest::{self, Admission, AllowedKinds, GroupKind, Manifest, Refusal};
-use crate::domain::name::{DomainName, EnvironmentName, Identity, Namespace, ProjectKey, ProjectName};
-use crate::domain::render::{self as engine, Address, Layer, RenderContext};
+use crate::domain::git::{BranchName, Revision};
+use crate::domain::manifest::{self, Admission, GroupKind, Manifest, Refusal};
+use crate::domain::render::{Layer, RenderContext};
 use crate::render::{Renderer, RendererSettings};
 
 /// What holds for the whole command.
@@ -27,7 +28,9 @@ The output is the same, byte for byte, whenever the input is. The environment's 
 the server does from --host-url, --repository, --branch, --namespace and --project: give all five
 to get the very name; the defaults stand for a repository that does not exist.
 A value given by --set is JSON if it reads as JSON (2, true, null, [1, 2], \"2\"), else a text.
-Values are laid over the bundle's defaults in their order, files first; null takes a value away.";
+Values are laid over the bundle's defaults in their order, files first; null takes a value away.
+With --project-file, its values and rules come before those, and its policy says what is allowed;
+an option given beside it wins.";
 
 /// The bundle, the branch, and what else a template can see.
 #[derive(Debug, Args)]
@@ -59,36 +62,6 @@ pub struct Arguments {
     project: Project,
 }
 
-/// The Project as it would stand in the cluster.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Project")]
-struct Project {
-    /// Name of the Project
-    #[arg(long, value_name = "NAME", default_value = "example")]
-    project: ProjectName,
-    /// Namespace of the Project
-    #[arg(long, value_name = "NAMESPACE", default_value = "default")]
-    namespace: Namespace,
-    /// Domain below which environments get their hosts
-    #[arg(long, value_name = "DOMAIN", default_value = "preview.example.com")]
-    domain: DomainName,
-    /// Scheme of the environments' URLs: https or http
-    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    scheme: Scheme,
-    /// Port of the environments' URLs [default: the scheme's own]
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    url_port: Option<u16>,
-    /// The repository's identifier at its host
-    #[arg(long, value_name = "ID", default_value = "example/example")]
-    repository: RepositoryId,
-    /// The repository as people write it
-    #[arg(long, value_name = "NAME", default_value = "example/example")]
-    repository_name: RepositoryName,
-    /// URL of the Git host
-    #[arg(long, value_name = "URL", default_value = "https://git.example.com")]
-    host_url: String,
-}
-
 /// The form in which the outcome is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Output {
@@ -97,16 +70,6 @@ enum Output {
     Yaml,
     /// A list
     Json,
-}
-
-/// The scheme of the environments' URLs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Scheme {
-    /// With TLS
-    #[default]
-    Https,
-    /// Without TLS
-    Http,
 }
 
 /// Why there is nothing to print.
@@ -153,7 +116,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 async fn manifests(arguments: &Arguments) -> anyhow::Result<Vec<Manifest>> {
     let files = Arc::new(bundle::load(&arguments.bundle)?);
     let layers = layers(&arguments.values, &arguments.set)?;
-    let context = context(arguments, layers);
+    let project = arguments.project.settle(&arguments.branch, &arguments.allow_kind)?;
+    let kinds = project.kinds.clone();
+    let context = context(arguments, project, layers);
     let renderer = Renderer::new(RendererSettings {
         helm: arguments.helm.clone().into(),
         ..RendererSettings::for_one_command()
@@ -164,7 +129,7 @@ async fn manifests(arguments: &Arguments) -> anyhow::Result<Vec<Manifest>> {
         environment: &context.environment,
         project: &context.project,
         domain: &context.address.domain,
-        kinds: &AllowedKinds::with(arguments.allow_kind.iter().cloned()),
+        kinds: &kinds,
     };
     manifest::admit(rendered.documents, &admission).map_err(|refusals| refused(&arguments.bundle, &refusals).into())
 }
@@ -178,41 +143,17 @@ fn refused(bundle: &Path, refusals: &[Refusal]) -> RenderError {
     RenderError::AdmitObjects(refusals.iter().map(problem).collect())
 }
 
-fn context(arguments: &Arguments, values: Vec<Layer>) -> RenderContext {
-    let project = &arguments.project;
-    let key = ProjectKey {
-        namespace: project.namespace.clone(),
-        name: project.project.clone(),
-    };
-    let environment = EnvironmentName::compute(Identity {
-        host_url: &project.host_url,
-        repository: &project.repository,
-        branch: &arguments.branch,
-        project: &key,
-    });
+fn context(arguments: &Arguments, project: Settled, values: Vec<Layer>) -> RenderContext {
     RenderContext {
         branch: arguments.branch.clone(),
         revision: arguments.revision.clone(),
         pull_request: None,
-        repository_id: project.repository.clone(),
-        repository_name: project.repository_name.clone(),
-        project: key,
-        environment,
-        address: Address {
-            scheme: project.scheme.into(),
-            domain: project.domain.clone(),
-            port: project.url_port,
-        },
+        repository_id: project.repository_id,
+        repository_name: project.repository_name,
+        project: project.key,
+        environment: project.environment,
+        address: project.address,
         is_first_deploy: true,
-        values,
-    }
-}
-
-impl From<Scheme> for engine::Scheme {
-    fn from(scheme: Scheme) -> Self {
-        match scheme {
-            Scheme::Https => Self::Https,
-            Scheme::Http => Self::Http,
-        }
+        values: project.values.into_iter().chain(values).collect(),
     }
 }

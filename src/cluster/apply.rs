@@ -16,9 +16,9 @@ use crate::domain::manifest::scope::owner_manager;
 use crate::domain::manifest::{Manifest, ObjectKey};
 use crate::domain::observed::LiveObject;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
-use crate::domain::plan::deploy::not_ours;
+use crate::domain::plan::deploy::{not_ours, wish};
 use crate::domain::plan::teardown::Tier;
-use crate::domain::plan::{Apply, Delete, Fence, Removal, Step};
+use crate::domain::plan::{Apply, Because, Delete, Fence, Removal, Step};
 
 impl Observer {
     /// Carries out `steps` in their order; stops after the first step with a failure. A conflict is none in this sense: the object
@@ -54,10 +54,22 @@ impl Observer {
     }
 
     async fn apply(&self, deployer: &Deployer, apply: &Apply) -> Outcome {
-        match self.try_apply(deployer, apply).await {
-            Ok(outcome) => outcome,
-            Err(error) => failed(&apply.manifest.key, &error),
-        }
+        let outcome = match apply.because {
+            Because::Wished => self.try_wish(deployer, apply).await,
+            _ => self.try_apply(deployer, apply).await,
+        };
+        outcome.unwrap_or_else(|error| failed(&apply.manifest.key, &error))
+    }
+
+    /// Applies what is there already, with the wish added. The fence is the plan's, so what is read here must be what was planned over.
+    async fn try_wish(&self, deployer: &Deployer, apply: &Apply) -> Result<Outcome, Error> {
+        let key = &apply.manifest.key;
+        let client = self.client_for(apply.stage, deployer)?;
+        let Some(live) = self.read_whole(client, key).await? else {
+            return Ok(Outcome::Vanished { key: key.clone() });
+        };
+        let manifest = wish(&apply.manifest, &live);
+        self.try_apply(deployer, &Apply { manifest, ..apply.clone() }).await
     }
 
     async fn try_apply(&self, deployer: &Deployer, apply: &Apply) -> Result<Outcome, Error> {
@@ -134,7 +146,8 @@ impl Observer {
                 class: FailureClass::Transient,
                 message: "appeared and disappeared while it was created".to_owned(),
             }),
-            (_, Fence::Uid(uid)) => {
+            (Some(live), Fence::Unchanged { uid, .. }) if live.uid == *uid => Outcome::Exists { live: Box::new(live) },
+            (_, Fence::Uid(uid) | Fence::Unchanged { uid, .. }) => {
                 self.live.forget(key, uid);
                 Outcome::Vanished { key: key.clone() }
             }
@@ -154,7 +167,7 @@ impl Observer {
         let resource = self.kinds.resolve(key).await?;
         let api = resource.api_for(client, key);
         let version = match &delete.removal {
-            Removal::Release { environment, version } => return release(&api, delete, environment, *version).await,
+            Removal::Release { environment, version, .. } => return release(&api, delete, environment, *version).await,
             Removal::DeleteUnchanged { version } => Some(version.to_string()),
             Removal::Delete => None,
         };
@@ -239,6 +252,10 @@ fn fenced_body(apply: &Apply) -> serde_json::Value {
     match &apply.fence {
         Fence::MustNotExist => body["metadata"]["resourceVersion"] = json!("1"),
         Fence::Uid(uid) => body["metadata"]["uid"] = json!(uid),
+        Fence::Unchanged { uid, version } => {
+            body["metadata"]["uid"] = json!(uid);
+            body["metadata"]["resourceVersion"] = json!(version.to_string());
+        }
     }
     body
 }

@@ -232,6 +232,7 @@ mod tests {
                 readiness: Readiness::Ready,
                 owners: Vec::new(),
                 shares: crate::domain::observed::Shares::new(),
+                shared_content: None,
             };
             view.observed.insert(key.clone(), live);
         }

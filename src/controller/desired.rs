@@ -281,19 +281,10 @@ const UNAVAILABLE: Duration = Duration::from_secs(10);
 
 fn allowed_kinds(wish: &Wish) -> Result<AllowedKinds, Refusal> {
     let project = &wish.project;
-    let read = |text: &String| {
-        text.parse().map_err(|error| {
-            Refusal::new(
-                "InvalidProject",
-                format!("Project {}: spec.policy.kinds: {error}", project.key.name),
-            )
-        })
-    };
-    let added: Result<Vec<_>, _> = project.kinds.iter().map(read).collect();
-    let cluster: Result<Vec<_>, _> = project.cluster_kinds.iter().map(read).collect();
-    Ok(AllowedKinds::with(added?)
-        .cluster_scoped(project.cluster_scoped, cluster?)
-        .claims(project.claims))
+    AllowedKinds::of(project).map_err(|error| {
+        let message = format!("Project {}: spec.policy.kinds: {error}", project.key.name);
+        Refusal::new("InvalidProject", message)
+    })
 }
 
 fn context(wish: &Wish) -> Result<RenderContext, Refusal> {

@@ -5,6 +5,7 @@
 
 mod owned;
 mod secret;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -15,9 +16,9 @@ use similar::TextDiff;
 
 use super::manifest::ObjectKey;
 use super::observed::is_secret;
-use super::plan::{Plan, Step};
+use super::plan::{Apply, Because, Plan, Step, deploy};
 use super::render::to_yaml;
-pub use owned::owned;
+pub use owned::{owned, owned_by};
 
 /// Objects as the API server shows them, whole.
 pub type Live = BTreeMap<ObjectKey, Value>;
@@ -47,23 +48,55 @@ pub enum Change {
     Delete,
 }
 
+/// Who applies objects.
+#[derive(Debug, Clone, Copy)]
+pub struct Applier<'a> {
+    /// The field manager of what is one environment's alone.
+    pub field_manager: &'a str,
+    /// The environment, which is an owner of what it shares under a field manager of its own.
+    pub environment: &'a str,
+}
+
 /// What carrying out `plan` would change of `live`, with what it would delete at last.
 ///
 /// An apply that would change no field (an answer to an earlier one was lost, for example) is no difference.
-pub fn differences(plan: &Plan, stale: &[ObjectKey], live: &Live, field_manager: &str) -> Vec<Difference> {
+pub fn differences(plan: &Plan, stale: &[ObjectKey], live: &Live, applier: Applier<'_>) -> Vec<Difference> {
     let applies = plan.steps.iter().flat_map(|step| match step {
         Step::Apply(applies) => applies.as_slice(),
         Step::Delete(_) => &[],
     });
     let written = applies.filter_map(|apply| {
         let key = &apply.manifest.key;
-        let before = live.get(key).map(|object| owned(object, field_manager));
-        compare(key, before, Some(apply.manifest.body.clone()))
+        let (before, after) = applied(apply, live.get(key), applier);
+        compare(key, before, Some(after))
     });
-    let deleted = stale
-        .iter()
-        .filter_map(|key| compare(key, live.get(key).map(|object| owned(object, field_manager)), None));
+    let deleted = stale.iter().filter_map(|key| {
+        let (before, after) = removed(live.get(key)?, applier);
+        compare(key, Some(before), after)
+    });
     written.chain(deleted).collect()
+}
+
+/// An object before and after an apply.
+fn applied(apply: &Apply, live: Option<&Value>, applier: Applier<'_>) -> (Option<Value>, Value) {
+    let body = || apply.manifest.body.clone();
+    match live {
+        Some(object) if apply.because == Because::Wished => (
+            Some(shared::held(object, applier.environment)),
+            deploy::wish(&apply.manifest, object).body,
+        ),
+        Some(object) if apply.manifest.owner().is_some() => (Some(shared::held(object, applier.environment)), body()),
+        live => (live.map(|object| owned(object, applier.field_manager)), body()),
+    }
+}
+
+/// An object before and after its removal: what environments share stays for its other owners.
+fn removed(object: &Value, applier: Applier<'_>) -> (Value, Option<Value>) {
+    if shared::is_owned_by(object, applier.environment) {
+        let before = shared::held(object, applier.environment);
+        return (before, shared::released(object, applier.environment));
+    }
+    (owned(object, applier.field_manager), None)
 }
 
 fn compare(key: &ObjectKey, mut before: Option<Value>, mut after: Option<Value>) -> Option<Difference> {

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::Value;
 
 use super::manifest::ObjectKey;
-use super::manifest::scope::{OWNER_ANNOTATION_PREFIX, OWNER_MANAGER_PREFIX};
+use super::manifest::scope::{OWNER_ANNOTATION_PREFIX, OWNER_MANAGER_PREFIX, SHARED_CONTENT_ANNOTATION};
 use super::readiness::{self, Readiness};
 
 /// A live object, reduced.
@@ -39,6 +39,8 @@ pub struct LiveObject {
     pub owners: Vec<String>,
     /// The environments that own it together; empty for what is not shared.
     pub shares: Shares,
+    /// Of a shared object, a digest of the content that it was given last, as its annotation says.
+    pub shared_content: Option<String>,
 }
 
 /// The environments that own a shared object, by name.
@@ -103,6 +105,7 @@ impl LiveObject {
                 .filter_map(|owner| owner.get("uid")?.as_str().map(str::to_owned))
                 .collect(),
             shares: shares(metadata),
+            shared_content: text(&format!("/annotations/{}", escape(SHARED_CONTENT_ANNOTATION))),
             key,
         })
     }

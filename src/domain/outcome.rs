@@ -16,7 +16,7 @@ pub enum Outcome {
         /// The object as the server returned it.
         live: Box<LiveObject>,
     },
-    /// The object had to be new, and is not.
+    /// The object had to be new, and is not; or it had to be as it was seen, and has changed.
     Exists {
         /// What is there.
         live: Box<LiveObject>,

@@ -26,6 +26,8 @@ pub struct Plan {
     pub obstacles: Vec<Obstacle>,
     /// How many objects of the inventory are no longer wanted: they go once everything else is ready.
     pub stale: usize,
+    /// How many shared objects keep their old content until all of their owners want the new one.
+    pub withheld: usize,
 }
 
 /// Things to do at the same time.
@@ -59,6 +61,13 @@ pub enum Fence {
     MustNotExist,
     /// The object must be this one: the server refuses the apply if it is gone or another.
     Uid(String),
+    /// The object must be this one, and as it was seen: its owners may have changed their minds, or have become others.
+    Unchanged {
+        /// Its UID.
+        uid: String,
+        /// The resourceVersion that it was seen under.
+        version: u64,
+    },
 }
 
 /// Why an object is written.
@@ -74,6 +83,10 @@ pub enum Because {
     Unrecorded,
     /// Other environments own it already, and this one becomes an owner, too.
     Shared,
+    /// All of its owners want its content to become another.
+    Agreed,
+    /// This owner wants its content to become another, and other owners do not: only the wish is recorded on it, and it stays as it is.
+    Wished,
 }
 
 /// One deletion, with the UID as precondition.
@@ -105,6 +118,8 @@ pub enum Removal {
         environment: String,
         /// The resourceVersion that it was seen under.
         version: u64,
+        /// How many other owners it has.
+        others: usize,
     },
 }
 
@@ -149,14 +164,15 @@ impl Removal {
     fn of(live: &LiveObject, environment: &str) -> Self {
         let version = live.version;
         if !live.is_shared() {
-            Self::Delete
-        } else if live.other_owners(environment).next().is_none() {
-            Self::DeleteUnchanged { version }
-        } else {
-            Self::Release {
+            return Self::Delete;
+        }
+        match live.other_owners(environment).count() {
+            0 => Self::DeleteUnchanged { version },
+            others => Self::Release {
                 environment: environment.to_owned(),
                 version,
-            }
+                others,
+            },
         }
     }
 }

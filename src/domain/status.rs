@@ -76,6 +76,8 @@ pub enum StageState {
 const SOON: Duration = Duration::from_secs(1);
 /// What only a person or another controller changes: their change is usually watched, this is for the rest.
 const PATIENTLY: Duration = Duration::from_secs(30);
+/// No watch shows what the other owners of a shared object want, and what they wait for may be this environment.
+const AGREEMENT: Duration = Duration::from_secs(10);
 /// A namespace needs five seconds at least; its end is watched as well.
 const NAMESPACE: Duration = Duration::from_secs(2);
 /// Deletions of kinds that are not watched are looked at this often.
@@ -107,7 +109,8 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
     } else if let Some(failed) = waiting.iter().find(|waiting| waiting.failed) {
         (Phase::Failed, "ObjectFailed", sentence(failed, waiting.len()), Some(PATIENTLY))
     } else if let Some(first) = waiting.first() {
-        (Phase::Deploying, "Waiting", sentence(first, waiting.len()), Some(PATIENTLY))
+        let again = if plan.withheld > 0 { AGREEMENT } else { PATIENTLY };
+        (Phase::Deploying, "Waiting", sentence(first, waiting.len()), Some(again))
     } else if plan.stale > 0 {
         let message = format!("removing {} objects that the bundle no longer contains", plan.stale);
         (Phase::Deploying, "Pruning", message, Some(SOON))
@@ -115,7 +118,7 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
         (Phase::Ready, "Ready", "everything is applied and ready".to_owned(), None)
     };
     let held = plan.waiting.iter().any(|waiting| waiting.deletion.is_some());
-    let applied = plan.obstacles.is_empty() && failure.is_none() && !interrupted && !held;
+    let applied = plan.obstacles.is_empty() && failure.is_none() && !interrupted && !held && plan.withheld == 0;
     Report {
         stages: stages(plan, outcomes, &waiting),
         phase,

@@ -7,19 +7,23 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{rendering, test};
+use super::rendering::{self, Setting};
+use super::test;
 use crate::cli::diagnostics::{self, Colours};
 use crate::cli::helm;
 use crate::cli::output::{json, print};
+use crate::cli::project_file::read_project;
 use crate::domain::bundle::case::Case;
 use crate::domain::bundle::{self, BundleFiles, BundleSummary, Problem, Severity, usage};
+use crate::domain::render::merge_values;
 use crate::render::{Error, Renderer, RendererSettings, load_directory};
 
 /// What holds for the whole command.
 pub const HELP: &str = "\
 An error is what the server would refuse; a warning works, but perhaps not as it was meant. With
 errors the exit code is 1, with warnings alone it is 0.
-The bundle is rendered with its default values only. `graftling bundle test` renders its own cases.";
+The bundle is rendered with its default values only; with --project-file, with those that the
+Project lays over them for a branch feature/example. `graftling bundle test` renders its own cases.";
 
 /// Which bundle, and how to tell.
 #[derive(Debug, Args)]
@@ -30,6 +34,9 @@ pub struct Arguments {
     /// text or json
     #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     output: Format,
+    /// Manifest of the Project, for its values and its policy
+    #[arg(long, value_name = "FILE")]
+    project_file: Option<PathBuf>,
     #[command(flatten)]
     helm: helm::Helm,
 }
@@ -67,8 +74,12 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         helm: arguments.helm.clone().into(),
         ..RendererSettings::default()
     });
+    let setting = match &arguments.project_file {
+        Some(path) => Setting::of_project(&read_project(path)?)?,
+        None => Setting::of_case(&Case::of_defaults()),
+    };
     let mut problems = bundle::lint(files.files());
-    problems.extend(of_bundle(&renderer, &files).await?);
+    problems.extend(of_bundle(&renderer, &files, &setting).await?);
     for (file, cases) in test::read_cases(&arguments.path)? {
         match cases {
             Ok(cases) => problems.extend(test::missing_golden(&arguments.path, &file, &cases).map(Problem::as_warning)),
@@ -99,19 +110,29 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 /// What is wrong with the files, and then with what they give.
-async fn of_bundle(renderer: &Renderer, files: &Arc<BundleFiles>) -> Result<Vec<Problem>, Error> {
+async fn of_bundle(renderer: &Renderer, files: &Arc<BundleFiles>, setting: &Setting) -> Result<Vec<Problem>, Error> {
     let summary = match renderer.check(files).await {
         Ok(summary) => summary,
         Err(Error::ParseBundle { problems }) => return Ok(problems),
         Err(error) => return Err(error),
     };
     let mut problems = usage::warnings(files, &summary);
-    problems.extend(of_defaults(renderer, files, &summary).await?);
+    problems.extend(of_defaults(renderer, files, &summary, setting).await?);
     Ok(problems)
 }
 
-async fn of_defaults(renderer: &Renderer, files: &Arc<BundleFiles>, summary: &BundleSummary) -> Result<Vec<Problem>, Error> {
-    let missing = usage::missing_inputs(summary);
+async fn of_defaults(
+    renderer: &Renderer,
+    files: &Arc<BundleFiles>,
+    summary: &BundleSummary,
+    setting: &Setting,
+) -> Result<Vec<Problem>, Error> {
+    let layers = setting.context.values.iter().map(|layer| &layer.values);
+    let given = BundleSummary {
+        values: layers.fold(summary.values.clone(), merge_values),
+        ..summary.clone()
+    };
+    let missing = usage::missing_inputs(&given);
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(|input| input.name.as_str()).collect();
         let message = format!(
@@ -120,7 +141,7 @@ async fn of_defaults(renderer: &Renderer, files: &Arc<BundleFiles>, summary: &Bu
         );
         return Ok(vec![Problem::in_file("bundle.yaml", message).as_warning()]);
     }
-    match rendering::objects(renderer, files, &Case::of_defaults()).await {
+    match rendering::objects(renderer, files, setting).await {
         Ok(_) => Ok(Vec::new()),
         Err(error) => rendering::problems(error, files),
     }

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use crate::cli::diagnostics::problem_of;
-use crate::domain::bundle::case::Case;
+use crate::cli::project_file::{self, ProjectFileError};
+use crate::domain::bundle::case::{Case, ProjectFacts};
 use crate::domain::bundle::{BundleFiles, Problem};
-use crate::domain::manifest::{self, Admission, Manifest, Refusal};
+use crate::domain::manifest::{self, Admission, AllowedKinds, Manifest, Refusal};
+use crate::domain::name::NameError;
+use crate::domain::policy::Project;
+use crate::domain::render::{RenderContext, Scheme};
 use crate::render::{Error, Renderer};
 
 /// Why a case gives no objects.
@@ -19,16 +23,69 @@ pub enum CaseError {
     Admit(Vec<Refusal>),
 }
 
-/// The objects of a case in the order in which they would be applied.
-pub async fn objects(renderer: &Renderer, files: &Arc<BundleFiles>, case: &Case) -> Result<Vec<Manifest>, CaseError> {
-    let context = case.context();
+/// What a bundle is rendered with, and what it may give.
+#[derive(Debug)]
+pub struct Setting {
+    /// What templates see.
+    pub context: RenderContext,
+    /// Which kinds may be used.
+    pub kinds: AllowedKinds,
+}
+
+/// Why a Project is no setting.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingError {
+    /// Its values cannot be told.
+    #[error("could not read the values of the Project")]
+    LayerValues(#[source] ProjectFileError),
+    /// It allows something that is no kind.
+    #[error("spec.policy of the Project allows what is no kind")]
+    AllowKinds(#[source] NameError),
+}
+
+impl Setting {
+    /// That of a case of the bundle's own tests.
+    pub fn of_case(case: &Case) -> Self {
+        Self {
+            context: case.context(),
+            kinds: case.allowed(),
+        }
+    }
+
+    /// That of a Project, for a branch that stands for any.
+    ///
+    /// # Errors
+    /// See [`SettingError`].
+    pub fn of_project(project: &Project) -> Result<Self, SettingError> {
+        let mut case = Case::of_defaults();
+        case.project = ProjectFacts {
+            name: project.key.name.clone(),
+            namespace: project.key.namespace.clone(),
+            domain: project.domain.clone(),
+            repository: project.repository.clone(),
+        };
+        let mut context = case.context();
+        context.values = project_file::layers(project, &case.branch, None).map_err(SettingError::LayerValues)?;
+        if !project.https {
+            context.address.scheme = Scheme::Http;
+        }
+        Ok(Self {
+            context,
+            kinds: AllowedKinds::of(project).map_err(SettingError::AllowKinds)?,
+        })
+    }
+}
+
+/// The objects of a setting in the order in which they would be applied.
+pub async fn objects(renderer: &Renderer, files: &Arc<BundleFiles>, setting: &Setting) -> Result<Vec<Manifest>, CaseError> {
+    let context = &setting.context;
     let rendered = renderer.render(files, context.clone()).await.map_err(CaseError::Render)?;
     let admission = Admission {
         namespace: &context.environment.namespace(),
         environment: &context.environment,
         project: &context.project,
         domain: &context.address.domain,
-        kinds: &case.allowed(),
+        kinds: &setting.kinds,
     };
     manifest::admit(rendered.documents, &admission).map_err(CaseError::Admit)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use similar::TextDiff;
 
-use super::rendering::{self, CaseError};
+use super::rendering::{self, CaseError, Setting};
 use crate::cli::helm;
 use crate::cli::output::print;
 use crate::cli::printable::{printable, printable_lines};
@@ -202,7 +202,7 @@ struct Tester {
 
 impl Tester {
     async fn test(&self, case: &Case) -> Result<Outcome, TestError> {
-        match rendering::objects(&self.renderer, &self.files, case).await {
+        match rendering::objects(&self.renderer, &self.files, &Setting::of_case(case)).await {
             Ok(objects) => self.compare(case, &objects),
             Err(error) => Ok(compare_error(case, &error)),
         }

@@ -6,9 +6,18 @@ use serde_json::{Map, Value, json};
 ///
 /// Of an object that the manager has never applied, the identity alone is left.
 pub fn owned(object: &Value, manager: &str) -> Value {
-    let mut own = match fields(object, manager) {
-        Some(fields) => project(object, &as_stored(fields)),
-        None => json!({}),
+    owned_by(object, |name| name == manager)
+}
+
+/// What the field managers that `is_one` accepts have applied of `object` together, in the shape of [`owned`].
+pub fn owned_by(object: &Value, is_one: impl Fn(&str) -> bool) -> Value {
+    let mut all = Map::new();
+    for fields in fields(object, is_one) {
+        unite(&mut all, fields);
+    }
+    let mut own = match all.is_empty() {
+        true => json!({}),
+        false => project(object, &as_stored(&all)),
     };
     for field in ["apiVersion", "kind"] {
         own[field] = object[field].clone();
@@ -21,12 +30,22 @@ pub fn owned(object: &Value, manager: &str) -> Value {
     own
 }
 
-fn fields<'a>(object: &'a Value, manager: &str) -> Option<&'a Map<String, Value>> {
-    let entries = object.pointer("/metadata/managedFields")?.as_array()?;
-    let own = entries.iter().find(|entry| {
-        entry["manager"].as_str() == Some(manager) && entry["operation"].as_str() == Some("Apply") && entry.get("subresource").is_none()
-    })?;
-    own.get("fieldsV1")?.as_object()
+fn fields(object: &Value, is_one: impl Fn(&str) -> bool) -> impl Iterator<Item = &Map<String, Value>> {
+    let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let own = entries.into_iter().flatten().filter(move |entry| {
+        entry["manager"].as_str().is_some_and(&is_one) && entry["operation"].as_str() == Some("Apply") && entry.get("subresource").is_none()
+    });
+    own.filter_map(|entry| entry.get("fieldsV1")?.as_object())
+}
+
+/// Adds the fields of one set to another. The recursion is as deep as the object.
+fn unite(all: &mut Map<String, Value>, fields: &Map<String, Value>) {
+    for (key, inner) in fields {
+        match (all.get_mut(key).and_then(Value::as_object_mut), inner.as_object()) {
+            (Some(known), Some(inner)) => unite(known, inner),
+            _ => drop(all.insert(key.clone(), inner.clone())),
+        }
+    }
 }
 
 /// What was applied as a Secret's `stringData` is recorded under that name and stored as `data`.

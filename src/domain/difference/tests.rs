@@ -6,7 +6,12 @@ use serde_json::json;
 use super::*;
 use crate::domain::inventory::{Inventory, Stage};
 use crate::domain::manifest::{Manifest, Source};
-use crate::domain::plan::{Apply, Because, Fence};
+use crate::domain::plan::Fence;
+
+const APPLIER: Applier<'static> = Applier {
+    field_manager: "graftling",
+    environment: "shop-a",
+};
 
 fn live_deployment() -> Value {
     json!({
@@ -92,6 +97,7 @@ fn plan(bodies: &[Value]) -> Plan {
         waiting: Vec::new(),
         obstacles: Vec::new(),
         stale: 0,
+        withheld: 0,
     }
 }
 
@@ -118,7 +124,7 @@ fn what_comes_changes_and_goes_is_shown_and_what_stays_is_not() {
     ]);
     let wanted = plan(&[config_map("new", "1"), config_map("changed", "2"), config_map("same", "1")]);
     let stale = [key(&config_map("stale", "1")), key(&config_map("gone", "1"))];
-    let found = differences(&wanted, &stale, &there, "graftling");
+    let found = differences(&wanted, &stale, &there, APPLIER);
     let told: Vec<_> = found
         .iter()
         .map(|difference| (difference.key.name.as_str(), difference.change))
@@ -152,7 +158,7 @@ fn feature_s8_no_value_of_a_secret_is_shown_but_which_one_differs() {
         json!({ "f:data": { "f:same": {}, "f:gone": {} }, "f:stringData": { "f:other": {} } }),
     )]);
     let new = secret(json!({ "stringData": { "same": "same", "other": "very-new" }, "data": { "added": "YWRkZWQ=" } }));
-    let found = differences(&plan(std::slice::from_ref(&new)), &[], &there, "graftling");
+    let found = differences(&plan(std::slice::from_ref(&new)), &[], &there, APPLIER);
     insta::assert_snapshot!(found[0].hunks, @r#"
     @@ -1,7 +1,7 @@
      apiVersion: v1
@@ -165,8 +171,101 @@ fn feature_s8_no_value_of_a_secret_is_shown_but_which_one_differs() {
      kind: Secret
      metadata:
     "#);
-    let created = differences(&plan(&[new]), &[], &Live::new(), "graftling");
+    let created = differences(&plan(&[new]), &[], &Live::new(), APPLIER);
     for value in ["very-new", "YWRkZWQ", "dmVyeS1uZXc", "same\""] {
         assert!(!created[0].hunks.contains(value), "{value}: {}", created[0].hunks);
     }
+}
+
+/// A class that the environments `owners` hold together, with the content that `wanted` is the digest of.
+fn shared_class(owners: &[&str], value: u32) -> Value {
+    let annotation = |owner: &str| format!("owner.graftling.dev/{owner}");
+    let annotations: serde_json::Map<_, _> = owners.iter().map(|owner| (annotation(owner), json!("old"))).collect();
+    let entries: Vec<_> = owners
+        .iter()
+        .map(|owner| {
+            let own = format!("f:{}", annotation(owner));
+            json!({ "manager": format!("graftling:{owner}"), "operation": "Apply",
+                "fieldsV1": { "f:metadata": { "f:annotations": { own: {} } }, "f:value": {} } })
+        })
+        .collect();
+    json!({ "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": value, "preemptionPolicy": "Never",
+        "metadata": { "name": "urgent", "annotations": annotations, "managedFields": entries } })
+}
+
+fn wanted_class(value: u32, wanted: &str) -> Value {
+    json!({ "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": value,
+        "metadata": { "name": "urgent", "annotations": { "owner.graftling.dev/shop-a": wanted } } })
+}
+
+#[test]
+fn feature_i5_a_shared_object_is_compared_with_what_its_owners_hold() {
+    let hunks = |object: Value, wanted: Value, because: Because| {
+        let mut plan = plan(&[wanted]);
+        let Some(Step::Apply(applies)) = plan.steps.first_mut() else {
+            unreachable!()
+        };
+        applies[0].because = because;
+        let mut found = differences(&plan, &[], &live(vec![object]), APPLIER);
+        found.pop().map(|difference| (difference.change, difference.hunks))
+    };
+    let both = || shared_class(&["shop-a", "shop-b"], 1);
+    assert_eq!(hunks(both(), wanted_class(1, "old"), Because::Unrecorded), None);
+    let (change, joined) = hunks(shared_class(&["shop-b"], 1), wanted_class(1, "old"), Because::Shared).unwrap();
+    assert_eq!(change, Change::Update);
+    insta::assert_snapshot!(joined, @"
+    @@ -1,5 +1,7 @@
+     apiVersion: scheduling.k8s.io/v1
+     kind: PriorityClass
+     metadata:
+    +  annotations:
+    +    owner.graftling.dev/shop-a: old
+       name: urgent
+     value: 1
+    ");
+    let (_, agreed) = hunks(both(), wanted_class(2, "new"), Because::Agreed).unwrap();
+    insta::assert_snapshot!(agreed, @"
+    @@ -2,6 +2,6 @@
+     kind: PriorityClass
+     metadata:
+       annotations:
+    -    owner.graftling.dev/shop-a: old
+    +    owner.graftling.dev/shop-a: new
+       name: urgent
+    -value: 1
+    +value: 2
+    ");
+    let (_, wished) = hunks(both(), wanted_class(2, "new"), Because::Wished).unwrap();
+    insta::assert_snapshot!(wished, @"
+    @@ -2,6 +2,6 @@
+     kind: PriorityClass
+     metadata:
+       annotations:
+    -    owner.graftling.dev/shop-a: old
+    +    owner.graftling.dev/shop-a: new
+       name: urgent
+     value: 1
+    ");
+}
+
+#[test]
+fn feature_i5_a_shared_object_that_is_let_go_of_stays_for_its_other_owners() {
+    let gone = |owners: &[&str]| {
+        let object = shared_class(owners, 1);
+        let mut found = differences(&plan(&[]), &[key(&object)], &live(vec![object]), APPLIER);
+        found.pop().map(|difference| (difference.change, difference.hunks)).unwrap()
+    };
+    assert_eq!(gone(&["shop-a"]).0, Change::Delete);
+    let (change, released) = gone(&["shop-a", "shop-b"]);
+    assert_eq!(change, Change::Update);
+    insta::assert_snapshot!(released, @"
+    @@ -1,7 +1,5 @@
+     apiVersion: scheduling.k8s.io/v1
+     kind: PriorityClass
+     metadata:
+    -  annotations:
+    -    owner.graftling.dev/shop-a: old
+       name: urgent
+     value: 1
+    ");
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::ObjectKey;
 use super::scope;
 use crate::domain::name::NameError;
-use crate::domain::policy::{ClaimPolicy, ClusterScoped};
+use crate::domain::policy::{ClaimPolicy, ClusterScoped, Project};
 
 /// A kind of some API group, whatever the version. Written `group/Kind`, or `Kind` for the core.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +86,25 @@ impl AllowedKinds {
             added: added.into_iter().collect(),
             ..Self::default()
         }
+    }
+
+    /// What a Project's policy allows.
+    ///
+    /// # Errors
+    /// One of its kinds is not written as a kind.
+    pub fn of(project: &Project) -> Result<Self, NameError> {
+        let read = |kinds: &[String]| kinds.iter().map(|text| text.parse()).collect::<Result<Vec<GroupKind>, _>>();
+        let allowed = Self::with(read(&project.kinds)?);
+        Ok(allowed
+            .cluster_scoped(project.cluster_scoped, read(&project.cluster_kinds)?)
+            .claims(project.claims))
+    }
+
+    /// The same, and these.
+    #[must_use]
+    pub fn and(mut self, added: impl IntoIterator<Item = GroupKind>) -> Self {
+        self.added.extend(added);
+        self
     }
 
     /// The same, with what becomes of cluster-scoped objects: of the built-in kinds that may be renamed or shared, and of `kinds`, which

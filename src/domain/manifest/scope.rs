@@ -16,6 +16,8 @@ pub const SHARED_LABEL: &str = "graftling.dev/shared";
 /// What an annotation begins with that names an owner of a shared object; the environment follows. Its value is a digest of what that
 /// environment wants the object to be.
 pub const OWNER_ANNOTATION_PREFIX: &str = "owner.graftling.dev/";
+/// The annotation with a digest of the content that a shared object has: that of the wish which its owners last agreed on.
+pub const SHARED_CONTENT_ANNOTATION: &str = "graftling.dev/shared-content";
 /// What the field manager of an owner of a shared object begins with; the environment follows. Each owner applies under its own, so that
 /// the API server keeps what any of them wants.
 pub const OWNER_MANAGER_PREFIX: &str = "graftling:";
@@ -134,7 +136,8 @@ pub(super) fn share(body: &mut Value, admission: &Admission<'_>) {
     let labels = [(MANAGED_BY_LABEL, "graftling"), (SHARED_LABEL, "true")];
     insert(metadata, "labels", labels);
     let owner = format!("{OWNER_ANNOTATION_PREFIX}{}", admission.environment);
-    insert(metadata, "annotations", [(owner.as_str(), digest.as_str())]);
+    let annotations = [(owner.as_str(), digest.as_str()), (SHARED_CONTENT_ANNOTATION, digest.as_str())];
+    insert(metadata, "annotations", annotations);
 }
 
 /// Puts entries into a mapping of the metadata, which is made if it is not there.

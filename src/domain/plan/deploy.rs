@@ -1,5 +1,10 @@
 //! From what an environment should be and what it is to what has to be written.
 
+mod shared;
+
+use shared::unchanged;
+pub use shared::wish;
+
 use super::{Apply, Because, Delete, Fence, Observed, Obstacle, Plan, Removal, Step, Waiting};
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::{Manifest, ObjectKey, Wave, wave};
@@ -24,8 +29,9 @@ pub struct Desired {
 /// # Guarantees
 /// - Guardrails come before anything of the bundle, identities and configuration before workloads.
 /// - Every object that could come into being is in `write_ahead`.
-/// - An object that somebody else created is never written: it becomes an obstacle, and then nothing at all is written. So does a
-///   shared object that another environment wants to be different.
+/// - An object that somebody else created is never written: it becomes an obstacle, and then nothing at all is written, except for
+///   wishes for shared objects, without which their owners could never agree.
+/// - The content of a shared object changes only if all of its owners want it to.
 /// - What the bundle no longer contains is deleted only once everything it does contain is ready, and in the order of a teardown:
 ///   a tier only after the tiers before it are gone.
 /// - Planning again over the result plans nothing.
@@ -38,6 +44,7 @@ pub fn plan(environment: &EnvironmentName, environment_uid: &str, desired: &Desi
             waiting: Vec::new(),
             obstacles: Vec::new(),
             stale: stale(inventory, desired).count(),
+            withheld: 0,
         },
         observed,
     };
@@ -52,8 +59,7 @@ pub fn plan(environment: &EnvironmentName, environment_uid: &str, desired: &Desi
         );
     }
     if !planning.plan.obstacles.is_empty() {
-        planning.plan.steps.clear();
-        planning.plan.write_ahead = inventory.clone();
+        planning.keep_wishes_only(inventory);
     } else if planning.plan.is_quiet() && planning.plan.waiting.is_empty() {
         planning.prune(desired);
     }
@@ -127,34 +133,6 @@ impl Planning<'_> {
         self.reconcile_existing(stage, manifest, live, relation);
     }
 
-    /// An object that other environments may own as well: it must be one that environments own, and each must want it to be the same.
-    fn shared_object(&mut self, stage: Stage, manifest: &Manifest, live: &LiveObject, wanted: &str) {
-        if !live.is_shared() {
-            return self.obstacle(stage, &manifest.key, not_ours(&manifest.key));
-        }
-        if live.deletion.is_some() {
-            return self.wait(live, "is being deleted; it is created anew once it is gone");
-        }
-        let mut others = live.other_owners(self.environment);
-        if let Some((other, _)) = others.find(|(_, share)| share.wanted.as_deref().is_some_and(|theirs| theirs != wanted)) {
-            let reason = format!(
-                "is shared, and {} of environment {} wants it to be another than environment {other} does; make both the same, or give \
-                 it another name",
-                manifest.source, self.environment
-            );
-            return self.obstacle(stage, &manifest.key, &reason);
-        }
-        let entry = self.plan.write_ahead.get(&manifest.key);
-        let is_recorded = entry.is_some_and(|entry| entry.uid.as_ref() == Some(&live.uid));
-        let is_owner = live.shares.get(self.environment).is_some_and(|share| share.ownership.is_some());
-        if is_recorded && is_owner {
-            return self.reconcile_existing(stage, manifest, live, Relation::Ours);
-        }
-        self.plan.write_ahead.write_ahead(&manifest.key, stage);
-        let because = if is_owner { Because::Unrecorded } else { Because::Shared };
-        self.apply(stage, manifest, Fence::Uid(live.uid.clone()), false, because);
-    }
-
     fn reconcile_existing(&mut self, stage: Stage, manifest: &Manifest, live: &LiveObject, relation: Relation) {
         let because = match self.plan.write_ahead.get(&manifest.key) {
             Some(entry) => difference(entry, manifest, live, relation, self.environment),
@@ -162,9 +140,11 @@ impl Planning<'_> {
         };
         match because {
             Some(because) => {
-                let fence = Fence::Uid(live.uid.clone());
-                let alone = live.co_appliers.is_empty() && live.other_owners(self.environment).next().is_none();
-                self.apply(stage, manifest, fence, alone, because);
+                let (fence, force) = match live.is_shared() {
+                    true => (unchanged(live), live.co_appliers.is_empty()),
+                    false => (Fence::Uid(live.uid.clone()), is_alone(live, self.environment)),
+                };
+                self.apply(stage, manifest, fence, force, because);
             }
             None => match &live.readiness {
                 Readiness::Ready => {}
@@ -268,6 +248,11 @@ pub fn stale<'a>(inventory: &'a Inventory, desired: &'a Desired) -> impl Iterato
                 .any(|manifest| manifest.key == *key)
     };
     inventory.present().filter(move |(key, _)| !wanted(key))
+}
+
+/// Nobody else applies the object, so fields may be taken back from who updated them.
+fn is_alone(live: &LiveObject, environment: &str) -> bool {
+    live.co_appliers.is_empty() && live.other_owners(environment).next().is_none()
 }
 
 /// Why `manifest` has to be written over `live`, if it has to.

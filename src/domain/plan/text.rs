@@ -23,15 +23,19 @@ impl fmt::Display for Step {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Apply(applies) => applies.iter().try_for_each(|apply| {
-                let verb = match apply.fence {
-                    Fence::MustNotExist => "create",
-                    Fence::Uid(_) => "update",
+                let verb = match (&apply.fence, apply.because) {
+                    (_, Because::Wished) => "record a wish for",
+                    (Fence::MustNotExist, _) => "create",
+                    (Fence::Uid(_) | Fence::Unchanged { .. }, Because::Shared) => "join",
+                    (Fence::Uid(_) | Fence::Unchanged { .. }, _) => "update",
                 };
                 let because = match apply.because {
                     Because::Missing => "",
                     Because::Changed => " (changed)",
                     Because::Drifted => " (somebody changed it)",
                     Because::Shared => " (shared with other environments)",
+                    Because::Agreed => " (all of its owners want it so)",
+                    Because::Wished => " (other owners want it otherwise)",
                     Because::Unrecorded => " (its last write was not recorded)",
                 };
                 writeln!(formatter, "  {verb} {}{because}", apply.manifest.key)
@@ -94,7 +98,10 @@ impl fmt::Display for Obstacle {
 fn write_deletes(formatter: &mut fmt::Formatter<'_>, deletes: &[Delete]) -> fmt::Result {
     deletes.iter().try_for_each(|delete| match delete.removal {
         Removal::Delete | Removal::DeleteUnchanged { .. } => writeln!(formatter, "  delete {}", delete.key),
-        Removal::Release { .. } => writeln!(formatter, "  leave {} to its other owners", delete.key),
+        Removal::Release { others, .. } => {
+            let owners = if others == 1 { "owner" } else { "owners" };
+            writeln!(formatter, "  release {}: {others} other {owners}", delete.key)
+        }
     })
 }
 

@@ -42,6 +42,7 @@ fn live(kind: &str) -> Box<LiveObject> {
         readiness: Readiness::Ready,
         owners: Vec::new(),
         shares: crate::domain::observed::Shares::new(),
+        shared_content: None,
     })
 }
 
@@ -99,6 +100,7 @@ fn quiet() -> Plan {
         waiting: Vec::new(),
         obstacles: Vec::new(),
         stale: 0,
+        withheld: 0,
     }
 }
 

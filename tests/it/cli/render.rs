@@ -197,3 +197,87 @@ fn a_branch_that_git_would_refuse_ends_with_code_2() {
     assert_eq!(run.code, Some(2));
     assert!(run.errors.contains("--branch"), "{}", run.errors);
 }
+
+/// A bundle that shares a class, and the Project that lets it.
+fn of_project() -> (TempDir, String) {
+    let class = "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: urgent}\nvalue: 1\n";
+    let folder = bundle(&format!("{SETTINGS}  text: {{{{quote values.text}}}}\n---\n{class}"));
+    let project = "\
+apiVersion: graftling.dev/v1alpha1
+kind: Project
+metadata: {name: shop, namespace: previews}
+spec:
+  gitHostRef: {name: git}
+  repository: team/shop
+  bundle: {name: example}
+  domain: shop.example.org
+  scheme: http
+  values: {web: {port: 81}, text: any}
+  rules: [{branches: [\"release/*\"], values: {text: release}}]
+  policy: {clusterScoped: Share}
+";
+    let path = folder.path().join("project.yaml");
+    fs::write(&path, project).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn feature_i5_a_project_s_manifest_says_what_is_rendered_and_what_is_allowed_and_options_win() {
+    let (folder, project) = of_project();
+    let refused = render(&folder, &["--branch", "release/1", "--set", "text=x"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.errors.contains("policy.clusterScoped"), "{}", refused.errors);
+
+    let rendered = render(&folder, &["--branch", "release/1", "--project-file", &project]);
+    assert_eq!((rendered.code, rendered.errors.as_str()), (Some(0), ""));
+    for word in [
+        ".shop.example.org",
+        "port: \"81\"",
+        "text: release",
+        "graftling.dev/shared: \"true\"",
+        "graftling.dev/project: shop",
+    ] {
+        assert!(rendered.output.contains(word), "{word}: {}", rendered.output);
+    }
+    let other = render(
+        &folder,
+        &[
+            "--branch",
+            "feature/a",
+            "--project-file",
+            &project,
+            "--domain",
+            "b.example.com",
+            "--set",
+            "web.port=9",
+        ],
+    );
+    for word in [".b.example.com", "port: \"9\"", "text: any"] {
+        assert!(other.output.contains(word), "{word}: {}", other.output);
+    }
+    let missing = render(&folder, &["--branch", "a", "--project-file", "missing.yaml"]);
+    assert!(
+        missing.code == Some(1) && missing.errors.contains("missing.yaml"),
+        "{}",
+        missing.errors
+    );
+}
+
+#[test]
+fn feature_i5_lint_judges_by_the_policy_of_a_project_s_manifest() {
+    let (folder, project) = of_project();
+    let place = folder.path().to_str().unwrap();
+    let alone = run(&["bundle", "lint", place]);
+    assert!(alone.code == Some(1) && alone.output.contains("values.text"), "{}", alone.output);
+    let strict = folder.path().join("strict.yaml");
+    fs::write(&strict, fs::read_to_string(&project).unwrap().replace("Share", "Deny")).unwrap();
+    let refused = run(&["bundle", "lint", place, "--project-file", strict.to_str().unwrap()]);
+    assert!(
+        refused.code == Some(1) && refused.output.contains("policy.clusterScoped"),
+        "{}",
+        refused.output
+    );
+    let allowed = run(&["bundle", "lint", place, "--project-file", &project]);
+    assert_eq!((allowed.code, allowed.errors.as_str()), (Some(0), ""), "{}", allowed.output);
+}

@@ -270,6 +270,60 @@ async fn feature_i5_nothing_of_others_is_adopted_and_two_wishes_for_one_object_a
     assert_eq!(class(&scene, &urgent).await.unwrap()["value"], 11);
 }
 
+/// What each branch wants the shared role to allow.
+fn verbs(of_one: &str, of_two: &str) -> Value {
+    let rule = |branch: &str, verb: &str| json!({ "branches": [branch], "values": { "verb": verb } });
+    json!({ "rules": [rule("feature/one", of_one), rule("feature/two", of_two)] })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feature_i5_f55_a_shared_object_changes_once_all_of_its_owners_want_it_to() {
+    let mut project = policy("Share");
+    crate::world::merge(&mut project, verbs("get", "get"));
+    let scene = Scene::with("agree", CONFIG, project, &RIGHTS).await;
+    let name = format!("{}-classes", scene.world.release);
+    scene.template(&format!(
+        "{CONFIG}---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: {name}}}\n\
+         rules: [{{apiGroups: [scheduling.k8s.io], resources: [priorityclasses], verbs: [{{{{quote values.verb}}}}]}}]\n"
+    ));
+    let role = || async { scene.read(RBAC, "ClusterRole", "", &name).await.unwrap() };
+    let (one, two) = (scene.up("feature/one").await, scene.up("feature/two").await);
+    let (name_of_one, name_of_two) = (one.name_any(), two.name_any());
+    let uid = role().await["metadata"]["uid"].clone();
+
+    scene.change_project(verbs("patch", "get")).await;
+    let words = ["ClusterRole", &name, "is shared", &name_of_two, "still wants it as it is"];
+    scene.told("feature/one", Phase::Deploying, &words).await;
+    let waiting = role().await;
+    assert_eq!(waiting["rules"][0]["verbs"], json!(["get"]), "{waiting}");
+    let wish = |of: &str| waiting["metadata"]["annotations"][format!("owner.graftling.dev/{of}")].clone();
+    assert!(wish(&name_of_one).is_string() && wish(&name_of_two).is_string(), "{waiting}");
+    assert_ne!(wish(&name_of_one), wish(&name_of_two));
+
+    // The third wish is of neither the content nor the other owner.
+    scene.change_project(verbs("patch", "create")).await;
+    let words = ["is shared", &name_of_one, &name_of_two, "make both the same"];
+    scene.told("feature/two", Phase::Failed, &words).await;
+    scene.told("feature/one", Phase::Failed, &words).await;
+    assert_eq!(role().await["rules"][0]["verbs"], json!(["get"]));
+
+    scene.change_project(verbs("patch", "patch")).await;
+    for branch in ["feature/one", "feature/two"] {
+        scene.told(branch, Phase::Ready, &["everything is applied and ready"]).await;
+    }
+    let changed = role().await;
+    assert_eq!(changed["rules"][0]["verbs"], json!(["patch"]), "{changed}");
+    assert_eq!(changed["metadata"]["uid"], uid);
+    scene.repository.delete_branches(&["feature/one", "feature/two"]).unwrap();
+    scene.world.wait_gone("feature/one").await;
+    scene.world.wait_gone("feature/two").await;
+    assert_eq!(scene.read(RBAC, "ClusterRole", "", &name).await, None);
+    for environment in [one, two] {
+        let receipt = scene.world.receipt(&environment).await;
+        assert!(receipt.contains("left: []"), "{receipt}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_x11_f44_what_is_outside_of_the_namespace_goes_even_if_somebody_deleted_the_namespace() {
     let mut scene = Scene::with("outlived", CONFIG, policy("Rename"), &RIGHTS).await;

@@ -135,6 +135,7 @@ impl Cluster {
             },
             owners: Vec::new(),
             shares: object.shares.clone(),
+            shared_content: (!object.shares.is_empty()).then(|| format!("digest of {}", object.content)),
         })
     }
 
@@ -169,7 +170,14 @@ impl Cluster {
                 return Outcome::Exists { live };
             }
             (Some(object), Fence::Uid(uid)) if object.uid == *uid => (uid.clone(), object.made_by_us),
-            (_, Fence::Uid(_)) => return Outcome::Vanished { key: key.clone() },
+            (Some(object), Fence::Unchanged { uid, version }) if object.uid == *uid && object.version == *version => {
+                (uid.clone(), object.made_by_us)
+            }
+            (Some(object), Fence::Unchanged { uid, .. }) if object.uid == *uid => {
+                let live = Box::new(self.live(key).unwrap());
+                return Outcome::Exists { live };
+            }
+            (_, Fence::Uid(_) | Fence::Unchanged { .. }) => return Outcome::Vanished { key: key.clone() },
             (None, Fence::MustNotExist) => (format!("uid-{}", self.next()), true),
         };
         let old = self.objects.get(key).cloned();
@@ -202,11 +210,17 @@ impl Cluster {
         };
         let slow = self.slow_kinds.contains(&key.kind) || self.held.contains(key);
         let instant = matches!(key.kind.as_str(), "Namespace" | "RoleBinding" | "ResourceQuota");
-        let content = text("/content").unwrap();
+        let content = match &old {
+            Some(old) if apply.because == Because::Wished => old.content.clone(),
+            _ => text("/content").unwrap(),
+        };
         let mut shares = old.as_ref().map(|old| old.shares.clone()).unwrap_or_default();
-        let is_shared = apply.manifest.owner().is_some();
-        if is_shared {
-            shares.insert(ENVIRONMENT.to_owned(), share(&content));
+        let owner = apply.manifest.owner();
+        let is_shared = owner.is_some();
+        if let Some((environment, wanted)) = owner {
+            let wanted = Some(wanted.to_owned());
+            let share = Share { wanted, ..share(&content) };
+            shares.insert(environment.to_owned(), share);
         }
         Object {
             version: 0,

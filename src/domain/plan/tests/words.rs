@@ -74,6 +74,7 @@ fn feature_x9_every_step_of_a_teardown_has_words() {
         removal: Removal::Release {
             environment: ENVIRONMENT.into(),
             version: 1,
+            others: 1,
         },
         ..delete.clone()
     };
@@ -84,7 +85,7 @@ fn feature_x9_every_step_of_a_teardown_has_words() {
     };
     assert_eq!(
         say(leave),
-        format!("Remove objects outside of the namespace:\n  leave {object} to its other owners\n")
+        format!("Remove objects outside of the namespace:\n  release {object}: 1 other owner\n")
     );
     assert_eq!(say(Next::DeleteNamespace(delete)), format!("Delete {object} (UID 7).\n"));
     assert_eq!(say(Next::LookForForeign), "Look for objects of others in the namespace.\n");

@@ -183,6 +183,30 @@ pub const HOSTILE: &[Hostile] = &[
         403,
     ),
     hostile(
+        "threat_t17 a port of the node",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: port-x, namespace: NS}\nspec: {containers: [{name: a, image: \"registry.example/a:1\", ports: [{containerPort: 80, hostPort: 80}]}]}",
+        &["Pod port-x", "hostPort", "policy.claims.hostPorts"],
+        403,
+    ),
+    hostile(
+        "threat_t18 a port of every node",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: nodes-x, namespace: NS}\nspec: {type: NodePort, selector: {app: web}, ports: [{port: 80}]}",
+        &["Service nodes-x", "spec.type", "policy.claims.nodePorts"],
+        403,
+    ),
+    hostile(
+        "threat_t18 an address of the cloud",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: cloud-x, namespace: NS}\nspec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}",
+        &["Service cloud-x", "spec.type", "policy.claims.loadBalancers"],
+        403,
+    ),
+    hostile(
+        "threat_t18 a volume that somebody else filled",
+        "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: volume-x, namespace: NS}\nspec: {accessModes: [ReadWriteOnce], volumeName: production, storageClassName: \"\", resources: {requests: {storage: 1Gi}}}",
+        &["PersistentVolumeClaim volume-x", "spec.volumeName"],
+        200,
+    ),
+    hostile(
         "threat_t18 a name that graftling keeps",
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: graftling-x, namespace: NS}",
         &["ConfigMap graftling-x", "kept for the system"],
@@ -204,7 +228,25 @@ pub const HOSTILE: &[Hostile] = &[
         "threat_t20 a token that lets nodes join",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: bootstrap-token-abcdef, namespace: NS}\ntype: bootstrap.kubernetes.io/token\nstringData: {token-id: abcdef, token-secret: 0123456789abcdef}",
         &["Secret bootstrap-token-abcdef", "new nodes"],
-        422,
+        200,
+    ),
+    hostile(
+        "threat_t21 a secret from the store of the company",
+        "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: outside-x, namespace: NS}\nspec: {secretStoreRef: {kind: ClusterSecretStore, name: company}, target: {name: stolen}, data: [{secretKey: key, remoteRef: {key: production}}]}",
+        &["ExternalSecret outside-x", "policy.kinds"],
+        403,
+    ),
+    hostile(
+        "threat_t21 a store of secrets",
+        "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: store-x, namespace: NS}\nspec: {provider: {vault: {server: \"https://vault.example.com\"}}}",
+        &["SecretStore store-x", "policy.kinds"],
+        403,
+    ),
+    hostile(
+        "threat_t21 a store of secrets for the whole cluster",
+        "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {name: hostile-x}\nspec: {provider: {vault: {server: \"https://vault.example.com\"}}}",
+        &["ClusterSecretStore hostile-x", "is not allowed"],
+        403,
     ),
     hostile(
         "threat_t22 a role that adds itself to the roles of the cluster",
