@@ -91,7 +91,11 @@ const FILE: &str = ".graftling.yaml";
 async fn open_scene(name: &str) -> Scene {
     let project = json!({ "branchFile": { "allow": ["web.replicas", "config.*"] } });
     let scene = Scene::with(name, TEMPLATE, project, &[]).await;
-    fs::write(scene.bundle_folder().join("values.yaml"), "tier: basic\nweb: {replicas: 1}\nconfig: {}\n").unwrap();
+    fs::write(
+        scene.bundle_folder().join("values.yaml"),
+        "tier: basic\nweb: {replicas: 1}\nconfig: {}\n",
+    )
+    .unwrap();
     scene
 }
 
@@ -108,7 +112,7 @@ async fn feature_p1_a_branchs_own_file_sets_what_the_project_allows_until_it_is_
     KEY            VALUE     FROM
     config         {}        the bundle's values.yaml
     tier           "basic"   the bundle's values.yaml
-    web.replicas   5         the branch's .graftling.yaml
+    web.replicas   5         .graftling.yaml of the branch
     "#);
     scene.up("feature/b").await;
     assert_eq!(settings(&scene, "feature/b").await["replicas"], "1", "another branch has none");
@@ -134,7 +138,10 @@ async fn threat_t13_a_branchs_own_file_that_sets_more_is_refused_whole_and_one_t
     let nested: String = (0..300).map(|depth| format!("{:depth$}    k:\n", "")).collect();
     for (content, words) in [
         (format!("values:\n  config:\n{nested}"), [".graftling.yaml:", "too large"]),
-        (format!("values: {{config: {}}}", "[".repeat(30_000)), [".graftling.yaml:1", "recursion"]),
+        (
+            format!("values: {{config: {}}}", "[".repeat(30_000)),
+            [".graftling.yaml:1", "recursion"],
+        ),
     ] {
         scene.repository.commit("feature/a", &[(FILE, &content)]).unwrap();
         scene.told("feature/a", Phase::Failed, &words).await;
