@@ -22,7 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::bundle::{BundleFiles, BundleSummary};
-use crate::domain::render::{Document, Release, RenderContext, Rendered};
+use crate::domain::policy::AllowedKeys;
+use crate::domain::render::{Document, Layer, Release, RenderContext, Rendered};
 pub use directory::load_directory;
 pub use error::{Error, Limit};
 use helm::Helm;
@@ -159,6 +160,19 @@ impl Renderer {
         }
     }
 
+    /// Reads the file that a branch has for itself. Whoever can push to the branch wrote it, so it is no safer than a template.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file, or with the bundle; or the limit that they exceed.
+    pub async fn branch_file(&self, files: &Arc<BundleFiles>, bytes: Vec<u8>, allowed: AllowedKeys) -> Result<Layer, Error> {
+        match self.pool.ask(files, &Work::BranchFile(bytes, allowed)).await? {
+            Answer::BranchFile(Ok(layer)) => Ok(layer),
+            Answer::BranchFile(Err(problems)) => Err(Error::ReadBranchFile { problems }),
+            other => Err(refused(other)),
+        }
+    }
+
     /// Starts the workers, so that the first request finds one.
     pub fn warm_up(&self) {
         self.pool.fill();
@@ -174,7 +188,7 @@ fn refused(answer: Answer) -> Error {
     match answer {
         Answer::Problems(problems) => Error::ParseBundle { problems },
         Answer::Errors(errors) => Error::RenderBundle(errors),
-        Answer::Unknown | Answer::Summary(_) | Answer::Rendered(_) => Error::EndWorker {
+        Answer::Unknown | Answer::Summary(_) | Answer::Rendered(_) | Answer::BranchFile(_) => Error::EndWorker {
             ending: "it answered what was not asked".to_owned(),
         },
     }

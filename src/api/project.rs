@@ -55,7 +55,7 @@ pub struct ProjectSpec {
     /// Which branches get an environment.
     #[serde(default)]
     pub branches: Branches,
-    /// The templates.
+    /// Where the templates come from: exactly one of these sources.
     pub bundle: BundleReference,
     /// Values that override the bundle's defaults.
     #[serde(default, skip_serializing_if = "Map::is_empty")]

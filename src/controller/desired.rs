@@ -17,7 +17,7 @@ use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admi
 use crate::domain::name::ObjectName;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
-use crate::domain::render::{Address, BRANCH_FILE, Layer, Layered, RenderContext, Scheme, layer_values, read_branch_file, value_problems};
+use crate::domain::render::{Address, BRANCH_FILE, Layer, Layered, RenderContext, Scheme, layer_values, value_problems};
 use crate::githost::Class;
 use crate::metrics::{Metrics, RenderResult};
 use crate::render::{self, Limit, Renderer, SandboxLevel};
@@ -43,9 +43,6 @@ pub struct Wish {
     pub default_branch: Option<Commit>,
     /// Values for this environment alone.
     pub values: Map<String, Value>,
-    /// The bytes of `.graftling.yaml` at the wanted revision, where the Project allows the branch to set anything and the branch has
-    /// the file.
-    pub branch_file: Option<Vec<u8>>,
     /// Whether no other revision was ever applied to it.
     pub is_first_deploy: bool,
     /// The ClusterRole of deployers.
@@ -104,7 +101,6 @@ impl Wish {
             pull_request: pull_request.map(|pull| pull_request_to_domain(pull, &identity.branch)),
             default_branch: None,
             values: environment.spec.values.clone(),
-            branch_file: None,
             is_first_deploy: is_first_deploy(environment.status.as_ref(), &identity.revision),
             deployer_role,
             url_port,
@@ -162,22 +158,19 @@ impl Bundles {
     /// # Errors
     /// As [`Self::desired`].
     pub async fn values(&self, wish: &Wish) -> Result<(Layered, Vec<Problem>), Refusal> {
-        let wish = &self.with_branch_file(wish).await?;
         let files = self.load(wish).await?;
+        let layers = self.layers(wish, &files).await.map_err(|failure| failure.refusal)?;
         let bundle = Bundle::parse(files.files()).map_err(|problems| refuse(wish, &summary(&problems)))?;
-        let layered = layer_values(bundle.values(), &layers(wish)?);
+        let layered = layer_values(bundle.values(), &layers);
         let problems = value_problems(&bundle, &layered);
         Ok((layered, problems))
     }
 
     async fn try_desired(&self, wish: &Wish) -> Result<Desired, Failure> {
-        let wish = &self.with_branch_file(wish).await?;
         let files = self.load(wish).await?;
-        let context = context(wish)?;
-        let rendered = self.renderer.render(&files, context.clone()).await.map_err(|error| Failure {
-            result: result(&error),
-            refusal: refuse(wish, &explain(&error)),
-        })?;
+        let context = context(wish, self.layers(wish, &files).await?);
+        let rendered = self.renderer.render(&files, context.clone()).await;
+        let rendered = rendered.map_err(|error| Failure::new(wish, &error))?;
         let kinds = allowed_kinds(wish)?;
         let namespace = wish.identity.name.namespace();
         let admission = Admission {
@@ -199,14 +192,24 @@ impl Bundles {
         })
     }
 
-    /// The wish with the branch's own file, which is fetched only where the Project lets the branch set anything.
-    async fn with_branch_file(&self, wish: &Wish) -> Result<Wish, Refusal> {
-        let mut complete = wish.clone();
-        if !wish.project.branch_file.is_empty() {
-            let file = self.sources.branch_file(wish, BRANCH_FILE).await;
-            complete.branch_file = file.map_err(|error| unavailable(wish, BRANCH_FILE, &error))?;
+    /// The layers of values over the bundle's defaults.
+    async fn layers(&self, wish: &Wish, files: &Arc<BundleFiles>) -> Result<Vec<Layer>, Failure> {
+        let file = self.branch_file(wish, files).await?;
+        Ok(wish.project.layers(&wish.identity.branch, file, &wish.values))
+    }
+
+    /// The layer of the branch's own file, which is fetched only where the Project lets the branch set anything.
+    async fn branch_file(&self, wish: &Wish, files: &Arc<BundleFiles>) -> Result<Option<Layer>, Failure> {
+        let allowed = &wish.project.branch_file;
+        if allowed.is_empty() {
+            return Ok(None);
         }
-        Ok(complete)
+        let file = self.sources.branch_file(wish, BRANCH_FILE).await;
+        let Some(bytes) = file.map_err(|error| unavailable(wish, BRANCH_FILE, &error))? else {
+            return Ok(None);
+        };
+        let layer = self.renderer.branch_file(files, bytes, allowed.clone()).await;
+        layer.map(Some).map_err(|error| Failure::new(wish, &error))
     }
 
     async fn load(&self, wish: &Wish) -> Result<Arc<BundleFiles>, Refusal> {
@@ -219,6 +222,22 @@ impl Bundles {
 struct Failure {
     result: RenderResult,
     refusal: Refusal,
+}
+
+impl Failure {
+    fn new(wish: &Wish, error: &render::Error) -> Self {
+        let refusal = match error {
+            render::Error::ReadBranchFile { problems } => {
+                let message = format!("Project {}: {}", wish.project.key.name, summary(problems));
+                Refusal::new("InvalidBranchFile", message)
+            }
+            other => refuse(wish, &explain(other)),
+        };
+        Self {
+            result: result(error),
+            refusal,
+        }
+    }
 }
 
 impl From<Refusal> for Failure {
@@ -287,8 +306,8 @@ fn allowed_kinds(wish: &Wish) -> Result<AllowedKinds, Refusal> {
     })
 }
 
-fn context(wish: &Wish) -> Result<RenderContext, Refusal> {
-    Ok(RenderContext {
+fn context(wish: &Wish, values: Vec<Layer>) -> RenderContext {
+    RenderContext {
         branch: wish.identity.branch.clone(),
         revision: wish.identity.revision.clone(),
         pull_request: wish.pull_request.clone(),
@@ -302,20 +321,8 @@ fn context(wish: &Wish) -> Result<RenderContext, Refusal> {
             port: wish.url_port,
         },
         is_first_deploy: wish.is_first_deploy,
-        values: layers(wish)?,
-    })
-}
-
-/// The layers of values over the bundle's defaults.
-fn layers(wish: &Wish) -> Result<Vec<Layer>, Refusal> {
-    let Project { key, branch_file, .. } = &wish.project;
-    let read = |bytes: &Vec<u8>| {
-        read_branch_file(bytes, branch_file)
-            .map_err(|problems| Refusal::new("InvalidBranchFile", format!("Project {}: {}", key.name, summary(&problems))))
-    };
-    let file = wish.branch_file.as_ref().filter(|_| !branch_file.is_empty());
-    let file = file.map(read).transpose()?;
-    Ok(wish.project.layers(&wish.identity.branch, file, &wish.values))
+        values,
+    }
 }
 
 fn fence(wish: &Wish) -> Fence<'_> {

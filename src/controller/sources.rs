@@ -46,6 +46,9 @@ pub enum Error {
     /// A directory could not be read.
     #[error("could not read the directory")]
     ReadDirectory(#[source] render::Error),
+    /// No bundle of this name is shipped with the server.
+    #[error("{0}")]
+    FindShipped(String),
     /// The directory is not below a root that the server allows.
     #[error("{0}")]
     AllowDirectory(String),
@@ -130,6 +133,7 @@ impl Error {
             Self::Shared(error) => error.class(),
             Self::ReadConfigMap { .. } | Self::Await | Self::FindDefaultBranch | Self::FindHost(_) => Class::Transient,
             Self::ReadDirectory(_)
+            | Self::FindShipped(_)
             | Self::AllowDirectory(_)
             | Self::CheckConfigMap(_)
             | Self::NameBranchFile(_)
@@ -172,8 +176,8 @@ impl Sources {
     pub async fn files(&self, wish: &Wish) -> Result<Arc<BundleFiles>, Error> {
         match &wish.project.bundle {
             BundleSource::Shipped(name) => {
-                let path = self.settings.bundles.join(name.as_str());
-                directory::read(path).await.map(Arc::new)
+                let folder = directory::shipped(name, &self.settings.bundles).await?;
+                directory::read(folder).await.map(Arc::new)
             }
             BundleSource::Directory(path) => {
                 let allowed = directory::allowed(path, &self.settings.roots).await?;

@@ -52,6 +52,12 @@ pub enum Error {
     /// The templates failed.
     #[error("the bundle cannot be rendered:\n{0}")]
     RenderBundle(RenderErrors),
+    /// The branch's own file is refused.
+    #[error("the branch's own file has {} problem(s):\n{}", problems.len(), lines(problems))]
+    ReadBranchFile {
+        /// All of them.
+        problems: Vec<Problem>,
+    },
     /// The bundle used more than a rendering may.
     #[error("{}", excess(*limit, limits))]
     Exceed {

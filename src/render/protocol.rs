@@ -8,7 +8,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::encoding::{decode, encode};
 use crate::domain::bundle::{BundleFiles, BundleSummary, Problem};
-use crate::domain::render::{Release, RenderContext, RenderErrors, Rendered};
+use crate::domain::policy::AllowedKeys;
+use crate::domain::render::{Layer, Release, RenderContext, RenderErrors, Rendered};
 
 /// The first message of a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,6 +49,8 @@ pub(super) enum Work {
     Render(Box<RenderContext>),
     /// Read what helm has printed for the bundle's chart.
     Read(Box<Release>, String),
+    /// Read the branch's own file beside it, of which only these keys count.
+    BranchFile(Vec<u8>, AllowedKeys),
 }
 
 /// The answer to a request.
@@ -63,6 +66,8 @@ pub(super) enum Answer {
     Summary(BundleSummary),
     /// What the templates gave.
     Rendered(Rendered),
+    /// The values of the branch's own file, or what is wrong with it.
+    BranchFile(Result<Layer, Vec<Problem>>),
 }
 
 /// A request as a frame.

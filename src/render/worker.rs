@@ -14,7 +14,7 @@ use nix::sys::resource::{Resource, UsageWho, getrusage, rlim_t, setrlimit};
 use super::protocol::{Answer, Hello, Request, SandboxLevel, Work, read_frame, read_request, write_message};
 use super::{RenderLimits, confine, filter};
 use crate::domain::bundle::Bundle;
-use crate::domain::render::{Rendered, render};
+use crate::domain::render::{Rendered, read_branch_file, render};
 
 /// The name of the command.
 pub const COMMAND: &str = "render-worker";
@@ -128,6 +128,7 @@ impl Kept {
                 Ok(documents) => Answer::Rendered(Rendered { documents, release: None }),
                 Err(errors) => Answer::Errors(errors),
             },
+            Work::BranchFile(bytes, allowed) => Answer::BranchFile(read_branch_file(&bytes, &allowed)),
         };
         self.0.push_back((digest, size, bundle));
         while self.0.len() > MAX_KEPT || self.0.iter().map(|(_, size, _)| size).sum::<usize>() > MAX_KEPT_BYTES {

@@ -70,9 +70,9 @@ pub enum BundleRevision {
 /// An archive on a web server.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
 pub struct ArchiveBundle {
-    /// Where a `.tar.gz` with the bundle is. Only https, and only public addresses, unless the server's flag
+    /// Where a `.tar.gz` with the bundle is. Only https, without credentials, and only public addresses, unless the server's flag
     /// `--bundle-archive-hosts` names the host.
-    #[schemars(length(min = 9, max = 2048), regex(pattern = r"^https://"))]
+    #[schemars(length(min = 9, max = 2048), regex(pattern = r"^https://[^/?#@\\\s]+([/?][^#\\\s]*)?$"))]
     pub url: String,
     /// The SHA-256 of the archive's bytes, in lower-case hexadecimal digits. Any other bytes are refused.
     #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]

@@ -1,10 +1,12 @@
 //! Bundles from directories of the server.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use crate::domain::bundle::BundleFiles;
+use crate::domain::name::ObjectName;
 use crate::domain::policy::Directory;
 use crate::render;
 
@@ -14,6 +16,27 @@ pub(super) async fn read(path: PathBuf) -> Result<BundleFiles, Error> {
         Ok(result) => result.map_err(Error::ReadDirectory),
         Err(_) => Err(Error::Await),
     }
+}
+
+/// The folder of a bundle that is shipped with the server, below `bundles`.
+pub(super) async fn shipped(name: &ObjectName, bundles: &Path) -> Result<PathBuf, Error> {
+    let (folder, bundles) = (bundles.join(name.as_str()), bundles.to_owned());
+    let there = tokio::task::spawn_blocking(move || if folder.is_dir() { Ok(folder) } else { Err(names(&bundles)) });
+    match there.await.map_err(|_| Error::Await)? {
+        Ok(folder) => Ok(folder),
+        Err(names) if names.is_empty() => Err(Error::FindShipped("the server has no bundles (--bundles)".to_owned())),
+        Err(names) => {
+            let names = names.into_iter().collect::<Vec<_>>().join(", ");
+            Err(Error::FindShipped(format!("the server has none of this name; there are: {names}")))
+        }
+    }
+}
+
+/// The names of the folders in `bundles`; none if they cannot be listed.
+fn names(bundles: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(bundles).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    folders.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| !name.starts_with('.')).collect()
 }
 
 /// Where `path` really is, if that is below one of `roots`: links on the way are followed here, once, and lead nowhere else.

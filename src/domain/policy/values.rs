@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use globset::GlobMatcher;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{GlobError, Project};
@@ -18,12 +19,12 @@ pub struct Rule {
 }
 
 /// The keys that a branch may set by its file `.graftling.yaml`: none, unless the Project names some.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllowedKeys(Vec<KeyPattern>);
 
 /// A key that a branch may set, with everything below it. `*` stands for any one name: `config.*` is every entry of `config`, but not
 /// `config` as a whole. A dot of a name itself is written `\.`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyPattern(Vec<String>);
 
 /// Why a text is no [`KeyPattern`].

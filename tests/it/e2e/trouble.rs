@@ -72,7 +72,11 @@ async fn f83_feature_x10_an_invalid_project_is_told_what_is_wrong_and_another_wo
     })
     .await;
     let message = failed.message.unwrap();
-    assert!(message.contains("Project bundle: bundle \"missing\""), "{message}");
+    assert!(
+        message.contains("Project bundle: bundle \"missing\": the server has none of this name; there are: "),
+        "{message}"
+    );
+    assert!(message.contains("mini"), "{message}");
     wait::until("a ready environment of Project works", LONG, || async {
         let status = world.environment_of("works", "feature/a").await?.status?;
         (status.revision?.applied.as_deref() == Some(&revision)).then_some(())

@@ -1,4 +1,4 @@
-//! Values from the bundle to the cluster: whose they are, and what happens when the bundle does not accept them.
+//! Values from the bundle and the branch to the cluster: whose they are, and what happens when they are not accepted.
 #![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
 use std::fs;
@@ -83,4 +83,71 @@ async fn feature_p1_a_branch_gets_the_values_of_its_rules_and_a_refused_one_is_t
     scene.up("feature/a").await;
     let later = json!({ "replicas": "3", "tier": "basic", "first": "false" });
     assert_eq!(settings(&scene, "feature/a").await, later, "another revision came before");
+}
+
+const FILE: &str = ".graftling.yaml";
+
+/// A Project whose branches may set `web.replicas` and the entries of `config`.
+async fn open_scene(name: &str) -> Scene {
+    let project = json!({ "branchFile": { "allow": ["web.replicas", "config.*"] } });
+    let scene = Scene::with(name, TEMPLATE, project, &[]).await;
+    fs::write(
+        scene.bundle_folder().join("values.yaml"),
+        "tier: basic\nweb: {replicas: 1}\nconfig: {}\n",
+    )
+    .unwrap();
+    scene
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feature_p1_a_branchs_own_file_sets_what_the_project_allows_until_it_is_gone() {
+    let scene = open_scene("branch-file").await;
+    let without = scene.up("feature/a").await.spec.revision;
+    assert_eq!(settings(&scene, "feature/a").await["replicas"], "1");
+    let own = [(FILE, "values:\n  web: {replicas: 5}\n")];
+    let revision = scene.repository.commit("feature/a", &own).unwrap();
+    scene.world.wait_for("feature/a", Phase::Ready, &revision).await;
+    assert_eq!(settings(&scene, "feature/a").await["replicas"], "5");
+    insta::assert_snapshot!(shown_values(&scene, "feature/a"), @r#"
+    KEY            VALUE     FROM
+    config         {}        the bundle's values.yaml
+    tier           "basic"   the bundle's values.yaml
+    web.replicas   5         .graftling.yaml of the branch
+    "#);
+    scene.up("feature/b").await;
+    assert_eq!(settings(&scene, "feature/b").await["replicas"], "1", "another branch has none");
+    scene.repository.force_push("feature/a", &without).unwrap();
+    scene.world.wait_for("feature/a", Phase::Ready, &without).await;
+    assert_eq!(settings(&scene, "feature/a").await["replicas"], "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threat_t13_a_branchs_own_file_that_sets_more_is_refused_whole_and_one_that_nests_without_end_ends_no_server() {
+    let scene = open_scene("branch-file-hostile").await;
+    let environment = scene.up("feature/a").await;
+    let before = settings(&scene, "feature/a").await;
+    let position = scene.position();
+    let more = "values:\n  web: {replicas: 9}\n  tier: gold\npolicy: {}\n";
+    scene.repository.commit("feature/a", &[(FILE, more)]).unwrap();
+    let words = [
+        "Project shop: .graftling.yaml:4: \"policy\" is unknown",
+        ".graftling.yaml:3: values.tier: a branch of this Project may not set it; it may set web.replicas, config.*",
+    ];
+    let status = scene.told("feature/a", Phase::Failed, &words).await;
+    assert!(status.conditions.iter().any(|condition| condition.reason == "InvalidBranchFile"));
+    let nested: String = (0..300).map(|depth| format!("{:depth$}    k:\n", "")).collect();
+    for (content, words) in [
+        (format!("values:\n  config:\n{nested}"), [".graftling.yaml:", "too large"]),
+        (
+            format!("values: {{config: {}}}", "[".repeat(30_000)),
+            [".graftling.yaml:1", "recursion"],
+        ),
+    ] {
+        scene.repository.commit("feature/a", &[(FILE, &content)]).unwrap();
+        scene.told("feature/a", Phase::Failed, &words).await;
+    }
+    assert_eq!(settings(&scene, "feature/a").await, before, "what ran runs on");
+    assert_eq!(scene.writes_inside(position, &environment), Vec::<String>::new());
+    assert!(scene.world.server().running.exited().is_none());
+    scene.up("feature/b").await;
 }
