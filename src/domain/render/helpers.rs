@@ -41,7 +41,7 @@ const BLOCKS: [(&str, Arity, &str); 5] = [
     (
         "each",
         block("{{#each LIST-OR-MAPPING}}…{{/each}}"),
-        "The part for each entry, which is `this`; `@index`, `@key`, `@first` and `@last` say which one it is, `as |value key|` names both.",
+        "The part for each entry, which is `this`; `@index`, `@key`, `@first` and `@last` say which one it is, `as |value key|` names both. `{{else}}` is for a list or mapping without entries, or null.",
     ),
     (
         RANGE,
@@ -51,7 +51,7 @@ const BLOCKS: [(&str, Arity, &str); 5] = [
     (
         "with",
         block("{{#with MAPPING}}…{{/with}}"),
-        "The part with the entries of MAPPING as names.",
+        "The part with the entries of MAPPING as names, which an empty one leaves out; `{{else}}` is for that case.",
     ),
 ];
 
