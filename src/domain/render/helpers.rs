@@ -266,6 +266,11 @@ pub(super) fn undefined<'rc>(path: Option<&String>, context: &'rc Context, rende
     loop {
         let (parent, last) = known.rsplit_once(['.', '/']).unwrap_or(("this", known));
         match render.evaluate(context, parent) {
+            Ok(value) if value.as_json().is_null() && !value.is_missing() => {
+                return other(format!(
+                    "\"{path}\" is not defined: \"{parent}\" is null, so ask with {{{{#if {parent}}}}} first"
+                ));
+            }
             Ok(value) if !value.is_missing() => {
                 let outermost = if parent == "this" { context.data() } else { &Value::Null };
                 let keys = [value.as_json(), outermost]

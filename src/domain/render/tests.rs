@@ -294,7 +294,10 @@ fn feature_p3_an_undefined_name_is_an_error_wherever_it_stands() {
             "1: lookup: \"imgae\" is not defined (did you mean \"image\"?)",
         ),
         ("a: {{@index}}", "1: \"@index\" is not defined"),
-        ("a: {{pullRequest.title}}", "1: \"pullRequest.title\" is not defined"),
+        (
+            "a: {{pullRequest.title}}",
+            "1: \"pullRequest.title\" is not defined: \"pullRequest\" is null, so ask with {{#if pullRequest}} first",
+        ),
         ("a: {{quote}}", "1: \"quote\" is not defined; as a helper it needs an argument"),
     ] {
         assert_eq!(
