@@ -273,6 +273,10 @@ pub(super) fn undefined<'rc>(path: Option<&String>, context: &'rc Context, rende
             }
             Ok(value) if !value.is_missing() => {
                 let outermost = if parent == "this" { context.data() } else { &Value::Null };
+                // Inside of #each, #with and a partial the outermost names need a way out.
+                if outermost.get(last).is_some() {
+                    return other(format!("\"{path}\" is not defined (did you mean \"@root.{path}\"?)"));
+                }
                 let keys = [value.as_json(), outermost]
                     .into_iter()
                     .filter_map(Value::as_object)

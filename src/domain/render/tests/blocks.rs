@@ -63,3 +63,22 @@ fn root_is_everything_wherever_it_stands() {
     }
     assert!(outcome("x: {{@root}}").starts_with("\"@root\" is a mapping"));
 }
+
+#[test]
+fn an_outermost_name_inside_a_loop_gets_the_way_out() {
+    for template in [
+        "{{#each values.full as |value key|}}x: {{environment.name}}{{/each}}",
+        "{{#with values.full}}x: {{quote environment.name}}{{/with}}",
+    ] {
+        assert_eq!(
+            first_hint(template),
+            "\"environment.name\" is not defined (did you mean \"@root.environment.name\"?)"
+        );
+    }
+}
+
+fn first_hint(template: &str) -> String {
+    let context = context("main", json!({ "full": { "a": "b" } }));
+    let problems = try_files(&[("templates/a.yaml", template)], &context).unwrap_err();
+    format!("{} ({})", problems[0].message, problems[0].hint.as_deref().unwrap_or_default())
+}
