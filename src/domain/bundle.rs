@@ -6,8 +6,11 @@ pub mod archive;
 pub mod case;
 pub(crate) mod chart;
 mod check;
+mod entry;
 mod field;
 mod files;
+mod go;
+mod head;
 mod instrument;
 mod layout;
 mod lint;
@@ -288,7 +291,10 @@ fn read_head(texts: &BTreeMap<&str, &str>) -> Result<Head, Vec<Problem>> {
     let text = texts
         .get(FILE)
         .ok_or_else(|| vec![Problem::in_file(FILE, "is missing: a bundle needs it, with name and version")])?;
-    let head: Head = yaml::read_one(text).map_err(|error| yaml_problem(FILE, error))?;
+    let head: Head = yaml::read_one(text).map_err(|error| match head::problems(text) {
+        found if found.is_empty() => yaml_problem(FILE, error),
+        found => found,
+    })?;
     let mut problems = Vec::new();
     if let Err(rule) = check_label(&head.name) {
         problems.push(Problem::in_file(FILE, format!("name: {:?} {rule}", head.name)));

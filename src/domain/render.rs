@@ -14,7 +14,7 @@ mod functions;
 pub(crate) mod helpers;
 mod include;
 mod layering;
-mod locate;
+pub(crate) mod locate;
 pub(crate) mod mark;
 pub(crate) mod path;
 pub(crate) mod record;

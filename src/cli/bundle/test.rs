@@ -158,7 +158,8 @@ pub fn read_cases(bundle: &Path) -> Result<Vec<CaseFile>, TestError> {
         }
         let text = fs::read_to_string(&path).map_err(failed(&path))?;
         let file = format!("tests/{name}");
-        let cases = case::parse(&file, &text);
+        let with_excerpt = |problem: Problem| problem.with_excerpt_of(&text);
+        let cases = case::parse(&file, &text).map_err(|problems| problems.into_iter().map(with_excerpt).collect());
         files.push((file, cases));
     }
     Ok(files)

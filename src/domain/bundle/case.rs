@@ -151,6 +151,21 @@ pub struct ExpectedObject {
 // === impl Case ===
 
 impl Case {
+    /// The fields, as they are written.
+    const FIELDS: [&'static str; 11] = [
+        "name",
+        "branch",
+        "revision",
+        "pullRequest",
+        "project",
+        "environment",
+        "values",
+        "allowKinds",
+        "allowClaims",
+        "isFirstDeploy",
+        "expect",
+    ];
+
     /// A case that gives nothing but the bundle's default values.
     pub fn of_defaults() -> Self {
         Self {

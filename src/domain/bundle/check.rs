@@ -10,6 +10,9 @@ use super::problem::Problem;
 use super::scan::MAX_NESTING;
 use super::template::partial_name;
 use crate::domain::render::helpers::{self, Arity};
+use crate::domain::render::locate;
+use crate::domain::render::mark::{Of, Place};
+use crate::domain::render::record::Entry;
 use crate::domain::render::suggest::did_you_mean;
 
 /// How many `#each` may stand inside one another.
@@ -45,12 +48,14 @@ pub(super) struct Checked {
     pub(super) calls_tpl: bool,
 }
 
-/// Checks one parsed file. The recursion is bounded by what the scanner let through.
-pub(super) fn check(file: &str, template: &Template, partials: &BTreeMap<&str, &str>) -> Checked {
+/// Checks one parsed file, whose text is `source`. The recursion is bounded by what the scanner let through.
+pub(super) fn check(file: &str, source: &str, template: &Template, partials: &BTreeMap<&str, &str>) -> Checked {
     let mut walk = Walk {
         file,
+        source,
         partials,
         place: (1, 1),
+        of: Of::Tag,
         contexts: 0,
         found: Checked {
             problems: Vec::new(),
@@ -67,8 +72,11 @@ pub(super) fn check(file: &str, template: &Template, partials: &BTreeMap<&str, &
 
 struct Walk<'a> {
     file: &'a str,
+    source: &'a str,
     partials: &'a BTreeMap<&'a str, &'a str>,
     place: (usize, usize),
+    /// Whether the place is that of the tag, or of the block whose `else if` it is.
+    of: Of,
     /// How many `#each` and `#with` are around the place: each is a level that `../` leaves.
     contexts: usize,
     found: Checked,
@@ -80,15 +88,33 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn refuse(&mut self, message: impl Into<String>) {
-        self.found.problems.push(Problem::at(self.file, self.place, message));
+        self.refuse_word("", message);
+    }
+
+    /// Refuses a word in the tag that is looked at.
+    fn refuse_word(&mut self, word: &str, message: impl Into<String>) {
+        let (line, column) = self.place;
+        let entry = Entry {
+            place: Place {
+                file: 0,
+                line,
+                column,
+                of: self.of,
+            },
+            about: word.to_owned(),
+            message: message.into(),
+        };
+        self.found.problems.push(locate::problem(self.file, self.source, &entry));
     }
 
     fn template(&mut self, template: &Template, depth: Depth) {
         self.found.deepest = self.found.deepest.max(depth);
         for (index, element) in template.elements.iter().enumerate() {
             // An `else if` has no place of its own; the block's is near enough.
+            self.of = Of::Chain;
             if let Some(mapping) = template.mapping.get(index) {
                 self.place = (mapping.0, mapping.1);
+                self.of = Of::Tag;
             }
             self.depth = depth;
             match element {
@@ -131,9 +157,11 @@ impl Walk<'_> {
         let levels = name.split('/').take_while(|part| *part == "..").count();
         if levels > self.contexts && partial_name(self.file).is_none() {
             let around = self.contexts;
-            self.refuse(format!(
-                "\"{name}\" is not defined: it leaves {levels} block(s), but {around} (#each, #with) are around it"
-            ));
+            let word = name.to_owned();
+            self.refuse_word(
+                &word,
+                format!("\"{name}\" is not defined: it leaves {levels} block(s), but {around} (#each, #with) are around it"),
+            );
         }
     }
 
@@ -143,7 +171,11 @@ impl Walk<'_> {
             Some(arity) => self.arguments(name, arity, call),
             None => {
                 let hint = did_you_mean(name, helpers::function_names());
-                self.refuse(format!("there is no helper \"{name}\"{hint}"));
+                let message = match helpers::block_arity(name) {
+                    Some(block) => format!("\"{name}\" is a block: {}", block.usage),
+                    None => format!("there is no helper \"{name}\"{hint}"),
+                };
+                self.refuse_word(name, message);
             }
         }
         match name {
@@ -180,11 +212,14 @@ impl Walk<'_> {
 
     fn arguments(&mut self, name: &str, arity: Arity, call: &HelperTemplate) {
         if let Some(key) = call.hash.keys().min() {
-            self.refuse(format!("the helper \"{name}\" takes no named argument \"{key}\": {}", arity.usage));
+            self.refuse_word(
+                key,
+                format!("the helper \"{name}\" takes no named argument \"{key}\": {}", arity.usage),
+            );
         } else if !(arity.least..=arity.most).contains(&call.params.len()) {
-            self.refuse(format!("wrong number of arguments: {}", arity.usage));
+            self.refuse_word(name, format!("wrong number of arguments: {}", arity.usage));
         } else if helpers::is_subject_last(name) && ends_with_the_only_literal(&call.params) {
-            self.refuse(format!("the value comes last, as in Helm: {}", arity.usage));
+            self.refuse_word(name, format!("the value comes last, as in Helm: {}", arity.usage));
         }
     }
 
@@ -193,11 +228,11 @@ impl Walk<'_> {
         match helpers::block_arity(name) {
             Some(arity) => self.arguments(name, arity, block),
             None if helpers::function_arity(name).is_some() => {
-                self.refuse(format!("write {{{{#if ({name} …)}}}} instead of {{{{#{name} …}}}}"))
+                self.refuse_word(name, format!("write {{{{#if ({name} …)}}}} instead of {{{{#{name} …}}}}"))
             }
             None => {
                 let hint = did_you_mean(name, helpers::block_names());
-                self.refuse(format!("there is no block \"#{name}\"{hint}"));
+                self.refuse_word(name, format!("there is no block \"#{name}\"{hint}"));
             }
         }
         for parameter in &block.params {
@@ -236,9 +271,8 @@ impl Walk<'_> {
     fn call(&mut self, name: &str, levels: usize) {
         if !self.partials.contains_key(name) {
             let hint = did_you_mean(name, self.partials.keys().copied());
-            return self.refuse(format!(
-                "there is no partial \"{name}\", which would be templates/_{name}.hbs{hint}"
-            ));
+            let message = format!("there is no partial \"{name}\", which would be templates/_{name}.hbs{hint}");
+            return self.refuse_word(name, message);
         }
         let depth = self.depth.plus(Depth { blocks: levels, loops: 0 });
         self.found.calls.push(Call {

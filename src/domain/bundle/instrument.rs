@@ -5,12 +5,13 @@
 //! - `#each`, `#with` and the calls of partials stand inside a [`helpers::CHECKED`] block, which knows an undefined argument:
 //!   Handlebars takes one for an empty one there.
 //! - `#if` and `#unless` get the mark of their place as a second argument.
+//! - `@root` alone becomes a path to everything: Handlebars takes it for a variable of a loop, which is not defined.
 //! - Every line of text has a mark of its source line.
 //! - Every round of a loop and every partial writes a mark: one that prints nothing still writes, so that the limit on the
 //!   output ends it.
 
-use handlebars::Template;
 use handlebars::template::{HelperTemplate, Parameter, Subexpression, TemplateElement};
+use handlebars::{Path, Template};
 use serde_json::Value;
 
 use crate::domain::render::mark::{self, Of, Place};
@@ -18,6 +19,11 @@ use crate::domain::render::{helpers, record::Kind};
 
 /// How many marks a partial writes: the engine copies the context for each one, so it costs more than a round of a loop.
 const FILE_COST: usize = 8;
+
+/// What templates call everything.
+const ROOT: &str = "@root";
+/// The same as the engine understands it.
+const WHOLE: &str = "@root.this";
 
 /// Rewrites the template of the file with this number.
 pub(super) fn instrument(template: Template, file: usize) -> Template {
@@ -52,8 +58,13 @@ fn rewrite(mut template: Template, around: Place) -> Template {
 fn rewrite_element(element: TemplateElement, place: Place) -> TemplateElement {
     match element {
         TemplateElement::RawString(text) => TemplateElement::RawString(mark_lines(&text, place)),
-        TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => emit(*call, place),
+        TemplateElement::Expression(mut call) | TemplateElement::HtmlExpression(mut call) => {
+            reach_root(std::iter::once(&mut call.name), ROOT);
+            reach_root(call.params.iter_mut().chain(call.hash.values_mut()), ROOT);
+            emit(*call, place)
+        }
         TemplateElement::HelperBlock(mut block) => {
+            reach_root(&mut block.params, ROOT);
             if block.name.as_name() == Some(helpers::RANGE) {
                 block.name = Parameter::Name("each".to_owned());
             }
@@ -75,7 +86,10 @@ fn rewrite_element(element: TemplateElement, place: Place) -> TemplateElement {
             let arguments = block.params.clone();
             checked(TemplateElement::HelperBlock(block), kind, arguments, place)
         }
-        TemplateElement::PartialExpression(partial) => {
+        TemplateElement::PartialExpression(mut partial) => {
+            // The engine reads the text of this path again.
+            reach_root(&mut partial.params, WHOLE);
+            reach_root(partial.hash.values_mut(), ROOT);
             let arguments: Vec<Parameter> = partial.params.iter().chain(partial.hash.values()).cloned().collect();
             let call = TemplateElement::PartialExpression(partial);
             if arguments.is_empty() {
@@ -85,6 +99,27 @@ fn rewrite_element(element: TemplateElement, place: Place) -> TemplateElement {
             }
         }
         other => other,
+    }
+}
+
+/// Makes every `@root` a path to everything, which is called `name` in problems.
+fn reach_root<'a>(parameters: impl IntoIterator<Item = &'a mut Parameter>, name: &str) {
+    for parameter in parameters {
+        match parameter {
+            Parameter::Path(path @ Path::Local(_)) => {
+                if matches!(path, Path::Local((0, _, raw)) if raw == ROOT)
+                    && let Ok(Path::Relative((steps, _))) = Path::parse(WHOLE)
+                {
+                    *path = Path::Relative((steps, name.to_owned()));
+                }
+            }
+            Parameter::Subexpression(inner) => {
+                if let TemplateElement::Expression(call) = inner.element.as_mut() {
+                    reach_root(call.params.iter_mut().chain(call.hash.values_mut()), ROOT);
+                }
+            }
+            _ => {}
+        }
     }
 }
 

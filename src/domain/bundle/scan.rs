@@ -4,7 +4,7 @@
 //! process, which nothing can catch. So the text is first read by this small scanner without recursion, which refuses deep nesting,
 //! and refuses every construct in which it could take the end of a tag for something else than the parser does.
 
-use super::{Problem, pipe};
+use super::{Problem, go};
 use crate::domain::render::mark;
 
 /// How deep blocks (an `else` counts as one) and, within one tag, parentheses may be nested.
@@ -113,8 +113,8 @@ impl Scanner<'_> {
         let content_start = self.position;
         self.content(start)?;
         let content = self.text[content_start..self.position].trim();
-        if let Some(rewritten) = pipe::rewritten(content) {
-            return Err(fault(start, format!("pipes are not part of the language: write {rewritten}")));
+        if let Some(advice) = go::advice(content) {
+            return Err(fault(start, advice));
         }
         self.close(start, is_triple)?;
         self.count(start, content)

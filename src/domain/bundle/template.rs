@@ -53,7 +53,7 @@ pub(crate) fn compile_text(source: &str, partials: &BTreeMap<String, Inside>) ->
     };
     let template = compile(TEXT, source).map_err(first)?;
     let names = partials.keys().map(|name| (name.as_str(), "")).collect();
-    let checked = check::check(TEXT, &template, &names);
+    let checked = check::check(TEXT, source, &template, &names);
     if let Some(problem) = checked.problems.into_iter().next() {
         return Err(problem);
     }
@@ -88,7 +88,7 @@ pub(crate) fn compile_all(sources: &BTreeMap<&str, &str>) -> Result<Vec<Template
     for (file, source) in sources {
         match compile(file, source) {
             Ok(template) => {
-                let checked = check::check(file, &template, &partials);
+                let checked = check::check(file, source, &template, &partials);
                 problems.extend(checked.problems.iter().cloned());
                 files.insert(*file, (template, checked));
             }

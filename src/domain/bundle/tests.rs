@@ -66,8 +66,8 @@ fn every_problem_of_every_file_is_reported_at_once() {
             "values.yaml:2:4: unclosed bracket '['",
             "values.schema.json:2:8: expected value",
             "pipeline.yaml:1:1: unknown field `a`, expected one of stages, teardown",
-            "templates/a.yaml:2:4: wrong number of arguments: {{#if VALUE}}…{{else}}…{{/if}}",
-            "templates/a.yaml:3:4: there is no helper \"quoet\" (did you mean \"quote\"?)",
+            "templates/a.yaml:2:7: wrong number of arguments: {{#if VALUE}}…{{else}}…{{/if}}",
+            "templates/a.yaml:3:6: there is no helper \"quoet\" (did you mean \"quote\"?)",
             "templates/b.yaml:1:4: this tag has no end: \"}}\" is missing",
         ]
     );
@@ -83,7 +83,7 @@ fn a_bundle_without_its_head_or_without_templates_is_none() {
         ]
     );
     let unknown = problems(&[("bundle.yaml", "name: a\nversion: \"1\"\nicon: x\n"), ("templates/a.yaml", "")]);
-    assert!(unknown[0].starts_with("bundle.yaml:3:1: unknown field"), "{unknown:?}");
+    assert!(unknown[0].starts_with("bundle.yaml:3:1: there is no field"), "{unknown:?}");
 }
 
 #[test]
@@ -150,18 +150,18 @@ fn the_digest_follows_every_name_and_every_content_and_nothing_else() {
 #[test]
 fn what_is_not_part_of_the_language_is_refused_with_the_way_to_write_it() {
     for (template, wanted) in [
-        ("{{nope x}}", "1:1: there is no helper \"nope\" (did you mean \"ne\"?)"),
-        ("{{log branch}}", "1:1: there is no helper \"log\""),
+        ("{{nope x}}", "1:3: there is no helper \"nope\" (did you mean \"ne\"?)"),
+        ("{{log branch}}", "1:3: there is no helper \"log\""),
         (
             "{{quote branch x=1}}",
-            "1:1: the helper \"quote\" takes no named argument \"x\": {{quote VALUE…}}",
+            "1:16: the helper \"quote\" takes no named argument \"x\": {{quote VALUE…}}",
         ),
-        ("a: {{quote (lower)}}", "1:4: wrong number of arguments: {{lower TEXT}}"),
-        ("{{trunc branch}}", "1:1: wrong number of arguments: {{trunc LENGTH TEXT}}"),
-        ("{{trunc branch 5}}", "1:1: the value comes last, as in Helm: {{trunc LENGTH TEXT}}"),
+        ("a: {{quote (lower)}}", "1:13: wrong number of arguments: {{lower TEXT}}"),
+        ("{{trunc branch}}", "1:3: wrong number of arguments: {{trunc LENGTH TEXT}}"),
+        ("{{trunc branch 5}}", "1:3: the value comes last, as in Helm: {{trunc LENGTH TEXT}}"),
         (
             "{{default values.x \"y\"}}",
-            "1:1: the value comes last, as in Helm: {{default FALLBACK VALUE}}",
+            "1:3: the value comes last, as in Helm: {{default FALLBACK VALUE}}",
         ),
         (
             "{{branch | trunc 5 | quote}}",
@@ -169,25 +169,25 @@ fn what_is_not_part_of_the_language_is_refused_with_the_way_to_write_it() {
         ),
         (
             "{{include \"q\" this}}",
-            "1:1: there is no partial \"q\", which would be templates/_q.hbs (did you mean \"p\"?)",
+            "1:12: there is no partial \"q\", which would be templates/_q.hbs (did you mean \"p\"?)",
         ),
         (
             "{{include branch this}}",
             "1:1: the name of a partial must not be computed: {{include \"NAME\" this}}",
         ),
-        ("{{#branch}}{{/branch}}", "1:1: there is no block \"#branch\""),
+        ("{{#branch}}{{/branch}}", "1:4: there is no block \"#branch\""),
         (
             "{{#eahc values}}{{/eahc}}",
-            "1:1: there is no block \"#eahc\" (did you mean \"each\"?)",
+            "1:4: there is no block \"#eahc\" (did you mean \"each\"?)",
         ),
-        ("{{#eq a b}}{{/eq}}", "1:1: write {{#if (eq …)}} instead of {{#eq …}}"),
+        ("{{#eq a b}}{{/eq}}", "1:4: write {{#if (eq …)}} instead of {{#eq …}}"),
         (
             "{{> q}}",
-            "1:1: there is no partial \"q\", which would be templates/_q.hbs (did you mean \"p\"?)",
+            "1:5: there is no partial \"q\", which would be templates/_q.hbs (did you mean \"p\"?)",
         ),
         (
             "{{> templates/a.yaml}}",
-            "1:1: there is no partial \"templates/a.yaml\", which would be templates/_templates/a.yaml.hbs",
+            "1:5: there is no partial \"templates/a.yaml\", which would be templates/_templates/a.yaml.hbs",
         ),
         ("{{> (lookup values \"x\")}}", "1:1: the name of a partial must not be computed"),
         (
@@ -354,5 +354,37 @@ fn feature_p5_problems_of_plain_yaml_and_of_charts_have_their_place() {
             ("templates/a.yaml", "a: 1\nb: {{ .Files.Get \"x.conf\" }}")
         ]),
         ["templates/a.yaml:2: \"x.conf\" is no file of the chart: it has to lie below files/"]
+    );
+}
+
+#[test]
+fn every_problem_of_bundle_yaml_is_reported_at_once() {
+    let head = "name: Shop\nversion: 1.0\ncolour: red\ndescription: [x]\ninputs:\n  - name: a\n    requird: true\n  - required: 3\n";
+    assert_eq!(
+        problems(&[("bundle.yaml", head), ("templates/a.yaml", "x: 1\n")]),
+        [
+            "bundle.yaml:3:1: there is no field \"colour\" in bundle.yaml: there are name, version, description, inputs, chart",
+            "bundle.yaml:4:14: description: invalid type: sequence, expected a string",
+            "bundle.yaml:1:7: name: \"Shop\" must consist of lower-case letters, digits and '-'",
+            "bundle.yaml:7:5: there is no field \"requird\" in an input (did you mean \"required\"?)",
+            "bundle.yaml:8:5: name: is missing: an input needs it",
+            "bundle.yaml:8:15: required: invalid type: integer `3`, expected a boolean",
+        ]
+    );
+    assert_eq!(
+        problems(&[("bundle.yaml", "version: 1\n"), ("templates/a.yaml", "x: 1\n")]),
+        ["bundle.yaml:1:1: name: is missing: bundle.yaml needs it"]
+    );
+}
+
+#[test]
+fn what_a_helm_chart_would_say_is_refused_with_the_words_to_write() {
+    assert_eq!(
+        template_problems("a: {{ .Values.x }}\nb: {{- branch -}}\n{{ if branch }}\n"),
+        [
+            "templates/a.yaml:1:4: names begin without a dot: write values.x instead of .Values.x",
+            "templates/a.yaml:2:4: white space is cut off by ~ and not by -: write {{~ … ~}}",
+            "templates/a.yaml:3:1: a block is written {{#if …}}…{{/if}}",
+        ]
     );
 }

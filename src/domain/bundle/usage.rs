@@ -20,6 +20,7 @@ static TAG: LazyLock<Regex> = LazyLock::new(|| regex(r"\{\{[^}]*\}\}"));
 static VALUE: LazyLock<Regex> = LazyLock::new(|| regex(r"(?:^|[^\w./-]|@root\.|\.\./)values((?:\.(?:[\w-]+|\[[^\]]*\]))*)"));
 /// Helpers with which a template asks for a value that may be missing.
 static TOLERANT: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(default|required|coalesce|hasKey|get|dig|empty)\b"));
+static TPL: LazyLock<Regex> = LazyLock::new(|| regex(r"\{\{[^}]*\btpl\s"));
 
 /// A place where a template names a value.
 struct Use {
@@ -43,13 +44,18 @@ pub fn warnings(files: &BundleFiles, summary: &BundleSummary) -> Vec<Problem> {
         .filter(|(file, _)| file.starts_with("templates/"))
         .filter_map(|(file, bytes)| Some((file.as_str(), std::str::from_utf8(bytes).ok()?)))
         .collect();
-    let uses = uses(&templates);
+    let text = files.files().get("values.yaml").and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let text = text.unwrap_or_default();
+    let mut uses = uses_in(&templates);
     let mut problems = unused_partials(&templates);
     problems.extend(undeclared(&uses, summary));
+    if templates.iter().any(|(_, template)| TPL.is_match(template)) {
+        // A value may be a template itself, and use others.
+        uses.extend(uses_in(&[("values.yaml", text)]));
+    }
     problems.extend(unused_inputs(&uses, summary));
     if uses.iter().all(|used| !used.path.is_empty()) {
-        let text = files.files().get("values.yaml").and_then(|bytes| std::str::from_utf8(bytes).ok());
-        unused(&summary.values, &mut Vec::new(), &uses, text.unwrap_or_default(), &mut problems);
+        unused(&summary.values, &mut Vec::new(), &uses, text, &mut problems);
     }
     if let Some(pipeline) = &summary.pipeline {
         let documents = templates.iter().map(|(file, _)| *file).filter(|file| partial_name(file).is_none());
@@ -75,7 +81,7 @@ pub fn missing_inputs(summary: &BundleSummary) -> Vec<&Input> {
     summary.inputs.iter().filter(|input| input.is_required).filter(is_missing).collect()
 }
 
-fn uses(templates: &[(&str, &str)]) -> Vec<Use> {
+fn uses_in(templates: &[(&str, &str)]) -> Vec<Use> {
     let mut uses = Vec::new();
     for (file, text) in templates {
         for tag in TAG.find_iter(text) {

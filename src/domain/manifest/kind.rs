@@ -8,6 +8,7 @@ use super::ObjectKey;
 use super::scope;
 use crate::domain::name::NameError;
 use crate::domain::policy::{ClaimPolicy, ClusterScoped, Project};
+use crate::domain::render::suggest::did_you_mean;
 
 /// A kind of some API group, whatever the version. Written `group/Kind`, or `Kind` for the core.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,7 +150,8 @@ impl AllowedKinds {
                 "NetworkPolicies come from the Project's guardrails: a Project that lists the kind in policy.kinds allows more".into(),
             );
         }
-        Err(format!("{kind} is not allowed: the Project can allow it in policy.kinds"))
+        let hint = did_you_mean(&kind.kind, ORDINARY.iter().map(|(_, ordinary)| *ordinary));
+        Err(format!("{kind} is not allowed: the Project can allow it in policy.kinds{hint}"))
     }
 }
 

@@ -41,7 +41,7 @@ const BLOCKS: [(&str, Arity, &str); 5] = [
     (
         "each",
         block("{{#each LIST-OR-MAPPING}}…{{/each}}"),
-        "The part for each entry, which is `this`; `@index`, `@key`, `@first` and `@last` say which one it is, `as |value key|` names both.",
+        "The part for each entry, which is `this`; `@index`, `@key`, `@first` and `@last` say which one it is, `as |value key|` names both. `{{else}}` is for a list or mapping without entries, or null.",
     ),
     (
         RANGE,
@@ -51,7 +51,7 @@ const BLOCKS: [(&str, Arity, &str); 5] = [
     (
         "with",
         block("{{#with MAPPING}}…{{/with}}"),
-        "The part with the entries of MAPPING as names.",
+        "The part with the entries of MAPPING as names, which an empty one leaves out; `{{else}}` is for that case.",
     ),
 ];
 
@@ -266,8 +266,17 @@ pub(super) fn undefined<'rc>(path: Option<&String>, context: &'rc Context, rende
     loop {
         let (parent, last) = known.rsplit_once(['.', '/']).unwrap_or(("this", known));
         match render.evaluate(context, parent) {
+            Ok(value) if value.as_json().is_null() && !value.is_missing() => {
+                return other(format!(
+                    "\"{path}\" is not defined: \"{parent}\" is null, so ask with {{{{#if {parent}}}}} first"
+                ));
+            }
             Ok(value) if !value.is_missing() => {
                 let outermost = if parent == "this" { context.data() } else { &Value::Null };
+                // Inside of #each, #with and a partial the outermost names need a way out.
+                if outermost.get(last).is_some() {
+                    return other(format!("\"{path}\" is not defined (did you mean \"@root.{path}\"?)"));
+                }
                 let keys = [value.as_json(), outermost]
                     .into_iter()
                     .filter_map(Value::as_object)

@@ -5,7 +5,7 @@ use super::record::Entry;
 use crate::domain::bundle::Problem;
 
 /// The recorded problem in terms of its file, whose text is `source`.
-pub(super) fn problem(file: &str, source: &str, entry: &Entry) -> Problem {
+pub(crate) fn problem(file: &str, source: &str, entry: &Entry) -> Problem {
     let (message, hint) = split_hint(&entry.message);
     let (start, length) = find(source, entry.place, &entry.about).unwrap_or((offset(source, entry.place), 0));
     let (line, column) = line_and_column(source, start);

@@ -188,9 +188,9 @@ pub(crate) struct Checked;
 /// What is inside a [`Checked`] block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A loop without an `else`.
+    /// A loop: of a list or a mapping, or null, which has no entries.
     Each,
-    /// A `#with` without an `else`.
+    /// A `#with` without an `else`, which an empty value leaves out.
     With,
     /// What takes any value.
     Any,
@@ -206,7 +206,12 @@ impl Kind {
     }
 
     fn refuses(kind: &str, value: &Value) -> bool {
-        (kind == Self::Each.as_str() && !value.is_array() && !value.is_object()) || (kind == Self::With.as_str() && !is_truthy(value))
+        kind == Self::Each.as_str() && !value.is_array() && !value.is_object() && !value.is_null()
+    }
+
+    /// Whether the block gives nothing. In strict mode the engine's own blocks fail then.
+    fn leaves_out(kind: &str, value: &Value) -> bool {
+        (kind == Self::Each.as_str() && value.is_null()) || (kind == Self::With.as_str() && !is_truthy(value))
     }
 }
 
@@ -226,14 +231,22 @@ impl HelperDef for Checked {
             }
             if Kind::refuses(kind, parameter.value()) {
                 let path = parameter.relative_path().map_or("this value", String::as_str);
-                let message = format!(
-                    "\"{path}\" is neither a list nor a mapping with something in it: add {{{{else}}}}, or ask with {{{{#if}}}} first"
-                );
-                return Err(RenderErrorReason::Other(message).into());
+                return Err(RenderErrorReason::Other(format!("\"{path}\" {}", no_loop(parameter.value()))).into());
+            }
+            if Kind::leaves_out(kind, parameter.value()) {
+                return Ok(());
             }
         }
         helper
             .template()
             .map_or(Ok(()), |template| template.render(registry, context, render, out))
+    }
+}
+
+fn no_loop(value: &Value) -> &'static str {
+    match value {
+        Value::Number(_) => "is a number, not a list or a mapping: to count write {{#range (until …)}}",
+        Value::Bool(_) => "is true or false, not a list or a mapping",
+        _ => "is text, not a list or a mapping",
     }
 }

@@ -5,6 +5,7 @@ pub(crate) fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = 
     let limit = 1 + name.chars().count() / 4;
     candidates
         .into_iter()
+        .filter(|candidate| !candidate.is_empty())
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min()
@@ -44,5 +45,6 @@ mod tests {
         assert_eq!(did_you_mean("quot", ["quote", "not"]), " (did you mean \"quote\"?)");
         assert_eq!(did_you_mean("database", ["port", "image"]), "");
         assert_eq!(did_you_mean("", ["abcdef"]), "");
+        assert_eq!(did_you_mean("z", [""]), "");
     }
 }

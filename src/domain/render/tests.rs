@@ -1,6 +1,7 @@
 //! Rendering: the language, its errors, and that no value can change the structure of a document.
 #![allow(clippy::unwrap_used, reason = "a bundle that cannot be read is the test's failure")]
 
+mod blocks;
 mod errors;
 mod yaml;
 
@@ -293,7 +294,10 @@ fn feature_p3_an_undefined_name_is_an_error_wherever_it_stands() {
             "1: lookup: \"imgae\" is not defined (did you mean \"image\"?)",
         ),
         ("a: {{@index}}", "1: \"@index\" is not defined"),
-        ("a: {{pullRequest.title}}", "1: \"pullRequest.title\" is not defined"),
+        (
+            "a: {{pullRequest.title}}",
+            "1: \"pullRequest.title\" is not defined: \"pullRequest\" is null, so ask with {{#if pullRequest}} first",
+        ),
         ("a: {{quote}}", "1: \"quote\" is not defined; as a helper it needs an argument"),
     ] {
         assert_eq!(
@@ -340,10 +344,7 @@ fn a_value_that_cannot_be_written_is_named_with_the_way_to_write_it() {
             "\"values.bell\" contains the control character '\\u{7}', which only {{quote …}} can write",
         ),
         ("{{lower values.map}}", "lower: argument 1 should be text, but it got a mapping"),
-        (
-            "{{#each values.bell}}{{/each}}",
-            "\"values.bell\" is neither a list nor a mapping with something in it: add {{else}}, or ask with {{#if}} first",
-        ),
+        ("{{#each values.bell}}{{/each}}", "\"values.bell\" is text, not a list or a mapping"),
         ("{{values.list.x}}", "\"x\" is not the number of an entry of a list"),
         (
             "{{pullRequest}}",

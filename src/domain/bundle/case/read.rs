@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::{Case, Expectation, MAX_CASES, Problem};
-use crate::domain::bundle::yaml;
+use crate::domain::bundle::entry::{Entry, Fields};
+use crate::domain::bundle::{yaml, yaml_problem};
 use crate::domain::manifest::GroupKind;
 use crate::domain::render::mark;
 
@@ -18,13 +19,11 @@ struct File {
 ///
 /// # Errors
 ///
-/// The first thing that is no case; of cases that can be read, everything that makes no sense.
+/// Every field that is none or cannot be read; if all can be read, everything that makes no sense.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, Vec<Problem>> {
-    let read: File = yaml::read_one(text).map_err(|error| {
-        vec![match error.place {
-            Some(place) => Problem::at(file, place, error.message),
-            None => Problem::in_file(file, error.message),
-        }]
+    let read: File = yaml::read_one(text).map_err(|error| match of_fields(file, text) {
+        found if found.is_empty() => yaml_problem(file, error),
+        found => found,
     })?;
     let mut problems = Vec::new();
     if read.cases.is_empty() || read.cases.len() > MAX_CASES {
@@ -58,6 +57,29 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, Vec<Problem>> {
         cases.push(case);
     }
     if problems.is_empty() { Ok(cases) } else { Err(problems) }
+}
+
+/// What is wrong with the fields of each case; nothing where there is no list of mappings.
+fn of_fields(file: &str, text: &str) -> Vec<Problem> {
+    #[derive(Deserialize)]
+    struct Entries {
+        cases: Vec<Entry>,
+    }
+    let fields = Fields {
+        file,
+        text,
+        what: "a case",
+        names: &Case::FIELDS,
+        required: &["name", "expect"],
+    };
+    let mut least = serde_json::Map::new();
+    least.insert("name".to_owned(), "x".into());
+    least.insert("expect".to_owned(), serde_json::json!({}));
+    let read = yaml::read_one::<Entries>(text);
+    read.map_or_else(
+        |_| Vec::new(),
+        |Entries { cases }| cases.iter().flat_map(|case| fields.problems::<Case>(case, &least)).collect(),
+    )
 }
 
 /// Integral numbers become integers, as they do in values and in objects.

@@ -94,7 +94,10 @@ cases:
             "tests/a.yaml:9: case \"c\": expect.objects: Job x cannot be absent and contain something",
         ]
     );
-    assert!(problems("cases: [{name: a, brnach: main, expect: {count: 1}}]")[0].starts_with("tests/a.yaml:1: unknown field"));
+    assert!(
+        problems("cases: [{name: a, brnach: main, expect: {count: 1}}]")[0]
+            .starts_with("tests/a.yaml:1: there is no field \"brnach\" in a case (did")
+    );
     assert!(problems("cases: [{name: a, branch: 'a b', expect: {count: 1}}]")[0].contains("branch"));
     assert_eq!(problems("cases: []"), ["tests/a.yaml: has 0 cases: write 1 to 100"]);
 }
@@ -144,4 +147,26 @@ fn each_difference_is_told_with_object_and_field() {
     ] {
         assert_eq!(compared(expect), [told], "{expect}");
     }
+}
+
+#[test]
+fn every_field_that_is_none_is_reported_at_once() {
+    let text = "cases:\n  - nam: x\n    expect: {}\n  - name: b\n    pullRequest: {numbr: 1}\n    revision: 12\n    expect: {counts: 1}\n";
+    let found = parse("tests/a.yaml", text).unwrap_err();
+    let found: Vec<String> = found.iter().map(|problem| format!("{problem:#}")).collect();
+    assert_eq!(found.len(), 5, "{found:#?}");
+    assert_eq!(found[0], "tests/a.yaml:2:5: name: is missing: a case needs it");
+    assert_eq!(
+        found[1],
+        "tests/a.yaml:2:5: there is no field \"nam\" in a case (did you mean \"name\"?)"
+    );
+    assert!(
+        found[2].starts_with("tests/a.yaml:7:13: expect: unknown field `counts`"),
+        "{found:#?}"
+    );
+    assert!(
+        found[3].starts_with("tests/a.yaml:5:18: pullRequest: unknown field `numbr`"),
+        "{found:#?}"
+    );
+    assert!(found[4].starts_with("tests/a.yaml:6:15: revision: "), "{found:#?}");
 }

@@ -14,7 +14,11 @@ pub(super) fn check(stages: &[Stage]) -> Vec<Problem> {
     for stage in stages {
         for need in stage.needs.iter().filter(|need| !by_name.contains_key(need.as_str())) {
             let hint = did_you_mean(need, by_name.keys().copied());
-            let message = format!("stage {:?} needs {need:?}, which is no stage of this section{hint}", stage.name);
+            let name = match stage.name.as_str() {
+                "" => "without a name".to_owned(),
+                name => format!("{name:?}"),
+            };
+            let message = format!("stage {name} needs {need:?}, which is no stage of this section{hint}");
             problems.push(Problem::at_line(FILE, stage.line, message));
         }
     }

@@ -61,7 +61,15 @@ pub(super) fn violations(schema: &Value, error: &ValidationError<'_>) -> Vec<Vio
 /// What is wrong with a schema, where the value is no secret.
 pub(super) fn of_schema(error: &ValidationError<'_>) -> String {
     let shown = ValuePath::default().show(error.instance());
-    let message = error.masked_with(shown).to_string();
+    let is_type = error
+        .instance_path()
+        .segments()
+        .last()
+        .is_some_and(|name| name.to_string() == "type");
+    let message = match is_type {
+        true => format!("{shown} is none of array, boolean, integer, null, number, object, string, or a list of them"),
+        false => error.masked_with(shown).to_string(),
+    };
     match error.instance_path().segments().last() {
         Some(name) => format!("{name}: {message}"),
         None => message,

@@ -84,3 +84,11 @@ fn a_required_input_without_a_default_is_missing() {
         ["c"]
     );
 }
+
+#[test]
+fn a_value_that_is_a_template_uses_others() {
+    let values = ("values.yaml", "greeting: \"hello {{values.name}}\"\nname: x\n");
+    let with = |template| told(&[HEAD, values, ("templates/a.yaml", template)]);
+    assert_eq!(with("a: {{tpl values.greeting this}}"), Vec::<String>::new());
+    assert_eq!(with("a: {{quote values.greeting}}"), ["values.yaml:2: no template uses \"name\""]);
+}

@@ -57,6 +57,10 @@ const DIFFERENCES: &str = "
   and arithmetic, where Helm takes it for 0; what does not fit into 64 bits is refused, where Helm wraps around.
 - **`trunc` counts characters**, not bytes. `replace` refuses an empty text to replace.
 - **Comparing different types**: `eq \"1\" 1` is false where Helm fails.
+- **Lines.** A block's tag alone on its line leaves no line behind, so charts' `{{-` is not needed. `~` cuts off white space and
+  line ends on its side: `key:{{~ nindent 4 (toYaml x)}}`. At a block's tag it joins the lines around it.
+- **Names in blocks.** Inside `#each`, `#range`, `#with` and a partial with a context, the outermost names begin with `@root.`, where
+  Helm writes `$.`: `{{@root.values.port}}`. `@root` alone is everything, `this` what is around.
 - **`keys` and `values` are sorted.**
 - **`fromYaml` and `fromJson` fail** on text that cannot be read, and give lists and scalars too.
 - **Random text is derived**, not drawn: `randAlphaNum`, `randAlpha`, `randNumeric` and `uuidv4` take a label, and give the same for

@@ -87,15 +87,15 @@ fn feature_p3_a_name_that_leaves_more_blocks_than_there_are_is_undefined() {
     for (template, wanted) in [
         (
             "{{../branch}}",
-            "1:1 \"../branch\" is not defined: it leaves 1 block(s), but 0 (#each, #with) are around it",
+            "1:3+9 \"../branch\" is not defined: it leaves 1 block(s), but 0 (#each, #with) are around it",
         ),
         (
             "{{#each values.list}}{{quote ../../branch}}{{/each}}",
-            "1:22 \"../../branch\" is not defined: it leaves 2 block(s), but 1 (#each, #with) are around it",
+            "1:30+12 \"../../branch\" is not defined: it leaves 2 block(s), but 1 (#each, #with) are around it",
         ),
         (
             "{{#if values.list}}{{#each values.list}}{{else}}{{../branch}}{{/each}}{{/if}}",
-            "1:49 \"../branch\" is not defined: it leaves 1 block(s), but 0 (#each, #with) are around it",
+            "1:51+9 \"../branch\" is not defined: it leaves 1 block(s), but 0 (#each, #with) are around it",
         ),
     ] {
         assert_eq!(problems_of(template, values.clone()), [wanted], "{template}");
