@@ -93,16 +93,23 @@ fn around(criterion: &mut Criterion) {
     let web = Bundle::parse(load_directory(&path).unwrap().files()).unwrap();
     let over = |values: Value, origin| Layer::new(origin, values.as_object().unwrap().clone());
     let layers = [
-        over(json!({ "image": { "repository": "ghcr.io/example/shop" }, "replicas": 2 }), Origin::Project),
+        over(
+            json!({ "image": { "repository": "ghcr.io/example/shop" }, "replicas": 2 }),
+            Origin::Project,
+        ),
         over(json!({ "database": { "enabled": true } }), Origin::BranchFile),
         over(json!({ "replicas": 3 }), Origin::Environment),
     ];
     let problems = || value_problems(&web, &layer_values(web.values(), black_box(&layers)));
     assert!(problems().is_empty());
-    criterion.bench_function("values of the web bundle: three layers and the schema", |bencher| bencher.iter(problems));
+    criterion.bench_function("values of the web bundle: three layers and the schema", |bencher| {
+        bencher.iter(problems)
+    });
 
     let context = large();
-    let documents = render::render(&Bundle::parse(reference().files()).unwrap(), &context).unwrap().documents;
+    let documents = render::render(&Bundle::parse(reference().files()).unwrap(), &context)
+        .unwrap()
+        .documents;
     let admission = Admission {
         namespace: &context.environment.namespace(),
         environment: &context.environment,
