@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use graftling::domain::bundle::{Bundle, BundleFiles};
-use graftling::domain::render::{self, Address, Layer, Origin, RenderContext, Scheme, to_yaml};
+use graftling::domain::manifest::{Admission, AllowedKinds, admit};
+use graftling::domain::render::{self, Address, Layer, Origin, RenderContext, Scheme, layer_values, to_yaml, value_problems};
 use graftling::render::{Renderer, RendererSettings, load_directory};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -86,6 +87,41 @@ fn pure(criterion: &mut Criterion) {
     });
 }
 
+/// What stands before and behind the templates: values laid over one another and checked, objects admitted.
+fn around(criterion: &mut Criterion) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/web");
+    let web = Bundle::parse(load_directory(&path).unwrap().files()).unwrap();
+    let over = |values: Value, origin| Layer::new(origin, values.as_object().unwrap().clone());
+    let layers = [
+        over(
+            json!({ "image": { "repository": "ghcr.io/example/shop" }, "replicas": 2 }),
+            Origin::Project,
+        ),
+        over(json!({ "database": { "enabled": true } }), Origin::BranchFile),
+        over(json!({ "replicas": 3 }), Origin::Environment),
+    ];
+    let problems = || value_problems(&web, &layer_values(web.values(), black_box(&layers)));
+    assert!(problems().is_empty());
+    criterion.bench_function("values of the web bundle: three layers and the schema", |bencher| {
+        bencher.iter(problems)
+    });
+
+    let context = large();
+    let documents = render::render(&Bundle::parse(reference().files()).unwrap(), &context)
+        .unwrap()
+        .documents;
+    let admission = Admission {
+        namespace: &context.environment.namespace(),
+        environment: &context.environment,
+        project: &context.project,
+        domain: &context.address.domain,
+        kinds: &AllowedKinds::default(),
+    };
+    criterion.bench_function("admission of 506 objects", |bencher| {
+        bencher.iter(|| admit(black_box(documents.clone()), &admission).unwrap())
+    });
+}
+
 fn cold_worker(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let (files, small) = (reference(), context(json!({})));
@@ -141,5 +177,5 @@ fn print_memory() {
     }
 }
 
-criterion_group!(benches, warm_worker, pure, cold_worker, helm);
+criterion_group!(benches, warm_worker, pure, around, cold_worker, helm);
 criterion_main!(benches);
