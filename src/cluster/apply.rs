@@ -56,7 +56,13 @@ impl Observer {
     async fn apply(&self, deployer: &Deployer, apply: &Apply) -> Outcome {
         match self.try_apply(deployer, apply).await {
             Ok(outcome) => outcome,
-            Err(error) => failed(&apply.manifest.key, &error),
+            Err(error) => match failed(&apply.manifest.key, &error) {
+                Outcome::Failed(failure) if failure.class == FailureClass::Rejected => Outcome::Failed(Failure {
+                    message: format!("{} ({})", failure.message, apply.manifest.source),
+                    ..failure
+                }),
+                outcome => outcome,
+            },
         }
     }
 
