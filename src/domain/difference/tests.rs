@@ -152,7 +152,7 @@ fn feature_s8_no_value_of_a_secret_is_shown_but_which_one_differs() {
         json!({ "f:data": { "f:same": {}, "f:gone": {} }, "f:stringData": { "f:other": {} } }),
     )]);
     let new = secret(json!({ "stringData": { "same": "same", "other": "very-new" }, "data": { "added": "YWRkZWQ=" } }));
-    let found = differences(&plan(&[new.clone()]), &[], &there, "graftling");
+    let found = differences(&plan(std::slice::from_ref(&new)), &[], &there, "graftling");
     insta::assert_snapshot!(found[0].hunks, @r#"
     @@ -1,7 +1,7 @@
      apiVersion: v1
