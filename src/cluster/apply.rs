@@ -58,7 +58,16 @@ impl Observer {
             Because::Wished => self.try_wish(deployer, apply).await,
             _ => self.try_apply(deployer, apply).await,
         };
-        outcome.unwrap_or_else(|error| failed(&apply.manifest.key, &error))
+        match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => match failed(&apply.manifest.key, &error) {
+                Outcome::Failed(failure) if failure.class == FailureClass::Rejected => Outcome::Failed(Failure {
+                    message: format!("{} ({})", failure.message, apply.manifest.source),
+                    ..failure
+                }),
+                outcome => outcome,
+            },
+        }
     }
 
     /// Applies what is there already, with the wish added. The fence is the plan's, so what is read here must be what was planned over.

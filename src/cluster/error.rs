@@ -147,6 +147,8 @@ pub fn classify(error: &kube::Error) -> FailureClass {
         404 if is_missing_kind(&status.message) => FailureClass::UnknownKind,
         404 | 408 | 409 | 410 | 429 => FailureClass::Transient,
         500 if status.message.contains("failed calling webhook") => FailureClass::Transient,
+        // An apply whose fields do not fit the kind is answered as if the server had failed.
+        500 if status.message.contains("failed to create typed patch object") => FailureClass::Rejected,
         400..=499 => FailureClass::Rejected,
         _ => FailureClass::Transient,
     }

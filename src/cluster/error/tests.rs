@@ -108,6 +108,12 @@ fn every_answer_has_its_class() {
             Some("InternalError"),
             Transient,
         ),
+        (
+            500,
+            "failed to create typed patch object (n/web; apps/v1, Kind=Deployment): .spec.replica: field not declared in schema",
+            None,
+            Rejected,
+        ),
         (500, "etcdserver: request timed out", None, Transient),
         (503, "the server is currently unable to handle the request", None, Transient),
         (504, "Timeout: request did not complete within requested timeout", None, Transient),

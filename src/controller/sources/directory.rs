@@ -36,7 +36,10 @@ pub(super) async fn shipped(name: &ObjectName, bundles: &Path) -> Result<PathBuf
 fn names(bundles: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(bundles).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.path().is_dir());
-    folders.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| !name.starts_with('.')).collect()
+    folders
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.'))
+        .collect()
 }
 
 /// Where `path` really is, if that is below one of `roots`: links on the way are followed here, once, and lead nowhere else.

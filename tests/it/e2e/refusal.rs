@@ -39,6 +39,25 @@ async fn f26_a_rejected_object_is_named_and_the_next_good_revision_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f26_a_field_that_the_kind_does_not_have_is_a_failure_with_file_and_line_and_not_an_outage() {
+    let scene = Scene::start(
+        "unknown-field",
+        &WEB.replace("spec:\n  selector:", "spec:\n  replica: 2\n  selector:"),
+    )
+    .await;
+    scene.push("feature/a");
+    let words = [
+        "apps/v1 Deployment web",
+        ".spec.replica: field not declared in schema",
+        "(templates/all.yaml:",
+    ];
+    let status = scene.told("feature/a", Phase::Failed, &words).await;
+    assert!(status.conditions.iter().any(|condition| condition.reason == "Rejected"));
+    scene.template(WEB);
+    scene.up("feature/a").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f32_a_change_of_a_field_that_cannot_change_is_told() {
     let scene = Scene::start("immutable", WEB).await;
     scene.up("feature/a").await;

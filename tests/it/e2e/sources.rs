@@ -186,7 +186,10 @@ async fn threat_t31_an_archive_counts_with_its_digest_only_and_from_allowed_plac
     )
     .await;
     let with_password = server.url("/app.tgz").replace("https://", "https://user:password@");
-    let refusal = change_bundle(&world, archive(with_password, &digest)).await.unwrap_err().to_string();
+    let refusal = change_bundle(&world, archive(with_password, &digest))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(refusal.contains("spec.bundle.archive.url"), "{refusal}");
     let inside = server.url("/app.tgz").replace("localhost", "127.0.0.1");
     change_bundle(&world, archive(inside, &"1".repeat(64))).await.unwrap();
