@@ -59,6 +59,8 @@ const DIFFERENCES: &str = "
 - **Comparing different types**: `eq \"1\" 1` is false where Helm fails.
 - **Lines.** A block's tag alone on its line leaves no line behind, so charts' `{{-` is not needed. `~` cuts off white space and
   line ends on its side: `key:{{~ nindent 4 (toYaml x)}}`. At a block's tag it joins the lines around it.
+- **A value keeps its last line end in a block scalar**: below `key: |`, a text that ends with one gives an empty line more than
+  Helm's. `key: {{quote values.text}}` is exact.
 - **Names in blocks.** Inside `#each`, `#range`, `#with` and a partial with a context, the outermost names begin with `@root.`, where
   Helm writes `$.`: `{{@root.values.port}}`. `@root` alone is everything, `this` what is around.
 - **`keys` and `values` are sorted.**
