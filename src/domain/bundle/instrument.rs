@@ -26,7 +26,8 @@ const ROOT: &str = "@root";
 const WHOLE: &str = "@root.this";
 
 /// Rewrites the template of the file with this number.
-pub(super) fn instrument(template: Template, file: usize) -> Template {
+pub(super) fn instrument(mut template: Template, file: usize) -> Template {
+    skip_empty_lines(&mut template);
     let begin = Place {
         file,
         line: 1,
@@ -36,6 +37,20 @@ pub(super) fn instrument(template: Template, file: usize) -> Template {
     let mut template = rewrite(template, begin);
     insert_tick(&mut template, FILE_COST);
     template
+}
+
+/// Everywhere else a text is placed where its first visible character is; at the beginning of a file, the parser says line 1 whatever
+/// empty lines come first.
+fn skip_empty_lines(template: &mut Template) {
+    let (Some(TemplateElement::RawString(text)), Some(place)) = (template.elements.first(), template.mapping.first_mut()) else {
+        return;
+    };
+    let visible = text.find(|character: char| !character.is_whitespace());
+    let before = &text[..visible.unwrap_or(0)];
+    if let Some((_, indentation)) = before.rsplit_once('\n') {
+        place.0 += before.matches('\n').count();
+        place.1 = 1 + indentation.chars().count();
+    }
 }
 
 /// `around` is where the block begins that the template is part of.

@@ -424,7 +424,10 @@ fn f81_loops_end_at_the_limit_on_the_output_even_when_they_print_nothing() {
     let loops = |body: &str| format!("{}{body}{}", "{{#each @root.values.list}}".repeat(3), "{{/each}}".repeat(3));
     for template in [loops(""), loops("a"), loops("{{@root.values.text}}")] {
         let message = refusal(&template, values.clone());
-        assert!(message.contains("the templates give more than 8 MiB of text: shorten the lists"), "{message}");
+        assert!(
+            message.contains("the templates give more than 8 MiB of text: shorten the lists"),
+            "{message}"
+        );
     }
 }
 

@@ -25,6 +25,21 @@ fn problems(parts: &[(&str, &str)], values: Value) -> Vec<String> {
 }
 
 #[test]
+fn feature_p3_a_document_is_where_its_first_line_is_whatever_empty_lines_come_first() {
+    for (template, line) in [
+        ("a: 1\n", 1),
+        ("\na: 1\n", 2),
+        ("\n \n\n  a: 1\n", 4),
+        ("\n\n{{#if true}}\n\na: 1\n{{/if}}\n", 5),
+        ("{{! c }}\n\na: 1\n", 3),
+        ("# c\n\na: 1\n", 3),
+    ] {
+        let rendered = try_files(&[("templates/a.yaml", template)], &context("main", json!({}))).unwrap();
+        assert_eq!(rendered.documents[0].line, line, "{template:?}");
+    }
+}
+
+#[test]
 fn feature_p3_every_undefined_name_of_a_template_is_reported_at_once_and_underlined() {
     let template = "\
 a: {{values.one}} {{quote (lower values.two)}}
