@@ -221,3 +221,65 @@ async fn threat_t17_a_deployer_cannot_loosen_the_namespace() {
         .unwrap_err();
     assert!(matches!(&refused, kube::Error::Api(status) if status.code == 403), "{refused}");
 }
+
+/// What Git allows in the name of a branch is more than what YAML, a shell or a template would like.
+#[tokio::test(flavor = "multi_thread")]
+async fn threat_t27_a_branch_named_like_code_is_text_in_every_object() {
+    const TELLS: &str = "
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: settings
+  annotations: {branch: {{branch}}, quoted: {{quote branch}}}
+data:
+  plain: {{branch}}
+  folded: >-
+    on {{branch}}
+  {{dnsLabel branch}}: key
+";
+    let scene = Scene::start("evil-names", TELLS).await;
+    for branch in [
+        "true",
+        "012",
+        "x\"-{{branch}}",
+        "a'#b",
+        "-feature/{}[]",
+        "ä/🎉&!%@`|>",
+        "a;$(reboot)",
+    ] {
+        // A branch may not begin with a dash in Git's own commands; below a folder, any part may.
+        let branch = branch.strip_prefix('-').map_or(branch.to_owned(), |rest| format!("x/-{rest}"));
+        let Ok(revision) = scene.repository.commit(&branch, &[]) else {
+            continue; // Not every sign is allowed in a ref; what Git refuses cannot arrive.
+        };
+        let environment = scene.world.wait_for(&branch, Phase::Ready, &revision).await;
+        let settings = scene
+            .read("v1", "ConfigMap", &environment.name_any(), "settings")
+            .await
+            .unwrap_or_else(|| panic!("{branch}"));
+        assert_eq!(settings["data"]["plain"], branch, "{branch}");
+        assert_eq!(settings["data"]["folded"], format!("on {branch}"), "{branch}");
+        assert_eq!(settings["metadata"]["annotations"]["branch"], branch, "{branch}");
+        assert_eq!(settings["metadata"]["annotations"]["quoted"], branch, "{branch}");
+        assert_eq!(settings["data"].as_object().map(serde_json::Map::len), Some(3), "{branch}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threat_t28_a_branch_that_burns_time_fails_alone_and_the_others_go_on() {
+    let rounds = "{{#each @root.values.list}}".repeat(3);
+    let ends = "{{/each}}".repeat(3);
+    let nothing = "{{#if @root.values.nothing}}{{/if}}".repeat(500);
+    let template = format!("{CONFIG}{{{{#if (hasPrefix \"burn/\" branch)}}}}{rounds}{nothing}{ends}{{{{/if}}}}\n");
+    let values = json!({ "values": { "list": vec![1; 300], "nothing": false } });
+    let scene = Scene::with("burns", &template, values, &[]).await;
+    scene.push("burn/a");
+    scene.push("burn/b");
+    for branch in ["feature/a", "feature/b"] {
+        scene.up(branch).await;
+    }
+    for branch in ["burn/a", "burn/b"] {
+        scene.told(branch, Phase::Failed, &["does it have large loops?"]).await;
+    }
+    scene.up("feature/a").await;
+}
