@@ -72,7 +72,7 @@ async fn feature_i5_f44_cluster_scoped_objects_are_refused_by_default_before_any
     let name = class_of(&scene);
     scene.template(&with_class(&name, 1));
     scene.push("feature/a");
-    let words = ["templates/all.yaml:1", &format!("PriorityClass {name}"), "policy.clusterScoped"];
+    let words = ["templates/all.yaml:2", &format!("PriorityClass {name}"), "policy.clusterScoped"];
     scene.told("feature/a", Phase::Failed, &words).await;
     let environment = scene.world.environment("feature/a").await.unwrap();
     assert!(!scene.world.namespace_exists(&environment.name_any()).await);
@@ -259,7 +259,7 @@ async fn feature_i5_nothing_of_others_is_adopted_and_two_wishes_for_one_object_a
 
     scene.template(&with_class(&urgent, 11));
     scene.push("feature/two");
-    let words = ["templates/all.yaml:1", "is shared", &one.name_any(), "make both the same"];
+    let words = ["templates/all.yaml:2", "is shared", &one.name_any(), "make both the same"];
     scene.told("feature/two", Phase::Failed, &words).await;
     assert_eq!(class(&scene, &urgent).await.unwrap()["value"], 10);
     assert_eq!(owners(&scene, &urgent).await, [one.name_any()]);
