@@ -113,12 +113,30 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 async fn of_bundle(renderer: &Renderer, files: &Arc<BundleFiles>, setting: &Setting) -> Result<Vec<Problem>, Error> {
     let summary = match renderer.check(files).await {
         Ok(summary) => summary,
-        Err(Error::ParseBundle { problems }) => return Ok(problems),
+        Err(Error::ParseBundle { mut problems }) => {
+            let others = of_other_templates(renderer, files, setting, &problems).await;
+            problems.extend(others);
+            return Ok(problems);
+        }
         Err(error) => return Err(error),
     };
     let mut problems = usage::warnings(files, &summary);
     problems.extend(of_defaults(renderer, files, &summary, setting).await?);
     Ok(problems)
+}
+
+/// What the other templates get wrong, beside those that cannot even be read. Their objects are not judged: they may need some of those
+/// that are missing.
+async fn of_other_templates(renderer: &Renderer, files: &BundleFiles, setting: &Setting, unread: &[Problem]) -> Vec<Problem> {
+    let is_template = |problem: &Problem| problem.file.starts_with("templates/");
+    let mut rest = files.files().clone();
+    rest.retain(|file, _| unread.iter().all(|problem| problem.file != *file));
+    let Ok(rest) = BundleFiles::new(rest) else { return Vec::new() };
+    match renderer.render(&Arc::new(rest), setting.context.clone()).await {
+        Err(Error::RenderBundle(errors)) => errors.0.into_iter().filter(is_template).collect(),
+        // Without its head, its values or a partial, nothing can be said of the rest.
+        _ => Vec::new(),
+    }
 }
 
 async fn of_defaults(

@@ -149,6 +149,22 @@ fn lint_renders_the_default_values_through_the_admission() {
 }
 
 #[test]
+fn feature_p5_lint_renders_what_can_be_read_beside_what_cannot() {
+    let (_folder, root) = fresh();
+    write(&root, "templates/broken.yaml", "a: {{quote (lowr branch)}}\n");
+    append(&root, "templates/configuration.yaml", "---\na: {{values.prot}}\n");
+    let lint = bundle("lint", &root, &[]);
+    assert_eq!(lint.code, Some(1), "{}", lint.output);
+    for told in [
+        "there is no helper \"lowr\"",
+        "\"values.prot\" is not defined",
+        "the bundle has 2 errors",
+    ] {
+        assert!(lint.output.contains(told), "{told}\n{}", lint.output);
+    }
+}
+
+#[test]
 fn lint_holds_the_default_values_against_the_schema() {
     let (_folder, root) = fresh();
     let values = fs::read_to_string(root.join("values.yaml")).unwrap();
