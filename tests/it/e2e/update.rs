@@ -168,6 +168,7 @@ async fn l1_a_settled_environment_causes_no_write_however_much_its_objects_repor
     let scene = Scene::start("settled", WEB).await;
     let environment = scene.up("feature/a").await;
     let api = objects::api(&scene.world.client, "apps/v1", "Deployment", Some(&environment.name_any())).await;
+    scene.world.wait_for_event("Ready").await;
     scene.hint("feature/a").await;
     let position = scene.position();
     let until = Instant::now() + Duration::from_secs(10);

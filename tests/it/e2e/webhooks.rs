@@ -211,6 +211,7 @@ async fn threat_t01_threat_t07_threat_t08_deliveries_that_prove_nothing_change_n
     let first = hub.repository.commit("feature/a", &[("a", "1")]).unwrap();
     hub.deliver("push", &events.push_create("feature/a", &first)).await;
     world.wait_ready("feature/a", &first).await;
+    world.wait_for_event("Ready").await;
     // The branch is really gone: whoever is believed now removes the environment.
     hub.repository.delete_branches(&["feature/a"]).unwrap();
     let position = world.plane.audit().position();

@@ -127,6 +127,14 @@ impl World {
         with_reason.filter_map(|event| event.note).collect()
     }
 
+    /// Waits until some Event has this reason: it is written after the status that it tells of, and is the last write of a pass.
+    pub async fn wait_for_event(&self, reason: &str) {
+        wait::until(format!("an Event {reason}"), LONG, || async {
+            (!self.events(reason).await.is_empty()).then_some(())
+        })
+        .await;
+    }
+
     /// What the world's server tried to write since `position`, on its own behalf or another's, besides Leases.
     pub fn writes_since(&self, position: Position) -> Vec<AuditEvent> {
         let user = self.server_user();
