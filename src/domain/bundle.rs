@@ -30,7 +30,6 @@ pub(crate) mod yaml;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -161,7 +160,7 @@ impl Bundle {
             manifests,
             chart,
             templates,
-            digest: digest(&bytes),
+            digest: files::digest(bytes),
         })
     }
 
@@ -280,10 +279,7 @@ fn check_files<'a>(files: &BTreeMap<&'a str, &'a [u8]>) -> Result<BTreeMap<&'a s
 }
 
 fn yaml_problem(file: &str, error: yaml::YamlError) -> Vec<Problem> {
-    vec![match error.place {
-        Some(place) => Problem::at(file, place, error.message),
-        None => Problem::in_file(file, error.message),
-    }]
+    vec![error.in_file(file)]
 }
 
 fn read_head(texts: &BTreeMap<&str, &str>) -> Result<Head, Vec<Problem>> {
@@ -318,18 +314,7 @@ fn read_head(texts: &BTreeMap<&str, &str>) -> Result<Head, Vec<Problem>> {
 /// The mapping that a file of values holds; none without the file.
 fn read_mapping(file: &str, texts: &BTreeMap<&str, &str>) -> Result<Map<String, Value>, Vec<Problem>> {
     let Some(text) = texts.get(file) else { return Ok(Map::new()) };
-    let mut documents = yaml::read_all(text).map_err(|error| yaml_problem(file, error))?;
-    if documents.len() > 1 {
-        return Err(vec![Problem::at_line(file, documents[1].line, "has a second document: write one")]);
-    }
-    let Some(document) = documents.pop() else { return Ok(Map::new()) };
-    let line = document.line;
-    // Numbers without a fraction become integers here as they do in manifests.
-    let mut unlimited = usize::MAX;
-    match super::render::mark::resolve(document.value, &mut unlimited) {
-        Ok(Value::Object(values)) => Ok(values),
-        _ => Err(vec![Problem::at_line(file, line, "must be a mapping of names to values")]),
-    }
+    yaml::read_mapping(file, text, usize::MAX, "must be a mapping of names to values").map_err(|problem| vec![problem])
 }
 
 fn read_schema(texts: &BTreeMap<&str, &str>) -> Result<Option<Schema>, Vec<Problem>> {
@@ -367,14 +352,4 @@ fn read_templates(texts: &BTreeMap<&str, &str>) -> Result<Vec<TemplateFile>, Vec
         return Err(problems);
     }
     template::compile_all(&sources)
-}
-
-/// Each name and content is preceded by its length, so that no two bundles share the same bytes.
-fn digest(files: &BTreeMap<&str, &[u8]>) -> String {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in files.iter().flat_map(|(path, bytes)| [path.as_bytes(), *bytes]) {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

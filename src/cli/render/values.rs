@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use crate::domain::bundle::{Problem, yaml};
-use crate::domain::render::{Layer, Origin, ValuePath, mark};
+use crate::domain::render::{Layer, Origin, ValuePath};
 
 /// One `--set`: where a value goes, and what it is.
 ///
@@ -73,22 +73,7 @@ fn read(path: &Path) -> Result<Map<String, Value>, ValuesError> {
         source,
     })?;
     let file = path.display().to_string();
-    let mut documents = yaml::read_all(&text).map_err(|error| {
-        ValuesError::ParseFile(match error.place {
-            Some(place) => Problem::at(&file, place, error.message),
-            None => Problem::in_file(&file, error.message),
-        })
-    })?;
-    let refuse = |line: usize, message: &str| Err(ValuesError::ParseFile(Problem::at_line(&file, line, message)));
-    if let Some(second) = documents.get(1) {
-        return refuse(second.line, "has a second document: write one");
-    }
-    let Some(document) = documents.pop() else { return Ok(Map::new()) };
-    let (line, mut unlimited) = (document.line, usize::MAX);
-    match mark::resolve(document.value, &mut unlimited) {
-        Ok(Value::Object(values)) => Ok(values),
-        _ => refuse(line, "must be a mapping of names to values"),
-    }
+    yaml::read_mapping(&file, &text, usize::MAX, "must be a mapping of names to values").map_err(ValuesError::ParseFile)
 }
 
 fn layer(assignment: &Assignment) -> Map<String, Value> {

@@ -28,7 +28,7 @@ impl BundleFiles {
     pub fn new(files: BTreeMap<String, Vec<u8>>) -> Result<Self, Vec<Problem>> {
         let problems = excesses(&files);
         if problems.is_empty() {
-            let digest = digest(&files);
+            let digest = digest(files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())));
             Ok(Self { files, digest })
         } else {
             Err(problems)
@@ -80,9 +80,9 @@ fn excesses(files: &BTreeMap<String, Vec<u8>>) -> Vec<Problem> {
 }
 
 /// Each path and content is preceded by its length, so that no two sets of files share the same bytes.
-fn digest(files: &BTreeMap<String, Vec<u8>>) -> String {
+pub(super) fn digest<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
-    for part in files.iter().flat_map(|(path, bytes)| [path.as_bytes(), bytes]) {
+    for part in files.into_iter().flat_map(|(path, bytes)| [path.as_bytes(), bytes]) {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }

@@ -1,7 +1,10 @@
 //! Reading YAML the way Kubernetes does, within limits that a hostile text cannot exceed.
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use super::Problem;
+use crate::domain::render::mark;
 
 /// Why a text is not the YAML it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +13,16 @@ pub(crate) struct YamlError {
     pub(crate) place: Option<(usize, usize)>,
     /// What is wrong, in one line.
     pub(crate) message: String,
+}
+
+impl YamlError {
+    /// As a problem of `file`.
+    pub(crate) fn in_file(self, file: &str) -> Problem {
+        match self.place {
+            Some(place) => Problem::at(file, place, self.message),
+            None => Problem::in_file(file, self.message),
+        }
+    }
 }
 
 /// One document of a stream.
@@ -32,6 +45,22 @@ pub(crate) fn read_all(text: &str) -> Result<Vec<YamlDocument>, YamlError> {
             value: document.value,
         })
         .collect())
+}
+
+/// Reads a file that is one mapping, or nothing. `shape` ends the sentence that refuses anything else; its strings together hold at
+/// most `left` bytes.
+///
+/// Numbers without a fraction become integers here as they do in manifests.
+pub(crate) fn read_mapping(file: &str, text: &str, mut left: usize, shape: &str) -> Result<Map<String, Value>, Problem> {
+    let mut documents = read_all(text).map_err(|error| error.in_file(file))?;
+    if let Some(second) = documents.get(1) {
+        return Err(Problem::at_line(file, second.line, "has a second document: write one"));
+    }
+    let Some(document) = documents.pop() else { return Ok(Map::new()) };
+    match mark::resolve(document.value, &mut left) {
+        Ok(Value::Object(mapping)) => Ok(mapping),
+        _ => Err(Problem::at_line(file, document.line, shape)),
+    }
 }
 
 /// Reads the single document of a text.

@@ -8,7 +8,6 @@ mod lines;
 use serde_json::{Map, Value};
 
 use super::context::{Layer, Origin};
-use super::mark;
 use super::path::ValuePath;
 use super::suggest::did_you_mean;
 use crate::domain::bundle::{Problem, yaml};
@@ -37,7 +36,8 @@ pub fn read_branch_file(bytes: &[u8], allowed: &AllowedKeys) -> Result<Layer, Ve
         return Err(vec![Problem::in_file(BRANCH_FILE, message)]);
     }
     let text = std::str::from_utf8(bytes).map_err(|_| vec![Problem::in_file(BRANCH_FILE, "is not UTF-8 text")])?;
-    let mapping = read_mapping(text)?;
+    let shape = "must be a mapping with the key \"values\"";
+    let mapping = yaml::read_mapping(BRANCH_FILE, text, super::MAX_OUTPUT, shape).map_err(|problem| vec![problem])?;
     let lines = Lines::read(text);
     let at = |path: &ValuePath, message: String| match lines.of(path) {
         Some(line) => Problem::at_line(BRANCH_FILE, line, message),
@@ -81,28 +81,6 @@ fn unknown(key: &str) -> String {
     format!(
         "{key:?} is unknown: the file holds \"{VALUES}\" and nothing else{hint}; everything that grants something is set in the Project"
     )
-}
-
-fn read_mapping(text: &str) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut documents = yaml::read_all(text).map_err(|error| {
-        vec![match error.place {
-            Some(place) => Problem::at(BRANCH_FILE, place, error.message),
-            None => Problem::in_file(BRANCH_FILE, error.message),
-        }]
-    })?;
-    if let Some(second) = documents.get(1) {
-        return Err(vec![Problem::at_line(BRANCH_FILE, second.line, "has a second document: write one")]);
-    }
-    let Some(document) = documents.pop() else { return Ok(Map::new()) };
-    let (line, mut left) = (document.line, super::MAX_OUTPUT);
-    match mark::resolve(document.value, &mut left) {
-        Ok(Value::Object(mapping)) => Ok(mapping),
-        _ => Err(vec![Problem::at_line(
-            BRANCH_FILE,
-            line,
-            "must be a mapping with the key \"values\"",
-        )]),
-    }
 }
 
 /// The leaves that are not allowed. What is allowed as a whole is not looked into.
