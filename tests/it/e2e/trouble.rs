@@ -129,6 +129,7 @@ async fn a_broken_template_is_named_with_its_line_keeps_what_runs_and_heals_when
         !world.namespace_exists(&failed.name_any()).await,
         "nothing is applied of half a bundle"
     );
+    world.wait_for_event("InvalidBundle").await;
     assert_eq!(world.events("InvalidBundle").await.len(), 1);
 
     fs::write(&template, &right).unwrap();
