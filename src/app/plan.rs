@@ -9,7 +9,6 @@ use super::access::{self, Access};
 use crate::api::Environment;
 use crate::api::convert;
 use crate::api::keys;
-use crate::api::project::ForeignObjects;
 use crate::cluster::error::chain;
 use crate::cluster::kinds::Kinds;
 use crate::cluster::live::LiveObjects;
@@ -160,7 +159,7 @@ pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<
         .project(&identity.project.namespace, &identity.project.name)
         .await
         .map_err(Error::Access)?;
-    let delete_foreign = project.is_some_and(|project| project.spec.policy.foreign_objects == ForeignObjects::Delete);
+    let rules = project.as_ref().map(convert::project::teardown_rules).unwrap_or_default();
     let observer = observer(access)?;
     let client = observer.connection.controller();
     let keys = inventory.present().map(|(key, _)| key.clone());
@@ -174,7 +173,7 @@ pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<
         foreign: Some(residue::foreign(&inventory, &contents.found)),
         ..teardown::View::default()
     };
-    Ok(teardown::forecast(&identity.name, &inventory, &view, delete_foreign))
+    Ok(teardown::forecast(&identity.name, &inventory, &view, &rules))
 }
 
 /// The bundles, fetched with the caller's own rights: a repository's bundle needs the credentials of its GitHost.

@@ -48,8 +48,6 @@ pub struct Project {
     pub cluster_kinds: Vec<String>,
     /// Which things that a cluster has only once may be claimed.
     pub claims: ClaimPolicy,
-    /// Whether a teardown removes a namespace that holds objects of others.
-    pub delete_foreign: bool,
     /// The ServiceAccount, in the Project's namespace, that objects are written by.
     pub deployer: ObjectName,
     /// Whether nothing at all is to be done.

@@ -9,6 +9,7 @@ use crate::api::project::{
 };
 use crate::domain::git::Commit;
 use crate::domain::name::{GitHostKey, ProjectKey};
+use crate::domain::plan::teardown;
 use crate::domain::policy::{self, AllowedKeys, BranchPolicy, BundleSource, ClaimPolicy, ClusterScoped, Permission, Rule, TemplatesFrom};
 
 /// Reads a Project.
@@ -65,10 +66,16 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         cluster_scoped: cluster_scoped(spec.policy.cluster_scoped),
         cluster_kinds: spec.policy.cluster_kinds.clone(),
         claims: claims(&spec.policy.claims),
-        delete_foreign: spec.policy.foreign_objects == ForeignObjects::Delete,
         deployer,
         suspended: spec.suspend,
     })
+}
+
+/// What a Project says of teardowns. It is read apart from the rest: whatever else is wrong with a Project, its environments can go.
+pub fn teardown_rules(project: &Project) -> teardown::Rules {
+    teardown::Rules {
+        delete_foreign: project.spec.policy.foreign_objects == ForeignObjects::Delete,
+    }
 }
 
 fn check_kinds(problems: &mut Vec<String>, field: &str, kinds: &[String]) {

@@ -1,30 +1,25 @@
 //! Towards nothing: drain, then delete, then prove it.
 
-use std::time::Duration;
+mod binding;
+mod conclude;
 
-use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use super::{Pass, Reconciler, now};
+use super::{Pass, Reconciler};
 use crate::api::convert::environment::Identity;
-use crate::api::convert::receipt::{self, Teardown};
+use crate::api::convert::project;
 use crate::api::environment::Environment;
 use crate::api::keys;
-use crate::api::project::ForeignObjects;
 use crate::cluster;
 use crate::cluster::connection::Deployer;
-use crate::cluster::publish::Announcement;
-
-use crate::domain::guardrails::{self, Fence};
-use crate::domain::inventory::{Inventory, Stage};
+use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
-use crate::domain::outcome::{FailureClass, Outcome, absorb};
-use crate::domain::plan::teardown::{self, Next, TeardownPlan};
-use crate::domain::plan::{self, Apply, Because, Step};
-use crate::domain::policy::Guardrails;
-use crate::domain::residue::{self, Found};
-use crate::domain::status::{Phase, Report, summarise_refusal, summarise_teardown};
+use crate::domain::outcome::{FailureClass, Outcome};
+use crate::domain::plan::Step;
+use crate::domain::plan::teardown::{self, Next, Rules, TeardownPlan};
+use crate::domain::residue;
+use crate::domain::status::summarise_teardown;
 
 /// Each round empties a tier or finds it empty; what is left after so many waits for somebody.
 const ROUNDS: usize = 12;
@@ -76,9 +71,9 @@ impl Reconciler {
         deployer: &Deployer,
     ) -> Result<(TeardownPlan, Vec<ObjectKey>), cluster::Error> {
         let namespace = identity.name.namespace();
-        let delete_foreign = self.deletes_foreign(environment);
+        let rules = self.teardown_rules(environment);
         let mut view = self.observer.view(deployer, identity, inventory).await?;
-        let plan = teardown::plan(&identity.name, inventory, &view, delete_foreign);
+        let plan = teardown::plan(&identity.name, inventory, &view, &rules);
         if plan.next != Next::LookForForeign {
             return Ok((plan, Vec::new()));
         }
@@ -94,52 +89,8 @@ impl Reconciler {
         }
         let foreign = residue::foreign(&plan.inventory, &contents.found);
         view.foreign = Some(foreign.clone());
-        let plan = teardown::plan(&identity.name, &plan.inventory, &view, delete_foreign);
+        let plan = teardown::plan(&identity.name, &plan.inventory, &view, &rules);
         Ok((plan, foreign))
-    }
-
-    /// Somebody removed the binding that lets the deployer work: without it nothing can be read or removed any more.
-    async fn restore_binding(
-        &self,
-        environment: &Environment,
-        (identity, mut inventory): (&Identity, Inventory),
-        deployer: &Deployer,
-        error: cluster::Error,
-    ) -> Result<Pass, cluster::Error> {
-        let manifest = guardrails::deployer_binding(&Fence {
-            environment: &identity.name,
-            environment_uid: &identity.uid,
-            branch: identity.branch.as_str(),
-            project: &identity.project,
-            guardrails: &Guardrails::none(),
-            deployer: &deployer.name,
-            deployer_role: &self.settings.deployer_role,
-        });
-        let controller = self.observer.connection.controller();
-        if inventory.is_empty() || self.observer.read(controller, &manifest.key).await?.is_some() {
-            return Err(error);
-        }
-        inventory.write_ahead(&manifest.key, Stage::Guardrails);
-        let message = format!("restoring {}, which the teardown needs", manifest.key);
-        let report = Report {
-            phase: Phase::Deleting,
-            ..summarise_refusal("Deleting", &message, inventory.clone(), None)
-        };
-        let environment = &self.publish(environment, identity, &report, |_| {}).await?;
-        let apply = Apply {
-            manifest,
-            stage: Stage::Guardrails,
-            fence: plan::Fence::MustNotExist,
-            force: false,
-            because: Because::Missing,
-        };
-        let outcomes = self.observer.carry_out(deployer, &[Step::Apply(vec![apply])]).await;
-        if !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Applied { .. })) {
-            return Err(error);
-        }
-        absorb(&mut inventory, &outcomes);
-        self.publish(environment, identity, &Report { inventory, ..report }, |_| {}).await?;
-        Ok(Pass::again_soon())
     }
 
     /// What of others goes with the namespace is recorded before it goes.
@@ -167,102 +118,12 @@ impl Reconciler {
         self.observer.carry_out(deployer, &[Step::Delete(deletes)]).await
     }
 
-    /// Nothing of the inventory is left: look everywhere once more, keep the proof, let the object go.
-    async fn conclude(
-        &self,
-        environment: &Environment,
-        identity: &Identity,
-        inventory: &Inventory,
-        deployer: &Deployer,
-    ) -> Result<Pass, cluster::Error> {
-        let look = self.observer.residue(&identity.name).await?;
-        if !look.found.is_empty() {
-            return self.residue_found(environment, identity, inventory, &look.found).await;
-        }
-        let accounts: Vec<String> = inventory
-            .iter()
-            .filter(|(key, entry)| key.kind == "ServiceAccount" && entry.stage == Stage::Deploy)
-            .map(|(key, _)| key.name.clone())
-            .collect();
-        let references = match accounts.is_empty() {
-            true => Vec::new(),
-            false => self.observer.references(&identity.name.namespace(), &accounts).await?,
-        };
-        let shared = self.observer.left_to_others(deployer, inventory).await?;
-        let teardown = Teardown {
-            environment,
-            identity,
-            inventory,
-            references: &references,
-            shared: &shared,
-            unseen: &look.unseen,
-            at: now(),
-        };
-        let (summary, text) = receipt::write(&teardown);
-        self.publisher
-            .receipt(environment, &summary.config_map, &text, Timestamp::now())
-            .await?;
-        self.let_go(environment, summary).await
-    }
-
-    async fn let_go(&self, environment: &Environment, summary: crate::api::environment::Receipt) -> Result<Pass, cluster::Error> {
-        let note = format!(
-            "removed {} of {} objects, left {}; receipt in ConfigMap {}",
-            summary.removed,
-            summary.created,
-            summary.left.len(),
-            summary.config_map
-        );
-        let mut status = environment.status.clone().unwrap_or_default();
-        status.message = Some(note.clone());
-        status.receipt = Some(summary);
-        status.inventory.clear();
-        let written = self.publisher.environment_status(environment, &status).await?;
-        let announcement = Announcement {
-            reason: "Removed",
-            warning: false,
-            note: note.clone(),
-        };
-        self.publisher
-            .announce(&kube::Resource::object_ref(&written, &()), &announcement)
-            .await;
-        self.publisher.remove_finalizer(&written).await?;
-        tracing::info!(environment = %environment.name_any(), branch = %environment.spec.branch, "{note}");
-        if let Some(deleted) = &environment.metadata.deletion_timestamp {
-            let elapsed = Timestamp::now().duration_since(deleted.0);
-            self.metrics.time_to_gone(Duration::try_from(elapsed).unwrap_or_default());
-        }
-        Ok(Pass::idle())
-    }
-
-    async fn residue_found(
-        &self,
-        environment: &Environment,
-        identity: &Identity,
-        inventory: &Inventory,
-        found: &[Found],
-    ) -> Result<Pass, cluster::Error> {
-        self.metrics.residue(found.len());
-        let names: Vec<_> = found.iter().take(5).map(|object| object.key.to_string()).collect();
-        let message = format!(
-            "{} objects still bear the label of this environment: {}; remove them or the label",
-            found.len(),
-            names.join(", ")
-        );
-        let refusal = summarise_refusal("Residue", &message, inventory.clone(), Some(Duration::from_secs(30)));
-        let report = Report {
-            phase: Phase::Blocked,
-            ..refusal
-        };
-        self.publish(environment, identity, &report, |_| {}).await?;
-        Ok(self.pass(&report))
-    }
-
-    fn deletes_foreign(&self, environment: &Environment) -> bool {
+    /// What the Project says of teardowns; the careful defaults, if it is gone.
+    fn teardown_rules(&self, environment: &Environment) -> Rules {
         let namespace = environment.namespace().unwrap_or_default();
         let reference = ObjectRef::new(&environment.spec.project_ref.name).within(&namespace);
         let project = self.stores.projects.get(&reference);
-        project.is_some_and(|project| project.spec.policy.foreign_objects == ForeignObjects::Delete)
+        project.map(|project| project::teardown_rules(&project)).unwrap_or_default()
     }
 
     /// Nothing was recorded, so nothing was ever written as a deployer: any will do for looking.

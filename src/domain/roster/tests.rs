@@ -65,7 +65,6 @@ fn make_project() -> Project {
         cluster_scoped: crate::domain::policy::ClusterScoped::default(),
         cluster_kinds: Vec::new(),
         claims: crate::domain::policy::ClaimPolicy::default(),
-        delete_foreign: false,
         deployer: "deployer".parse().unwrap(),
         suspended: false,
     }

@@ -39,7 +39,7 @@ fn a_short_project_gets_safe_defaults() {
         "team/git",
         "the GitHost stands in the Project's namespace"
     );
-    assert!(project.https && !project.suspended && !project.delete_foreign);
+    assert!(project.https && !project.suspended);
     assert_eq!(project.deployer.as_str(), "graftling-deployer");
     assert_eq!(project.guardrails.pod_security, "baseline");
     assert!(!project.guardrails.quota.is_empty() && !project.guardrails.default_limits.is_empty());

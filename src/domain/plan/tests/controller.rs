@@ -6,7 +6,7 @@ use super::cluster::Cluster;
 use super::*;
 use crate::domain::inventory::Entry;
 use crate::domain::outcome::{self, Outcome};
-use crate::domain::plan::teardown::{Next, Pod, Tier, View};
+use crate::domain::plan::teardown::{Next, Pod, Rules, Tier, View};
 use crate::domain::status::{Report, summarise_deployment};
 use crate::domain::{residue, status};
 
@@ -108,15 +108,16 @@ impl Controller {
     /// One pass of a teardown, as the reconciler makes it; `None` if it crashed.
     pub fn teardown(&mut self, cluster: &mut Cluster, delete_foreign: bool, crash: Option<Crash>) -> Option<Next> {
         let present: Vec<_> = self.stored.present().map(|(key, _)| key.clone()).collect();
+        let rules = Rules { delete_foreign };
         let mut view = View {
             observed: cluster.observe(&present),
             pods: cluster.pods.iter().map(|(_, pod)| pod.clone()).collect(),
             foreign: None,
         };
-        let mut plan = super::super::teardown::plan(&environment(), &self.stored, &view, delete_foreign);
+        let mut plan = super::super::teardown::plan(&environment(), &self.stored, &view, &rules);
         if plan.next == Next::LookForForeign {
             view.foreign = Some(residue::foreign(&plan.inventory, &cluster.contents()));
-            plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, delete_foreign);
+            plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, &rules);
         }
         let deletes = match &plan.next {
             Next::Drain { deletes, .. } => deletes.clone(),

@@ -8,7 +8,7 @@ use super::controller::{Controller, Crash};
 use super::deploy::{OBJECTS, bundle, crash};
 use super::*;
 use crate::domain::inventory::Entry;
-use crate::domain::plan::teardown::{Next, Pod, Tier, View};
+use crate::domain::plan::teardown::{Next, Pod, Rules, Tier, View};
 
 const WEB: &str = "apps/Deployment/web";
 const ACCOUNT: &str = "/ServiceAccount/web";
@@ -173,7 +173,7 @@ proptest! {
             pods: Vec::new(),
             foreign: looked.then(Vec::new),
         };
-        let plan = super::super::teardown::plan(&environment(), &inventory, &view, delete_foreign);
+        let plan = super::super::teardown::plan(&environment(), &inventory, &view, &Rules { delete_foreign });
         let deletes = match plan.next {
             Next::Drain { deletes, .. } => deletes,
             Next::DeleteNamespace(delete) => vec![delete],
@@ -346,7 +346,7 @@ fn feature_x2_every_deletion_carries_the_uid_that_was_recorded() {
             foreign: Some(Vec::new()),
             ..View::default()
         };
-        let plan = super::super::teardown::plan(&environment(), &controller.stored, &view, false);
+        let plan = super::super::teardown::plan(&environment(), &controller.stored, &view, &Rules::default());
         let planned = match plan.next {
             Next::Drain { deletes, .. } => deletes,
             Next::DeleteNamespace(delete) => vec![delete],

@@ -1,0 +1,63 @@
+//! Emptying one tier, with what keeps it from going.
+
+use super::{LABEL_TAKEN_OFF, Next, Pod, Tier, View};
+use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
+use crate::domain::manifest::ObjectKey;
+use crate::domain::name::EnvironmentName;
+use crate::domain::plan::{Delete, Obstacle, Removal, Waiting};
+
+/// What empties `tier`, and waits for it; `None` if it is empty.
+pub(super) fn drain(environment: &EnvironmentName, inventory: &Inventory, view: &View, tier: Tier) -> Option<Next> {
+    let mut deletes = Vec::new();
+    let mut waiting = Vec::new();
+    let mut obstacles = Vec::new();
+    for (key, entry) in inventory.present().filter(|(key, entry)| Tier::of_entry(key, entry) == tier) {
+        let Some(live) = view.observed.get(key) else { continue };
+        if live.deletion.is_some() {
+            waiting.push(Waiting {
+                key: key.clone(),
+                reason: "is being deleted".to_owned(),
+                deletion: live.deletion.clone(),
+                failed: false,
+            });
+        } else if entry.relation(live, environment.as_str()) == Relation::Disowned {
+            obstacles.push(Obstacle {
+                key: key.clone(),
+                reason: LABEL_TAKEN_OFF.to_owned(),
+                stage: entry.stage,
+            });
+        } else {
+            deletes.push(Delete {
+                key: key.clone(),
+                uid: live.uid.clone(),
+                stage: entry.stage,
+                removal: Removal::of(live, environment.as_str()),
+            });
+        }
+    }
+    if tier == Tier::Access || tier == Tier::Identity {
+        // A pod loses its rights with the bindings, not only with the account.
+        let is_kept = |key: &ObjectKey, entry: &Entry| {
+            let live = view.observed.get(key).filter(|live| live.deletion.is_none());
+            live.is_some_and(|live| entry.relation(live, environment.as_str()) == Relation::Ours)
+        };
+        let kept = inventory.present().filter(|(key, entry)| is_kept(key, entry));
+        obstacles.extend(kept.filter_map(|(key, _)| used_by_a_pod(key, &view.pods)));
+    }
+    if !obstacles.is_empty() {
+        return Some(Next::Blocked(obstacles));
+    }
+    let idle = deletes.is_empty() && waiting.is_empty();
+    (!idle).then_some(Next::Drain { tier, deletes, waiting })
+}
+
+fn used_by_a_pod(key: &ObjectKey, pods: &[Pod]) -> Option<Obstacle> {
+    let pod = pods
+        .iter()
+        .find(|pod| key.kind == "ServiceAccount" && pod.service_account == key.name)?;
+    Some(Obstacle {
+        key: key.clone(),
+        reason: format!("is still used by Pod {}, which graftling did not create; remove the Pod", pod.name),
+        stage: Stage::Deploy,
+    })
+}
