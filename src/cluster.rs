@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod backoff;
 pub mod claims;
+pub mod clock;
 pub mod connection;
 pub mod environments;
 pub mod error;

@@ -5,6 +5,7 @@
 
 pub mod bundle;
 pub mod claims;
+pub mod deadline;
 pub mod difference;
 pub mod event;
 pub mod git;
