@@ -68,7 +68,8 @@ impl Bench {
             absence_confirmation: "1h",
             ..Options::default()
         };
-        let world = World::apart("teardown", options).await;
+        let mut world = World::apart("teardown", options).await;
+        world.start_server().await;
         let repository = Repository::create().unwrap();
         repository.commit("main", &[]).unwrap();
         world.git_host("git", &repository).await;
