@@ -8,6 +8,7 @@ use super::environment::Identity;
 use crate::api::environment::{Environment, LeftOver, Receipt};
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
+use crate::domain::plan::teardown::retain::Kept;
 use crate::domain::residue::Reference;
 
 /// A teardown that is over.
@@ -19,6 +20,8 @@ pub struct Teardown<'a> {
     pub identity: &'a Identity,
     /// Everything that was ever created, with what is confirmed gone.
     pub inventory: &'a Inventory,
+    /// What stays on purpose.
+    pub kept: &'a [Kept],
     /// Bindings elsewhere that still name a removed ServiceAccount.
     pub references: &'a [Reference],
     /// Objects that are there still, because other environments own them as well.
@@ -58,7 +61,7 @@ struct Removed {
 /// The short receipt and the text of the full one.
 pub fn write(teardown: &Teardown<'_>) -> (Receipt, String) {
     let environment = teardown.environment;
-    let left = left(teardown.inventory);
+    let left = left(teardown.inventory, teardown.kept);
     let created = teardown.inventory.iter().filter(|(_, entry)| entry.uid.is_some()).count();
     let removed = teardown
         .inventory
@@ -97,14 +100,17 @@ pub fn write(teardown: &Teardown<'_>) -> (Receipt, String) {
     (summary, text)
 }
 
-fn left(inventory: &Inventory) -> Vec<LeftOver> {
-    inventory
-        .present()
-        .map(|(key, _)| LeftOver {
-            object: key.to_string(),
-            reason: "its deletion is not confirmed".to_owned(),
-        })
-        .collect()
+fn left(inventory: &Inventory, kept: &[Kept]) -> Vec<LeftOver> {
+    let is_kept = |key: &ObjectKey| kept.iter().any(|kept| kept.key == *key);
+    let unconfirmed = inventory.present().filter(|(key, _)| !is_kept(key)).map(|(key, _)| LeftOver {
+        object: key.to_string(),
+        reason: "its deletion is not confirmed".to_owned(),
+    });
+    let kept = kept.iter().map(|kept| LeftOver {
+        object: kept.key.to_string(),
+        reason: format!("it {}", kept.because.reason()),
+    });
+    kept.chain(unconfirmed).collect()
 }
 
 fn objects(inventory: &Inventory) -> Vec<Removed> {
@@ -158,6 +164,7 @@ mod tests {
             environment: &object,
             identity: &identity,
             inventory,
+            kept: &[],
             references,
             shared: &[],
             unseen: &["metrics.k8s.io/PodMetrics".to_owned()],
