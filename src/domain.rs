@@ -20,5 +20,6 @@ pub mod policy;
 pub mod readiness;
 pub mod render;
 pub mod residue;
+pub mod retention;
 pub mod roster;
 pub mod status;

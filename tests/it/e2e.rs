@@ -18,6 +18,7 @@ mod obstacles;
 mod proof;
 mod refusal;
 mod replicas;
+mod retain;
 mod rights;
 mod scene;
 mod sources;
