@@ -32,6 +32,15 @@ pub const RELEASE_BRAKE_ANNOTATION: &str = "graftling.dev/release-brake";
 /// Annotation on a Project: a replica without the lead asks the leader to look at a branch.
 pub const HINT_ANNOTATION: &str = "graftling.dev/hint";
 
+/// Annotation on an Environment: why it is to be deleted, recorded just before the deletion.
+pub const REMOVAL_ANNOTATION: &str = "graftling.dev/removal";
+
+/// The field manager of that annotation alone: when it wrote is when the reason was given.
+pub const REMOVAL_FIELD_MANAGER: &str = "graftling-removal";
+
+/// Annotation on an Environment: somebody extended its life at this time, which counts as activity.
+pub const EXTENDED_ANNOTATION: &str = "graftling.dev/extended-at";
+
 /// Annotation on a receipt: when it may be removed.
 pub const EXPIRES_ANNOTATION: &str = "graftling.dev/expires";
 

@@ -35,6 +35,7 @@ struct FullReceipt {
     environment: String,
     project: String,
     branch: String,
+    because: String,
     repository_id: String,
     revision: Option<String>,
     requested_at: Option<Time>,
@@ -69,6 +70,7 @@ pub fn write(teardown: &Teardown<'_>) -> (Receipt, String) {
         environment: environment.name_any(),
         project: teardown.identity.project.to_string(),
         branch: environment.spec.branch.clone(),
+        because: super::removal::reason(environment).text,
         repository_id: environment.spec.repository_id.clone(),
         revision: environment
             .status
