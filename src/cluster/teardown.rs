@@ -17,7 +17,7 @@ use crate::domain::observed::LiveObject;
 use crate::domain::outcome::FailureClass;
 use crate::domain::plan::Observed;
 use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View};
-use crate::domain::residue::Reference;
+use crate::domain::residue::{Reference, Shared};
 
 impl Observer {
     /// Observes everything of `inventory` that is not confirmed gone, and, once only rights and identities are left, the pods that may
@@ -67,12 +67,22 @@ impl Observer {
     ///
     /// # Errors
     /// The first read that failed.
-    pub async fn left_to_others(&self, deployer: &Deployer, inventory: &Inventory) -> Result<Vec<ObjectKey>, Error> {
+    pub async fn left_to_others(&self, deployer: &Deployer, inventory: &Inventory) -> Result<Vec<Shared>, Error> {
         let as_deployer = self.connection.deployer(deployer)?;
         let found = self.read_outside(&as_deployer, inventory.iter().map(|(key, _)| key)).await?;
         let is_same = |live: &LiveObject| inventory.get(&live.key).is_some_and(|entry| entry.uid.as_ref() == Some(&live.uid));
         let shared = found.into_values().filter(|live| live.is_shared() && is_same(live));
-        Ok(shared.map(|live| live.key).collect())
+        Ok(shared
+            .map(|live| Shared {
+                owners: live
+                    .shares
+                    .iter()
+                    .filter(|(_, share)| share.ownership.is_some())
+                    .map(|(owner, _)| owner.clone())
+                    .collect(),
+                key: live.key,
+            })
+            .collect())
     }
 
     async fn read_outside<'k>(&self, as_deployer: &Client, keys: impl Iterator<Item = &'k ObjectKey>) -> Result<Observed, Error> {

@@ -27,6 +27,15 @@ pub struct Reference {
     pub service_account: String,
 }
 
+/// An object of the inventory that stays, because other environments own it as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    /// The object.
+    pub key: ObjectKey,
+    /// The other environments, by name.
+    pub owners: Vec<String>,
+}
+
 /// The objects among `found`, the contents of one namespace, that neither we nor Kubernetes put there.
 ///
 /// Ours are the objects of the inventory, what they own directly or through others, and the volume claims that a StatefulSet of the
@@ -113,6 +122,7 @@ mod tests {
                     digest: None,
                     ownership: None,
                     gone: true,
+                    asked: true,
                 };
                 (key, entry)
             }),

@@ -10,6 +10,7 @@ use crate::api::convert::environment::Identity;
 use crate::api::convert::receipt::{self, Teardown};
 use crate::api::convert::removal;
 use crate::api::environment::{Environment, Receipt};
+use crate::api::receipt::Scan;
 use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::cluster::publish::Announcement;
@@ -46,10 +47,16 @@ impl Reconciler {
             inventory,
             references: &references,
             shared: &shared,
-            unseen: &look.unseen,
+            volumes: Vec::new(),
+            mentions: Vec::new(),
+            scan: Scan {
+                not_visible: look.unseen.clone(),
+                ..Scan::default()
+            },
+            key: Err("this version signs nothing".to_owned()),
             at: now(),
         };
-        let (summary, text) = receipt::write(&teardown);
+        let (summary, text) = receipt::write(teardown);
         self.publisher
             .receipt(environment, &summary.config_map, &text, Timestamp::now())
             .await?;
