@@ -2,6 +2,7 @@
 
 mod absence;
 mod bundles;
+mod burst;
 mod chart;
 mod claims;
 mod cluster_scoped;
@@ -26,6 +27,7 @@ mod sources;
 mod sync;
 mod teardown;
 mod trouble;
+mod unsettled;
 mod update;
 mod values;
 mod web;

@@ -53,7 +53,15 @@ pub(super) fn of<'a>(question: &Question<'a>, repository: &RepositoryId, sight: 
 /// Keeps the environments of branches that could not be remembered.
 pub(super) fn limit(question: &Question<'_>, roster: &mut Roster) {
     let mut room = MOST_ENDED.saturating_sub(question.ended.len());
-    let known = |retirement: &Retirement| question.ended.iter().any(|ended| ended.branch == retirement.branch);
+    let known = |retirement: &Retirement| {
+        let ending = ending(question, retirement);
+        ending.is_some_and(|ending| {
+            question
+                .ended
+                .iter()
+                .any(|known| known.branch == ending.branch && known.repository == ending.repository)
+        })
+    };
     let skipped = &mut roster.skipped;
     roster.retire.retain(|retirement| {
         if retirement.head.is_none() || known(retirement) {
