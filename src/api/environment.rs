@@ -119,6 +119,9 @@ pub struct EnvironmentStatus {
     /// The last runs, newest first; at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
+    /// When the environment expires unless something happens to it before; absent where the Project sets no `lifecycle.ttl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
     /// The proof of the teardown, written just before the object goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,

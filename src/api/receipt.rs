@@ -38,6 +38,9 @@ pub struct FullReceipt {
     pub project: String,
     /// The branch.
     pub branch: String,
+    /// Why the environment was removed.
+    #[serde(default)]
+    pub because: String,
     /// The repository at its Git host.
     pub repository_id: String,
     /// The revision that it showed last.

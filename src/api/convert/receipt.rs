@@ -68,6 +68,7 @@ fn full(teardown: Teardown<'_>) -> FullReceipt {
         uid: environment.uid().unwrap_or_default(),
         project: teardown.identity.project.to_string(),
         branch: environment.spec.branch.clone(),
+        because: super::removal::reason(environment).text,
         repository_id: environment.spec.repository_id.clone(),
         revision: status.and_then(|status| status.revision.as_ref()?.applied.clone()),
         requested_at: environment.metadata.deletion_timestamp.clone(),

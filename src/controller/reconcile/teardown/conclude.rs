@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use super::super::{Pass, Reconciler, now};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::receipt::{self, Teardown};
+use crate::api::convert::removal;
 use crate::api::environment::{Environment, Receipt};
 use crate::api::receipt::Scan;
 use crate::cluster;
@@ -70,8 +71,9 @@ impl Reconciler {
     }
 
     pub(super) async fn let_go(&self, environment: &Environment, summary: Receipt) -> Result<Pass, cluster::Error> {
+        let reason = removal::reason(environment);
         let note = format!(
-            "removed {} of {} objects, left {}; receipt in ConfigMap {}",
+            "removed {} of {} objects, left {}; receipt in ConfigMap {}; because {reason}",
             summary.removed,
             summary.created,
             summary.left.len(),
@@ -91,6 +93,7 @@ impl Reconciler {
             .announce(&kube::Resource::object_ref(&written, &()), &announcement)
             .await;
         self.publisher.remove_finalizer(&written).await?;
+        self.metrics.retired(reason.cause.into());
         tracing::info!(environment = %environment.name_any(), branch = %environment.spec.branch, "{note}");
         if let Some(deleted) = &environment.metadata.deletion_timestamp {
             let elapsed = Timestamp::now().duration_since(deleted.0);
