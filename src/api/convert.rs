@@ -5,3 +5,4 @@ pub mod environment;
 pub mod first_deploy;
 pub mod project;
 pub mod receipt;
+pub mod references;

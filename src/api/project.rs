@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 pub use self::bundle::{ArchiveBundle, BundleReference, BundleRevision, ConfigMapBundle, DirectoryBundle, RepositoryBundle};
 pub use self::guardrails::{Guardrails, Limits, Network, NetworkMode, PodSecurity};
-pub use self::policy::{Claims, ClusterScoped, Permission};
+pub use self::policy::{Claims, ClusterScoped, OnReference, Permission, References};
 
 /// One repository that gets environments: which branches, which bundle, which guardrails.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -213,6 +213,9 @@ pub struct Policy {
     /// Which things that a cluster has only once templates may claim. What others hold is never taken.
     #[serde(default)]
     pub claims: Claims,
+    /// What a teardown does when something still counts on a ServiceAccount that it is about to delete.
+    #[serde(default)]
+    pub references: References,
 }
 
 /// What a teardown does with objects that graftling did not create.

@@ -18,15 +18,6 @@ pub struct Found {
     pub owners: Vec<String>,
 }
 
-/// A binding elsewhere that names one of the environment's ServiceAccounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    /// The binding.
-    pub binding: ObjectKey,
-    /// The ServiceAccount.
-    pub service_account: String,
-}
-
 /// The objects among `found`, the contents of one namespace, that neither we nor Kubernetes put there.
 ///
 /// Ours are the objects of the inventory, what they own directly or through others, and the volume claims that a StatefulSet of the

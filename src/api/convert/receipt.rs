@@ -5,10 +5,13 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use super::environment::Identity;
+use super::references::{self, DanglingReference, TokenProof};
+use crate::api::environment::references::{AccountReferences, CloudIdentity};
 use crate::api::environment::{Environment, LeftOver, Receipt};
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
-use crate::domain::residue::Reference;
+use crate::domain::plan::teardown::identities::Proof;
+use crate::domain::plan::teardown::references::Reference;
 
 /// A teardown that is over.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub struct Teardown<'a> {
     pub inventory: &'a Inventory,
     /// Bindings elsewhere that still name a removed ServiceAccount.
     pub references: &'a [Reference],
+    /// What is known of the tokens of removed ServiceAccounts.
+    pub proofs: &'a [Proof],
     /// Objects that are there still, because other environments own them as well.
     pub shared: &'a [ObjectKey],
     /// Kinds that could not be listed.
@@ -45,7 +50,10 @@ struct FullReceipt {
     objects: Vec<Removed>,
     shared_objects: Vec<String>,
     foreign_objects: Vec<String>,
-    dangling_references: Vec<String>,
+    dangling_references: Vec<DanglingReference>,
+    tokens: Vec<TokenProof>,
+    cloud_identities: Vec<CloudIdentity>,
+    token_secrets: Vec<String>,
     kinds_not_visible: Vec<String>,
 }
 
@@ -65,6 +73,11 @@ pub fn write(teardown: &Teardown<'_>) -> (Receipt, String) {
         .iter()
         .filter(|(_, entry)| entry.uid.is_some() && entry.gone)
         .count();
+    let accounts: AccountReferences = environment
+        .status
+        .as_ref()
+        .map(|status| status.references.clone())
+        .unwrap_or_default();
     let full = FullReceipt {
         environment: environment.name_any(),
         project: teardown.identity.project.to_string(),
@@ -82,7 +95,10 @@ pub fn write(teardown: &Teardown<'_>) -> (Receipt, String) {
         objects: objects(teardown.inventory),
         shared_objects: teardown.shared.iter().map(ToString::to_string).collect(),
         foreign_objects: environment.status.as_ref().map(|status| status.foreign.clone()).unwrap_or_default(),
-        dangling_references: teardown.references.iter().map(reference).collect(),
+        dangling_references: teardown.references.iter().map(references::dangling).collect(),
+        tokens: teardown.proofs.iter().map(|proof| references::proof(proof, &teardown.at)).collect(),
+        cloud_identities: accounts.cloud_identities,
+        token_secrets: accounts.token_secrets,
         kinds_not_visible: teardown.unseen.to_vec(),
     };
     let summary = Receipt {
@@ -116,10 +132,6 @@ fn objects(inventory: &Inventory) -> Vec<Removed> {
             uid: entry.uid.clone(),
         })
         .collect()
-}
-
-fn reference(reference: &Reference) -> String {
-    format!("{} still names ServiceAccount {}", reference.binding, reference.service_account)
 }
 
 #[cfg(test)]
@@ -159,6 +171,7 @@ mod tests {
             identity: &identity,
             inventory,
             references,
+            proofs: &[],
             shared: &[],
             unseen: &["metrics.k8s.io/PodMetrics".to_owned()],
             at: Time(jiff::Timestamp::UNIX_EPOCH),
@@ -190,11 +203,16 @@ mod tests {
     fn f52_a_binding_elsewhere_that_names_a_removed_account_is_told() {
         let reference = Reference {
             binding: key("RoleBinding", "deploys"),
-            service_account: "web".into(),
+            uid: "1".into(),
+            subject: crate::domain::plan::teardown::references::Subject::Account("web".into()),
         };
         let (_, text) = written(&Inventory::default(), &[reference]);
         let full: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
-        let told = full["danglingReferences"][0].as_str().unwrap();
-        assert_eq!(told, format!("{} still names ServiceAccount web", key("RoleBinding", "deploys")));
+        let told = &full["danglingReferences"][0];
+        assert_eq!(told["binding"], key("RoleBinding", "deploys").to_string());
+        assert_eq!(
+            (&told["names"], &told["severity"]),
+            (&"ServiceAccount web".into(), &"medium".into())
+        );
     }
 }
