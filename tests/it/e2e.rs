@@ -19,6 +19,7 @@ mod life;
 mod obstacles;
 mod one_path;
 mod proof;
+mod references;
 mod refusal;
 mod replicas;
 mod retain;
