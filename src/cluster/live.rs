@@ -38,6 +38,17 @@ struct Shared {
 
 type GroupKind = (String, String);
 
+/// Kinds whose watch is up.
+#[derive(Debug, Clone, Default)]
+pub struct WatchedKinds(HashSet<GroupKind>);
+
+impl WatchedKinds {
+    /// Whether the end of an object of ours wakes its environment.
+    pub fn contains(&self, key: &ObjectKey) -> bool {
+        self.0.contains(&group_kind(key))
+    }
+}
+
 struct KindCache {
     objects: HashMap<ObjectKey, LiveObject>,
     /// The newest resourceVersion that the watch has shown: everything up to it has been seen.
@@ -98,6 +109,13 @@ impl LiveObjects {
         if !is_unwatched(resource) {
             self.subscribe(resource);
         }
+    }
+
+    /// The kinds whose watch is up: each end of an object that is read from now on wakes its environment.
+    pub fn watched_kinds(&self) -> WatchedKinds {
+        let shared = self.lock();
+        let up = shared.kinds.iter().filter(|(_, kind)| *kind.state.borrow() == WatchState::Synced);
+        WatchedKinds(up.map(|(id, _)| id.clone()).collect())
     }
 
     /// The live object of `key`, if its kind is watched and it exists.

@@ -2,10 +2,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::environment::Identity;
 use crate::api::environment::{Environment, LeftOver, Receipt};
+use crate::api::keys;
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::residue::Reference;
@@ -47,6 +48,29 @@ struct FullReceipt {
     foreign_objects: Vec<String>,
     dangling_references: Vec<String>,
     kinds_not_visible: Vec<String>,
+    finalizers_removed: Vec<FinalizerRemoved>,
+}
+
+/// A finalizer that somebody removed by hand, as the annotation on the Environment and the receipt hold it. It says what its author
+/// wrote; who really did what, the API server's audit log knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinalizerRemoved {
+    /// The object.
+    pub object: String,
+    /// The finalizer.
+    pub finalizer: String,
+    /// Who removed it.
+    pub by: String,
+    /// When.
+    pub at: String,
+}
+
+impl FinalizerRemoved {
+    /// What was recorded on an Environment; nothing, if it cannot be read.
+    pub fn of(environment: &Environment) -> Vec<Self> {
+        let text = environment.annotations().get(keys::FINALIZERS_REMOVED_ANNOTATION);
+        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
 }
 
 #[derive(Serialize)]
@@ -84,6 +108,7 @@ pub fn write(teardown: &Teardown<'_>) -> (Receipt, String) {
         foreign_objects: environment.status.as_ref().map(|status| status.foreign.clone()).unwrap_or_default(),
         dangling_references: teardown.references.iter().map(reference).collect(),
         kinds_not_visible: teardown.unseen.to_vec(),
+        finalizers_removed: FinalizerRemoved::of(environment),
     };
     let summary = Receipt {
         created: u32::try_from(created).unwrap_or(u32::MAX),

@@ -1,7 +1,9 @@
 //! Planning with nothing desired: stages in reverse, identities after everything that could need them, the namespace last.
 
+mod contents;
 mod drain;
 mod forecast;
+pub mod stuck;
 mod tier;
 
 use super::{Delete, Observed, Obstacle, Removal, Waiting};
@@ -9,6 +11,7 @@ use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::EnvironmentName;
 
+pub use self::contents::Contents;
 pub use self::forecast::forecast;
 pub use self::tier::Tier;
 
@@ -34,6 +37,16 @@ pub struct View {
     pub pods: Vec<Pod>,
     /// What the namespace holds beside the inventory; `None` while nobody has looked.
     pub foreign: Option<Vec<ObjectKey>>,
+    /// What beside the inventory has to end before identities go; known once `foreign` is.
+    pub pending: Vec<Waiting>,
+}
+
+impl View {
+    /// Takes in what a look at the namespace found.
+    pub fn take_in(&mut self, contents: Contents) {
+        self.foreign = Some(contents.foreign);
+        self.pending = contents.pending;
+    }
 }
 
 /// A pod, as far as it can need an identity.
@@ -84,6 +97,8 @@ pub struct TeardownPlan {
 /// - Only objects that bear our label and the recorded UID are deleted, each under its UID as precondition.
 /// - A shared object is deleted by the last of its owners alone, and only if nobody has become one since; the others let go of it.
 /// - No ServiceAccount, and nothing that gives it rights, is deleted while a pod of the namespace runs as it.
+/// - No right and no identity is deleted while something in the namespace is ending that may need one, nor, unless the rules let it go,
+///   while the namespace holds objects of others.
 /// - The namespace is deleted only when everything of the inventory inside it is gone and, unless the rules let it go, nothing else is left.
 pub fn plan(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules) -> TeardownPlan {
     let mut inventory = inventory.clone();
@@ -129,6 +144,15 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules
         }));
     }
     for tier in Tier::DRAINED {
+        // Whoever still has to clean up after what is gone by now may need the rights and identities that are next.
+        if tier == Tier::Access
+            && namespace.is_some()
+            && contents::has_rights(inventory)
+            && drain::in_use(environment, inventory, view).is_empty()
+            && let Some(next) = contents::hold(view, rules)
+        {
+            return next;
+        }
         if let Some(next) = drain(environment, inventory, view, tier) {
             return next;
         }
@@ -158,16 +182,8 @@ fn finish(environment: &EnvironmentName, (key, entry): (&ObjectKey, &Entry), vie
     let Some(live) = view.observed.get(key) else {
         return Next::Conclude;
     };
-    let Some(foreign) = &view.foreign else {
-        return Next::LookForForeign;
-    };
-    if !foreign.is_empty() && !rules.delete_foreign {
-        let obstacles = foreign.iter().map(|key| Obstacle {
-            key: key.clone(),
-            reason: "was not created by graftling; remove it, or set policy.foreignObjects of the Project to Delete".to_owned(),
-            stage: Stage::Namespace,
-        });
-        return Next::Blocked(obstacles.collect());
+    if let Some(next) = contents::hold(view, rules) {
+        return next;
     }
     if entry.relation(live, environment.as_str()) == Relation::Disowned {
         return Next::Blocked(vec![Obstacle {

@@ -38,6 +38,8 @@ impl Reconciler {
             true => Vec::new(),
             false => self.observer.references(&identity.name.namespace(), &accounts).await?,
         };
+        // What somebody recorded on it just now, such as a finalizer removed by hand, belongs into the receipt.
+        let environment = &self.publisher.read_environment(environment).await?;
         let shared = self.observer.left_to_others(deployer, inventory).await?;
         let teardown = Teardown {
             environment,

@@ -37,18 +37,23 @@ pub(super) fn drain(environment: &EnvironmentName, inventory: &Inventory, view: 
     }
     if tier == Tier::Access || tier == Tier::Identity {
         // A pod loses its rights with the bindings, not only with the account.
-        let is_kept = |key: &ObjectKey, entry: &Entry| {
-            let live = view.observed.get(key).filter(|live| live.deletion.is_none());
-            live.is_some_and(|live| entry.relation(live, environment.as_str()) == Relation::Ours)
-        };
-        let kept = inventory.present().filter(|(key, entry)| is_kept(key, entry));
-        obstacles.extend(kept.filter_map(|(key, _)| used_by_a_pod(key, &view.pods)));
+        obstacles.extend(in_use(environment, inventory, view));
     }
     if !obstacles.is_empty() {
         return Some(Next::Blocked(obstacles));
     }
     let idle = deletes.is_empty() && waiting.is_empty();
     (!idle).then_some(Next::Drain { tier, deletes, waiting })
+}
+
+/// Our accounts that pods still run as.
+pub(super) fn in_use(environment: &EnvironmentName, inventory: &Inventory, view: &View) -> Vec<Obstacle> {
+    let is_kept = |key: &ObjectKey, entry: &Entry| {
+        let live = view.observed.get(key).filter(|live| live.deletion.is_none());
+        live.is_some_and(|live| entry.relation(live, environment.as_str()) == Relation::Ours)
+    };
+    let kept = inventory.present().filter(|(key, entry)| is_kept(key, entry));
+    kept.filter_map(|(key, _)| used_by_a_pod(key, &view.pods)).collect()
 }
 
 fn used_by_a_pod(key: &ObjectKey, pods: &[Pod]) -> Option<Obstacle> {

@@ -6,9 +6,9 @@ use super::cluster::Cluster;
 use super::*;
 use crate::domain::inventory::Entry;
 use crate::domain::outcome::{self, Outcome};
-use crate::domain::plan::teardown::{Next, Pod, Rules, Tier, View};
+use crate::domain::plan::teardown::{Contents, Next, Pod, Rules, Tier, View};
+use crate::domain::status;
 use crate::domain::status::{Report, summarise_deployment};
-use crate::domain::{residue, status};
 
 /// The process ends at this write of the pass, counted from zero.
 #[derive(Debug, Clone, Copy)]
@@ -112,11 +112,11 @@ impl Controller {
         let mut view = View {
             observed: cluster.observe(&present),
             pods: cluster.pods.iter().map(|(_, pod)| pod.clone()).collect(),
-            foreign: None,
+            ..View::default()
         };
         let mut plan = super::super::teardown::plan(&environment(), &self.stored, &view, &rules);
         if plan.next == Next::LookForForeign {
-            view.foreign = Some(residue::foreign(&plan.inventory, &cluster.contents()));
+            view.take_in(Contents::of(&plan.inventory, &cluster.contents()));
             plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, &rules);
         }
         let deletes = match &plan.next {
