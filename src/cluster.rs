@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod backoff;
 pub mod claims;
+pub mod clock;
 pub mod connection;
 pub mod environments;
 pub mod error;
@@ -13,6 +14,7 @@ pub mod live;
 pub mod observe;
 pub mod publish;
 pub mod residue;
+pub mod retain;
 pub mod scope;
 pub mod stuck;
 pub mod teardown;

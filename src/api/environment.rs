@@ -222,6 +222,9 @@ pub struct InventoryEntry {
     /// True once its deletion was confirmed during the teardown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
+    /// True once the server accepted our deletion of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
 }
 
 /// One past run.

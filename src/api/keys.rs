@@ -1,6 +1,6 @@
 //! Labels, annotations, finalizers and field managers: every key that graftling writes on objects.
 
-use crate::domain::manifest;
+use crate::domain::{manifest, retention};
 
 /// Everything that graftling applies bears this field manager; so does the ownership that a live object is compared by.
 pub const FIELD_MANAGER: &str = "graftling";
@@ -34,6 +34,12 @@ pub const HINT_ANNOTATION: &str = "graftling.dev/hint";
 
 /// Annotation on an Environment: which finalizers somebody removed by hand during its teardown, as JSON, for the receipt.
 pub const FINALIZERS_REMOVED_ANNOTATION: &str = "graftling.dev/finalizers-removed";
+
+/// Annotation: an object that bears it with the value `true` is never deleted.
+pub const RETAIN_ANNOTATION: &str = retention::RETAIN_ANNOTATION;
+
+/// Annotation on what a teardown left because of that: the UID of the Environment that it was made for.
+pub const RETAINED_FROM_ANNOTATION: &str = retention::RETAINED_FROM_ANNOTATION;
 
 /// Annotation on a receipt: when it may be removed.
 pub const EXPIRES_ANNOTATION: &str = "graftling.dev/expires";

@@ -16,6 +16,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use tokio::time::timeout;
 
+use crate::api::receipt::config_map_name;
 use crate::api::{Environment, GitHost, Project};
 use crate::domain::git::BranchName;
 use crate::domain::name::{EnvironmentName, Namespace, ObjectName, ProjectName};
@@ -202,7 +203,7 @@ impl Access {
     pub async fn receipt(&self, environment: &Environment) -> Result<Option<BTreeMap<String, String>>, Error> {
         let namespace = environment.namespace().unwrap_or_default();
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &namespace);
-        let name = format!("{}-receipt", environment.name_any());
+        let name = config_map_name(&environment.name_any(), &environment.uid().unwrap_or_default());
         let receipt = self.within("read the receipt", api.get_opt(&name)).await?;
         Ok(receipt.map(|receipt| receipt.data.unwrap_or_default()))
     }

@@ -81,6 +81,7 @@ pub async fn differences(access: &Access, environment: &Environment, settings: &
     let prepared = prepare(access, environment, settings).await?;
     let (plan, client) = (&prepared.plan, prepared.observer.connection.controller());
     let stale: Vec<_> = deploy::stale(&prepared.inventory, &prepared.desired)
+        .filter(|(key, _)| !plan.retained.contains(key))
         .map(|(key, _)| key.clone())
         .collect();
     let written = plan.steps.iter().flat_map(|step| match step {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::access::Access;
 use super::plan::{self, observer};
-use crate::api::convert::receipt::FinalizerRemoved;
+use crate::api::receipt::FinalizerRemoved;
 use crate::api::{Environment, keys};
 use crate::cluster;
 use crate::cluster::connection::within;

@@ -14,6 +14,7 @@ use crate::api::keys;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::{EnvironmentName, Namespace};
 use crate::domain::residue::{Found, mark_lost};
+use crate::domain::retention::Retention;
 
 /// Everything that a look over many kinds brought up.
 #[derive(Debug, Clone, Default)]
@@ -178,5 +179,6 @@ fn found(resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> O
         lost: false,
         finalizers: metadata.finalizers.clone().unwrap_or_default(),
         deleting_since: metadata.deletion_timestamp.as_ref().map(|since| since.0.to_string()),
+        retention: Retention::of(|key| metadata.annotations.as_ref()?.get(key).map(String::as_str)),
     })
 }

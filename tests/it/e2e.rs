@@ -20,6 +20,7 @@ mod patience;
 mod proof;
 mod refusal;
 mod replicas;
+mod retain;
 mod rights;
 mod scene;
 mod sources;

@@ -135,6 +135,7 @@ fn inventory_entry(entry: &InventoryEntry) -> Result<(ObjectKey, Entry), String>
         digest: entry.digest.clone(),
         ownership: entry.ownership.clone(),
         gone: entry.gone,
+        asked: entry.asked,
     };
     Ok((key, entry))
 }
@@ -153,6 +154,7 @@ pub fn stored_inventory(inventory: &Inventory) -> Vec<InventoryEntry> {
             digest: entry.digest.clone(),
             ownership: entry.ownership.clone(),
             gone: entry.gone,
+            asked: entry.asked,
         })
         .collect()
 }

@@ -65,7 +65,7 @@ impl Reconciler {
                 planned => planned?,
             };
             if plan.next == Next::Conclude {
-                return self.conclude(&environment, &identity, &plan.inventory, &deployer).await;
+                return self.conclude(&environment, &identity, &plan, &deployer).await;
             }
             environment = self.record_foreign(&environment, &identity, &plan, &looked).await?;
             let outcomes = self.carry_out_teardown(&deployer, &plan).await;

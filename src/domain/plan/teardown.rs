@@ -3,6 +3,7 @@
 mod contents;
 mod drain;
 mod forecast;
+pub mod retain;
 pub mod stuck;
 mod tier;
 
@@ -10,12 +11,14 @@ use super::{Delete, Observed, Obstacle, Removal, Waiting};
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::EnvironmentName;
+use crate::domain::residue::Found;
 
 pub use self::contents::Contents;
 pub use self::forecast::forecast;
 pub use self::tier::Tier;
 
 use self::drain::drain;
+use self::retain::Kept;
 
 /// Without the label there is no proof that the object is still meant to be ours.
 pub(super) const LABEL_TAKEN_OFF: &str =
@@ -39,6 +42,8 @@ pub struct View {
     pub foreign: Option<Vec<ObjectKey>>,
     /// What beside the inventory has to end before identities go; known once `foreign` is.
     pub pending: Vec<Waiting>,
+    /// What the namespace holds that somebody asked to keep, whoever made it; known once somebody has looked for `foreign`.
+    pub retained: Vec<Found>,
 }
 
 impl View {
@@ -46,6 +51,7 @@ impl View {
     pub fn take_in(&mut self, contents: Contents) {
         self.foreign = Some(contents.foreign);
         self.pending = contents.pending;
+        self.retained = contents.retained;
     }
 }
 
@@ -76,7 +82,7 @@ pub enum Next {
     DeleteNamespace(Delete),
     /// The namespace is ending.
     AwaitNamespace(Waiting),
-    /// Everything of the inventory is gone: scan for residue, write the receipt, let go.
+    /// Everything of the inventory is gone but for what is kept: scan for residue, write the receipt, let go.
     Conclude,
     /// Only a person can settle this.
     Blocked(Vec<Obstacle>),
@@ -89,6 +95,8 @@ pub struct TeardownPlan {
     pub inventory: Inventory,
     /// What to do next.
     pub next: Next,
+    /// What stays when everything else is gone.
+    pub kept: Vec<Kept>,
 }
 
 /// Plans the next step of a teardown.
@@ -100,11 +108,13 @@ pub struct TeardownPlan {
 /// - No right and no identity is deleted while something in the namespace is ending that may need one, nor, unless the rules let it go,
 ///   while the namespace holds objects of others.
 /// - The namespace is deleted only when everything of the inventory inside it is gone and, unless the rules let it go, nothing else is left.
+/// - Nothing that bears the annotation `graftling.dev/retain` is deleted, nor the namespace that it is in (see [`retain::kept`]).
 pub fn plan(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules) -> TeardownPlan {
     let mut inventory = inventory.clone();
     settle(environment, &mut inventory, &view.observed);
-    let next = next(environment, &inventory, view, rules);
-    TeardownPlan { inventory, next }
+    let kept = retain::kept(environment.as_str(), &inventory, view);
+    let next = next(environment, &inventory, view, rules, &kept);
+    TeardownPlan { inventory, next, kept }
 }
 
 /// Marks everything gone that is gone, or that turned out never to have been ours, and records the UIDs that a crash lost.
@@ -130,7 +140,7 @@ fn settle(environment: &EnvironmentName, inventory: &mut Inventory, observed: &O
     }
 }
 
-fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules) -> Next {
+fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules, kept: &[Kept]) -> Next {
     let namespace = inventory.present().find(|(key, _)| key.kind == "Namespace");
     if let Some((key, _)) = namespace
         && let Some(live) = view.observed.get(key)
@@ -143,23 +153,28 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules
             failed: false,
         }));
     }
+    let leaving = retain::leaving(inventory, kept);
+    let stays = namespace.is_some_and(|(key, _)| kept.iter().any(|kept| kept.key == *key));
     for tier in Tier::DRAINED {
         // Whoever still has to clean up after what is gone by now may need the rights and identities that are next.
         if tier == Tier::Access
             && namespace.is_some()
-            && contents::has_rights(inventory)
-            && drain::in_use(environment, inventory, view).is_empty()
-            && let Some(next) = contents::hold(view, rules)
+            && contents::has_rights(&leaving)
+            && drain::in_use(environment, &leaving, view).is_empty()
+            && let Some(next) = contents::hold(view, rules, stays)
         {
             return next;
         }
-        if let Some(next) = drain(environment, inventory, view, tier) {
+        if let Some(next) = drain(environment, &leaving, view, tier) {
             return next;
         }
     }
     let Some((key, entry)) = namespace else {
         return Next::Conclude;
     };
+    if view.foreign.is_some() && stays {
+        return Next::Conclude;
+    }
     finish(environment, (key, entry), view, rules)
 }
 
@@ -182,7 +197,7 @@ fn finish(environment: &EnvironmentName, (key, entry): (&ObjectKey, &Entry), vie
     let Some(live) = view.observed.get(key) else {
         return Next::Conclude;
     };
-    if let Some(next) = contents::hold(view, rules) {
+    if let Some(next) = contents::hold(view, rules, false) {
         return next;
     }
     if entry.relation(live, environment.as_str()) == Relation::Disowned {

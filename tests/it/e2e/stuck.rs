@@ -203,7 +203,13 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f46_a_load_balancer_that_is_late_is_waited_for_and_told_and_nothing_is_forced() {
-    let scene = Scene::start("balancer", BALANCED).await;
+    let scene = Scene::with(
+        "balancer",
+        BALANCED,
+        json!({ "policy": { "claims": { "loadBalancers": "Allow" } } }),
+        &[],
+    )
+    .await;
     // No cloud, so the address that makes the Service ready is told by hand.
     scene.push("feature/a");
     let name = wait::until("the Service", LONG, || async {
@@ -246,7 +252,7 @@ const ROUTED: &str = r#"
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: web}
-spec: {rules: [{host: "{{host}}", http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+spec: {rules: [{host: {{quote environment.host}}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
 ---
 apiVersion: v1
 kind: Service

@@ -16,6 +16,8 @@ pub struct Contents {
     pub foreign: Vec<ObjectKey>,
     /// What has to end before identities go: whoever works on it may need one.
     pub pending: Vec<Waiting>,
+    /// What somebody asked to keep, whoever made it.
+    pub retained: Vec<Found>,
 }
 
 // === impl Contents ===
@@ -42,6 +44,7 @@ impl Contents {
         Self {
             foreign: foreign.iter().filter(|key| !is_ending(key)).cloned().collect(),
             pending,
+            retained: residue::retained(found),
         }
     }
 }
@@ -77,8 +80,9 @@ pub(super) fn has_rights(inventory: &Inventory) -> bool {
         .any(|(key, entry)| matches!(Tier::of_entry(key, entry), Tier::Access | Tier::Identity))
 }
 
-/// What keeps identities and the namespace, or the request to look; `None` if nothing does.
-pub(super) fn hold(view: &View, rules: &Rules) -> Option<Next> {
+/// What keeps identities and the namespace, or the request to look; `None` if nothing does. Objects of others do not where the namespace
+/// stays anyway.
+pub(super) fn hold(view: &View, rules: &Rules, stays: bool) -> Option<Next> {
     let Some(foreign) = &view.foreign else {
         return Some(Next::LookForForeign);
     };
@@ -89,7 +93,7 @@ pub(super) fn hold(view: &View, rules: &Rules) -> Option<Next> {
             waiting: view.pending.clone(),
         });
     }
-    if foreign.is_empty() || rules.delete_foreign {
+    if foreign.is_empty() || rules.delete_foreign || stays {
         return None;
     }
     let obstacles = foreign.iter().map(|key| Obstacle {

@@ -10,6 +10,7 @@ use crate::domain::outcome::{Failure, FailureClass, Outcome};
 use crate::domain::plan::teardown::Pod;
 use crate::domain::readiness::Readiness;
 use crate::domain::residue::Found;
+use crate::domain::retention::Retention;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
@@ -30,9 +31,18 @@ pub struct Object {
     pub shares: Shares,
     /// The UIDs of its owners.
     pub owners: Vec<String>,
+    /// Somebody put the annotation on it that keeps it.
+    pub retained: bool,
 }
 
 impl Object {
+    fn retention(&self) -> Retention {
+        Retention {
+            asked: self.retained,
+            from: None,
+        }
+    }
+
     /// Whether it must be in our inventory: what other environments own after we let go of it need not.
     pub fn is_ours(&self) -> bool {
         self.made_by_us && (self.shares.is_empty() || self.shares.contains_key(ENVIRONMENT))
@@ -84,6 +94,7 @@ impl Cluster {
             version: self.made,
             shares: Shares::new(),
             owners: Vec::new(),
+            retained: false,
         };
         self.objects.insert(key.clone(), object);
     }
@@ -161,6 +172,7 @@ impl Cluster {
             owners: Vec::new(),
             shares: object.shares.clone(),
             shared_content: (!object.shares.is_empty()).then(|| format!("digest of {}", object.content)),
+            retention: object.retention(),
         })
     }
 
@@ -184,6 +196,7 @@ impl Cluster {
                 lost: self.is_lost(object),
                 finalizers: object.finalizers.clone(),
                 deleting_since: object.deleting.then(|| "2026-01-01T00:00:00Z".to_owned()),
+                retention: object.retention(),
             })
             .collect()
     }
@@ -243,6 +256,7 @@ impl Cluster {
             Some(old) if apply.because == Because::Wished => old.content.clone(),
             _ => text("/content").unwrap(),
         };
+        let old_retained = old.as_ref().is_some_and(|old| old.retained);
         let mut shares = old.as_ref().map(|old| old.shares.clone()).unwrap_or_default();
         let owner = apply.manifest.owner();
         let is_shared = owner.is_some();
@@ -261,6 +275,7 @@ impl Cluster {
             finalizers: if slow { vec!["example.com/hold".into()] } else { Vec::new() },
             deleting: old.as_ref().is_some_and(|old| old.deleting),
             ready: instant || old.is_some_and(|old| old.ready && old.content == content),
+            retained: old_retained,
             content,
             made_by_us,
             owners: Vec::new(),

@@ -6,6 +6,7 @@ use super::cluster::Cluster;
 use super::*;
 use crate::domain::inventory::Entry;
 use crate::domain::outcome::{self, Outcome};
+use crate::domain::plan::teardown::retain::Kept;
 use crate::domain::plan::teardown::{Contents, Next, Pod, Rules, Tier, View};
 use crate::domain::status;
 use crate::domain::status::{Report, summarise_deployment};
@@ -124,7 +125,7 @@ impl Controller {
             Next::DeleteNamespace(delete) => vec![delete.clone()],
             _ => Vec::new(),
         };
-        check_turn(cluster, &deletes);
+        check_turn(cluster, &deletes, &plan.kept);
         let outcomes = self.carry_out(cluster, &[Step::Delete(deletes)], crash)?;
         let mut inventory = plan.inventory;
         outcome::absorb(&mut inventory, &outcomes);
@@ -151,7 +152,7 @@ impl Controller {
 }
 
 /// Whose turn it is: nothing goes while something of an earlier tier is there, and the namespace after all of them.
-fn check_turn(cluster: &Cluster, deletes: &[Delete]) {
+fn check_turn(cluster: &Cluster, deletes: &[Delete], kept: &[Kept]) {
     let turn = |key: &ObjectKey, stage| match stage {
         Stage::Namespace => Tier::Namespace,
         Stage::Guardrails => Tier::Guardrail,
@@ -163,7 +164,8 @@ fn check_turn(cluster: &Cluster, deletes: &[Delete]) {
         let ours = cluster
             .objects
             .iter()
-            .filter(|(key, object)| object.is_ours() && !is_guardrail(key));
+            .filter(|(key, object)| object.is_ours() && !is_guardrail(key))
+            .filter(|(key, _)| !kept.iter().any(|kept| kept.key == **key));
         for (key, _) in ours {
             assert!(Tier::of(key) >= tier, "{} goes while {key} is there", delete.key);
         }

@@ -166,6 +166,7 @@ proptest! {
                 version: 1,
                 shares: Shares::new(),
                 owners: Vec::new(),
+                retained: false,
             };
             cluster.objects.insert(key_of(index), object);
         }
