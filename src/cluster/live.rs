@@ -349,3 +349,6 @@ fn is_forbidden(error: &watcher::Error) -> bool {
     };
     matches!(source, kube::Error::Api(status) if status.code == 403)
 }
+
+#[cfg(test)]
+mod tests;
