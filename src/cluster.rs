@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod backoff;
 pub mod claims;
+pub mod clock;
 pub mod connection;
 pub mod environments;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod observe;
 pub mod publish;
 pub mod references;
 pub mod residue;
+pub mod retain;
 pub mod scope;
 pub mod teardown;
 pub mod tokens;

@@ -125,6 +125,9 @@ pub struct EnvironmentStatus {
     /// The last runs, newest first; at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
+    /// When the environment expires unless something happens to it before; absent where the Project sets no `lifecycle.ttl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
     /// The proof of the teardown, written just before the object goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
@@ -225,6 +228,9 @@ pub struct InventoryEntry {
     /// True once its deletion was confirmed during the teardown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
+    /// True once the server accepted our deletion of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
 }
 
 /// One past run.

@@ -24,7 +24,7 @@ use crate::controller::relay::Relay;
 use crate::controller::settings::{Scope, Settings};
 use crate::controller::sources::{self, Sources};
 use crate::controller::stores::{self, Change, Stores};
-use crate::controller::sync::{Progress, Sync};
+use crate::controller::sync::{EndedMemory, Progress, ServerClock, Sync};
 use crate::controller::witnesses::Witnesses;
 use crate::controller::{dispatch, queue};
 use crate::githost::endpoint::Endpoints;
@@ -290,6 +290,8 @@ async fn lead(
         metrics: parts.metrics.clone(),
         settings: parts.settings.clone(),
         progress: Progress::default(),
+        ended: EndedMemory::default(),
+        clock: ServerClock::default(),
     });
     let (triggers, queued) = mpsc::channel(CHANNEL_CAPACITY);
     let dispatcher = dispatch::Dispatcher {

@@ -15,7 +15,8 @@ use crate::domain::name::Namespace;
 use crate::domain::observed::{Deletion, LiveObject};
 use crate::domain::outcome::FailureClass;
 use crate::domain::plan::Observed;
-use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View};
+use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View, retain};
+use crate::domain::residue::Shared;
 
 impl Observer {
     /// Observes everything of `inventory` that is not confirmed gone, and, once only rights and identities are left, the pods that may
@@ -65,12 +66,22 @@ impl Observer {
     ///
     /// # Errors
     /// The first read that failed.
-    pub async fn left_to_others(&self, deployer: &Deployer, inventory: &Inventory) -> Result<Vec<ObjectKey>, Error> {
+    pub async fn left_to_others(&self, deployer: &Deployer, inventory: &Inventory) -> Result<Vec<Shared>, Error> {
         let as_deployer = self.connection.deployer(deployer)?;
         let found = self.read_outside(&as_deployer, inventory.iter().map(|(key, _)| key)).await?;
         let is_same = |live: &LiveObject| inventory.get(&live.key).is_some_and(|entry| entry.uid.as_ref() == Some(&live.uid));
         let shared = found.into_values().filter(|live| live.is_shared() && is_same(live));
-        Ok(shared.map(|live| live.key).collect())
+        Ok(shared
+            .map(|live| Shared {
+                owners: live
+                    .shares
+                    .iter()
+                    .filter(|(_, share)| share.ownership.is_some())
+                    .map(|(owner, _)| owner.clone())
+                    .collect(),
+                key: live.key,
+            })
+            .collect())
     }
 
     async fn read_outside<'k>(&self, as_deployer: &Client, keys: impl Iterator<Item = &'k ObjectKey>) -> Result<Observed, Error> {
@@ -143,7 +154,11 @@ fn only_rights(view: &View, namespace: &Namespace, inventory: &Inventory) -> boo
         let (entry, live) = (inventory.get(key)?, view.observed.get(key)?);
         (entry.relation(live, namespace.as_str()) != Relation::Foreign).then_some(entry.stage)
     };
-    let mut left = view.observed.keys().filter(|key| ours(key) == Some(Stage::Deploy)).map(Tier::of);
+    // What is kept never goes, so nobody waits for it.
+    let kept = retain::kept(namespace.as_str(), inventory, view);
+    let leaves = |key: &&ObjectKey| !kept.iter().any(|kept| kept.key == **key);
+    let left = view.observed.keys().filter(leaves);
+    let mut left = left.filter(|key| ours(key) == Some(Stage::Deploy)).map(Tier::of);
     left.clone().any(|tier| tier == Tier::Identity) && left.all(|tier| tier >= Tier::Access)
 }
 
@@ -202,6 +217,7 @@ mod tests {
                 owners: Vec::new(),
                 shares: crate::domain::observed::Shares::new(),
                 shared_content: None,
+                retention: Default::default(),
             };
             view.observed.insert(key.clone(), live);
         }

@@ -45,7 +45,8 @@ pub struct Dispatcher {
 struct Seen {
     githosts: HashMap<String, Option<i64>>,
     projects: HashMap<String, ProjectVersion>,
-    environments: HashMap<String, Option<i64>>,
+    /// With the annotation that extends an environment's life, as its deadline is shown in the status.
+    environments: HashMap<String, (Option<i64>, Option<String>)>,
 }
 
 #[derive(PartialEq, Clone)]
@@ -185,7 +186,11 @@ impl Dispatcher {
 
     async fn environment(&self, object: &Environment, seen: &mut Seen) {
         let uid = object.uid().unwrap_or_default();
-        if seen.environments.insert(uid, object.metadata.generation) != Some(object.metadata.generation) {
+        let version = (
+            object.metadata.generation,
+            object.annotations().get(keys::EXTENDED_ANNOTATION).cloned(),
+        );
+        if seen.environments.insert(uid, version.clone()) != Some(version) {
             self.trigger(&object.name_any(), &object.namespace().unwrap_or_default()).await;
         }
     }

@@ -14,8 +14,10 @@ use crate::api::environment::Environment;
 use crate::api::keys;
 use crate::cluster;
 use crate::cluster::connection::Deployer;
+use crate::cluster::residue::Look;
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
+use crate::domain::name::Namespace;
 use crate::domain::outcome::{FailureClass, Outcome};
 use crate::domain::plan::Step;
 use crate::domain::plan::teardown::references::{self, References};
@@ -60,7 +62,7 @@ impl Reconciler {
                 planned => planned?,
             };
             if plan.next == Next::Conclude {
-                return self.conclude(&environment, &identity, &plan.inventory, &deployer).await;
+                return self.conclude(&environment, &identity, &plan, &deployer).await;
             }
             environment = self.record_foreign(&environment, &identity, &plan, &found.foreign).await?;
             environment = self
@@ -89,19 +91,30 @@ impl Reconciler {
         let rules = self.teardown_rules(environment);
         let mut view = self.observer.view(deployer, identity, inventory).await?;
         let mut found = FoundElsewhere::default();
-        let mut plan = teardown::plan(&identity.name, inventory, &view, &rules);
-        if plan.next == Next::LookForReferences {
-            let references = self.observer.references(deployer, &namespace).await?;
-            found.references = Some(references::relevant(&identity.name, &plan.inventory, &view, &references));
-            view.references = Some(references);
-            plan = teardown::plan(&identity.name, &plan.inventory, &view, &rules);
+        loop {
+            let plan = teardown::plan(&identity.name, inventory, &view, &rules);
+            match plan.next {
+                Next::LookForReferences => {
+                    let references = self.observer.references(deployer, &namespace).await?;
+                    found.references = Some(references::relevant(&identity.name, &plan, &view, &references));
+                    view.references = Some(references);
+                }
+                Next::LookForForeign => {
+                    let contents = self.look_for_foreign(deployer, &namespace).await?;
+                    let foreign = residue::foreign(&plan.inventory, &contents.found);
+                    view.foreign = Some(foreign.clone());
+                    found.foreign = foreign;
+                    view.retained = residue::retained(&contents.found);
+                }
+                _ => return Ok((plan, found)),
+            }
         }
-        if plan.next != Next::LookForForeign {
-            return Ok((plan, found));
-        }
+    }
+
+    async fn look_for_foreign(&self, deployer: &Deployer, namespace: &Namespace) -> Result<Look, cluster::Error> {
         let connection = &self.observer.connection;
         let clients = [connection.controller(), connection.deployer(deployer)?];
-        let contents = self.observer.contents(&clients, &namespace).await?;
+        let contents = self.observer.contents(&clients, namespace).await?;
         // Whoever sees no Secrets sees nothing of what only the deployer may list.
         if contents.unseen.iter().any(|kind| kind == "Secret") {
             return Err(cluster::Error::LookForForeign {
@@ -109,11 +122,7 @@ impl Reconciler {
                 kinds: contents.unseen.join(", "),
             });
         }
-        let foreign = residue::foreign(&plan.inventory, &contents.found);
-        view.foreign = Some(foreign.clone());
-        found.foreign = foreign;
-        let plan = teardown::plan(&identity.name, &plan.inventory, &view, &rules);
-        Ok((plan, found))
+        Ok(contents)
     }
 
     /// What of others goes with the namespace is recorded before it goes.

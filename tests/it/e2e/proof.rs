@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use testbed::wait;
 
 use super::scene::{CONFIG, Scene, WEB};
-use crate::world::LONG;
+use crate::world::{LONG, receipt_name};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_x13_the_receipt_lists_every_object_and_is_kept_for_thirty_days() {
@@ -36,7 +36,7 @@ async fn feature_x13_the_receipt_lists_every_object_and_is_kept_for_thirty_days(
     assert!(inventory.iter().all(|entry| listed(entry.uid.as_deref().unwrap())), "{receipt:#}");
 
     let stored = scene
-        .read("v1", "ConfigMap", scene.world.namespace.name(), &format!("{name}-receipt"))
+        .read("v1", "ConfigMap", scene.world.namespace.name(), &receipt_name(&environment))
         .await
         .unwrap();
     let expires: Timestamp = stored["metadata"]["annotations"]["graftling.dev/expires"]

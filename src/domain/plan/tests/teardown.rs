@@ -167,6 +167,7 @@ proptest! {
                 made_by_us: false,
                 version: 1,
                 shares: Shares::new(),
+                retained: false,
             };
             cluster.objects.insert(key_of(index), object);
         }
@@ -175,6 +176,7 @@ proptest! {
             pods: Vec::new(),
             foreign: looked.then(Vec::new),
             references: Some(References::default()),
+            retained: Vec::new(),
         };
         let plan = super::super::teardown::plan(&environment(), &inventory, &view, &Rules { delete_foreign, ..Rules::default() });
         let deletes = match plan.next {
