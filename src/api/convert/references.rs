@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::environment::references::{AccountReferences, CloudIdentity};
 use crate::api::project::{self, OnReference};
-use crate::api::receipt::TokenProof;
+use crate::api::receipt::{DanglingReference, TokenProof};
 use crate::domain::plan::teardown::identities::{Proof, Verdict};
 use crate::domain::plan::teardown::references::{Reaction, Reference, ReferenceRules, References};
 
@@ -42,15 +42,13 @@ pub fn record(recorded: &mut AccountReferences, found: &References) {
 }
 
 /// A binding as a receipt lists it.
-pub fn dangling(reference: &Reference) -> String {
-    let namespace = reference.binding.namespace.as_ref();
-    let place = namespace.map(|namespace| format!(" in Namespace {namespace}")).unwrap_or_default();
-    format!(
-        "{}{place} still names {} (severity {})",
-        reference.binding,
-        reference.subject,
-        reference.severity().name()
-    )
+pub fn dangling(reference: &Reference) -> DanglingReference {
+    DanglingReference {
+        binding: reference.binding.to_string(),
+        namespace: reference.binding.namespace.clone(),
+        names: reference.subject.to_string(),
+        severity: reference.severity().name().to_owned(),
+    }
 }
 
 /// A proof as a receipt lists it.
