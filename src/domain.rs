@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod readiness;
+pub mod removal;
 pub mod render;
 pub mod residue;
 pub mod retention;

@@ -168,8 +168,11 @@ pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<
         .contents(std::slice::from_ref(&client), &identity.name.namespace())
         .await
         .map_err(Error::Observe)?;
+    let references = observer.references_as(&client, &identity.name.namespace()).await;
     let mut view = teardown::View {
         observed,
+        // Whoever may not list bindings still sees the rest of the plan.
+        references: references.ok(),
         ..teardown::View::default()
     };
     view.take_in(teardown::Contents::of(&inventory, &contents.found));

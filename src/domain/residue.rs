@@ -29,15 +29,6 @@ pub struct Found {
     pub retention: Retention,
 }
 
-/// A binding elsewhere that names one of the environment's ServiceAccounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    /// The binding.
-    pub binding: ObjectKey,
-    /// The ServiceAccount.
-    pub service_account: String,
-}
-
 /// An object of the inventory that stays, because other environments own it as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shared {

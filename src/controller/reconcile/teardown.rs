@@ -1,5 +1,6 @@
 //! Towards nothing: drain, then delete, then prove it.
 
+mod accounts;
 mod binding;
 mod conclude;
 mod waiting;
@@ -20,6 +21,7 @@ use crate::cluster::connection::Deployer;
 use crate::domain::inventory::Inventory;
 use crate::domain::outcome::{FailureClass, Outcome};
 use crate::domain::plan::Step;
+use crate::domain::plan::teardown::references::{self, References};
 use crate::domain::plan::teardown::{self, Contents, Next, Rules, TeardownPlan};
 use crate::domain::status::summarise_teardown;
 
@@ -33,8 +35,14 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How many objects of others a status and a receipt name.
 const NAMED: usize = 200;
 
-/// A look at the namespace that this pass has made.
-type Looked = Option<(Contents, Instant)>;
+/// What a pass found beside the inventory.
+#[derive(Default)]
+struct FoundElsewhere {
+    /// What the namespace holds, and when that was seen.
+    contents: Option<(Contents, Instant)>,
+    /// What counts on the accounts that are about to go.
+    references: Option<References>,
+}
 
 impl Reconciler {
     /// One pass of a teardown: as many steps as need no waiting.
@@ -52,11 +60,9 @@ impl Reconciler {
         let deployer = Self::recorded_deployer(environment).unwrap_or_else(|| self.default_deployer(&identity));
         let mut environment = environment.clone();
         let watched = self.observer.live.watched_kinds();
-        let mut looked = None;
+        let mut found = FoundElsewhere::default();
         for _ in 0..ROUNDS {
-            let planned = self
-                .plan_teardown(&environment, &identity, &inventory, &deployer, &mut looked)
-                .await;
+            let planned = self.plan_teardown(&environment, &identity, &inventory, &deployer, &mut found).await;
             let plan = match planned {
                 Err(error) if error.class() == FailureClass::Forbidden => {
                     let own = (&identity, inventory);
@@ -67,7 +73,11 @@ impl Reconciler {
             if plan.next == Next::Conclude {
                 return self.conclude(&environment, &identity, &plan, &deployer).await;
             }
-            environment = self.record_foreign(&environment, &identity, &plan, &looked).await?;
+            environment = self.record_foreign(&environment, &identity, &plan, &found).await?;
+            environment = self
+                .record_references(&environment, &identity, &plan, found.references.as_ref())
+                .await?;
+            self.witness_accounts(&environment, &deployer, &plan).await;
             let outcomes = self.carry_out_teardown(&deployer, &plan).await;
             let report = summarise_teardown(&plan, &outcomes);
             if outcomes.is_empty() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Deleting { .. })) {
@@ -82,7 +92,7 @@ impl Reconciler {
                 let (report, stuck) = self.examine(&halt, report).await;
                 let tell = |status: &mut EnvironmentStatus| {
                     status.stuck = stuck;
-                    if let Some((contents, _)) = &looked {
+                    if let Some((contents, _)) = &found.contents {
                         status.foreign = names(contents);
                     }
                 };
@@ -100,29 +110,36 @@ impl Reconciler {
         identity: &Identity,
         inventory: &Inventory,
         deployer: &Deployer,
-        looked: &mut Looked,
+        found: &mut FoundElsewhere,
     ) -> Result<TeardownPlan, cluster::Error> {
         let rules = self.teardown_rules(environment);
         let mut view = self.observer.view(deployer, identity, inventory).await?;
-        looked.take_if(|(_, at)| at.elapsed() > FRESH);
-        if let Some((contents, _)) = looked {
+        found.contents.take_if(|(_, at)| at.elapsed() > FRESH);
+        found.references = None;
+        if let Some((contents, _)) = &found.contents {
             view.take_in(contents.clone());
         }
-        let plan = teardown::plan(&identity.name, inventory, &view, &rules);
+        let mut plan = teardown::plan(&identity.name, inventory, &view, &rules);
+        if plan.next == Next::LookForReferences {
+            let references = self.observer.references(deployer, &identity.name.namespace()).await?;
+            found.references = Some(references::relevant(&identity.name, &plan.inventory, &view, &references));
+            view.references = Some(references);
+            plan = teardown::plan(&identity.name, &plan.inventory, &view, &rules);
+        }
         if plan.next != Next::LookForForeign {
             return Ok(plan);
         }
-        let found = self.look(identity, deployer).await?;
+        let look = self.look(identity, deployer).await?;
         // Whoever sees no Secrets sees nothing of what only the deployer may list.
-        if found.unseen.iter().any(|kind| kind == "Secret") {
+        if look.unseen.iter().any(|kind| kind == "Secret") {
             return Err(cluster::Error::LookForForeign {
                 namespace: identity.name.namespace().to_string(),
-                kinds: found.unseen.join(", "),
+                kinds: look.unseen.join(", "),
             });
         }
-        let contents = Contents::of(&plan.inventory, &found.found);
+        let contents = Contents::of(&plan.inventory, &look.found);
         view.take_in(contents.clone());
-        *looked = Some((contents, Instant::now()));
+        found.contents = Some((contents, Instant::now()));
         Ok(teardown::plan(&identity.name, &plan.inventory, &view, &rules))
     }
 
@@ -132,9 +149,9 @@ impl Reconciler {
         environment: &Environment,
         identity: &Identity,
         plan: &TeardownPlan,
-        looked: &Looked,
+        found: &FoundElsewhere,
     ) -> Result<Environment, cluster::Error> {
-        let names = looked.as_ref().map(|(contents, _)| names(contents)).unwrap_or_default();
+        let names = found.contents.as_ref().map(|(contents, _)| names(contents)).unwrap_or_default();
         let recorded = environment
             .status
             .as_ref()
@@ -151,7 +168,7 @@ impl Reconciler {
         let deletes = match &plan.next {
             Next::Drain { deletes, .. } => deletes.clone(),
             Next::DeleteNamespace(delete) => vec![delete.clone()],
-            Next::LookForForeign | Next::AwaitNamespace(_) | Next::Conclude | Next::Blocked(_) => Vec::new(),
+            Next::LookForForeign | Next::LookForReferences | Next::AwaitNamespace(_) | Next::Conclude | Next::Blocked(_) => Vec::new(),
         };
         self.observer.carry_out(deployer, &[Step::Delete(deletes)]).await
     }

@@ -3,6 +3,8 @@
 mod contents;
 mod drain;
 mod forecast;
+pub mod identities;
+pub mod references;
 pub mod retain;
 pub mod stuck;
 mod tier;
@@ -11,6 +13,7 @@ use super::{Delete, Observed, Obstacle, Removal, Waiting};
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::EnvironmentName;
+use crate::domain::observed::Deletion;
 use crate::domain::residue::Found;
 
 pub use self::contents::Contents;
@@ -18,6 +21,7 @@ pub use self::forecast::forecast;
 pub use self::tier::Tier;
 
 use self::drain::drain;
+use self::references::{ReferenceRules, References};
 use self::retain::Kept;
 
 /// Without the label there is no proof that the object is still meant to be ours.
@@ -29,6 +33,8 @@ pub(super) const LABEL_TAKEN_OFF: &str =
 pub struct Rules {
     /// Whether objects of others go with the namespace; otherwise they keep it.
     pub delete_foreign: bool,
+    /// What becomes of references to accounts that are about to go.
+    pub references: ReferenceRules,
 }
 
 /// What was observed for a teardown. Everything in it was read with the API server's consistent reads, never from a watch.
@@ -44,6 +50,8 @@ pub struct View {
     pub pending: Vec<Waiting>,
     /// What the namespace holds that somebody asked to keep, whoever made it; known once somebody has looked for `foreign`.
     pub retained: Vec<Found>,
+    /// What counts on the accounts of the namespace; `None` while nobody has looked.
+    pub references: Option<References>,
 }
 
 impl View {
@@ -62,6 +70,8 @@ pub struct Pod {
     pub name: String,
     /// The ServiceAccount it runs as.
     pub service_account: String,
+    /// Set while it is being deleted.
+    pub deletion: Option<Deletion>,
 }
 
 /// What to do next.
@@ -78,6 +88,8 @@ pub enum Next {
     },
     /// Look at what else the namespace holds, then plan again.
     LookForForeign,
+    /// Look at what counts on the accounts, then plan again.
+    LookForReferences,
     /// Delete the namespace.
     DeleteNamespace(Delete),
     /// The namespace is ending.
@@ -104,7 +116,8 @@ pub struct TeardownPlan {
 /// # Guarantees
 /// - Only objects that bear our label and the recorded UID are deleted, each under its UID as precondition.
 /// - A shared object is deleted by the last of its owners alone, and only if nobody has become one since; the others let go of it.
-/// - No ServiceAccount, and nothing that gives it rights, is deleted while a pod of the namespace runs as it.
+/// - No ServiceAccount, and nothing that gives it rights, is deleted while a pod of the namespace runs as it, nor, unless the rules let
+///   it go, while a binding elsewhere or somebody else's token Secret names it.
 /// - No right and no identity is deleted while something in the namespace is ending that may need one, nor, unless the rules let it go,
 ///   while the namespace holds objects of others.
 /// - The namespace is deleted only when everything of the inventory inside it is gone and, unless the rules let it go, nothing else is left.
@@ -156,11 +169,16 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules
     let leaving = retain::leaving(inventory, kept);
     let stays = namespace.is_some_and(|(key, _)| kept.iter().any(|kept| kept.key == *key));
     for tier in Tier::DRAINED {
+        if tier == Tier::Access
+            && let Some(next) = references::guard(environment, &leaving, view, &rules.references)
+        {
+            return next;
+        }
         // Whoever still has to clean up after what is gone by now may need the rights and identities that are next.
         if tier == Tier::Access
             && namespace.is_some()
             && contents::has_rights(&leaving)
-            && drain::in_use(environment, &leaving, view).is_empty()
+            && !drain::in_use(environment, &leaving, view)
             && let Some(next) = contents::hold(view, rules, stays)
         {
             return next;

@@ -7,6 +7,7 @@ mod contents;
 mod controller;
 mod deploy;
 mod examples;
+mod references;
 mod retain;
 mod shared;
 mod teardown;
