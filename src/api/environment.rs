@@ -119,12 +119,12 @@ pub struct EnvironmentStatus {
     /// Objects of others in the namespace that were found by the teardown: they keep it, or go with it because the Project says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<String>,
-    /// What the teardown waits for although it should have ended; at most 20.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stuck: Vec<StuckObject>,
     /// What counted on the ServiceAccounts and cannot be seen once they are gone; recorded before they are deleted, for the receipt.
     #[serde(default, skip_serializing_if = "AccountReferences::is_empty")]
     pub references: AccountReferences,
+    /// What the teardown waits for although it should have ended; at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stuck: Vec<StuckObject>,
     /// The last runs, newest first; at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,

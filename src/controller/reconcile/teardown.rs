@@ -35,14 +35,8 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How many objects of others a status and a receipt name.
 const NAMED: usize = 200;
 
-/// What a pass found beside the inventory.
-#[derive(Default)]
-struct FoundElsewhere {
-    /// What the namespace holds, and when that was seen.
-    contents: Option<(Contents, Instant)>,
-    /// What counts on the accounts that are about to go.
-    references: Option<References>,
-}
+/// A look at the namespace that this pass has made.
+type Looked = Option<(Contents, Instant)>;
 
 impl Reconciler {
     /// One pass of a teardown: as many steps as need no waiting.
@@ -62,8 +56,10 @@ impl Reconciler {
         let watched = self.observer.live.watched_kinds();
         let mut found = FoundElsewhere::default();
         for _ in 0..ROUNDS {
-            let planned = self.plan_teardown(&environment, &identity, &inventory, &deployer, &mut found).await;
-            let plan = match planned {
+            let planned = self
+                .plan_teardown(&environment, &identity, &inventory, &deployer, &mut looked)
+                .await;
+            let (plan, references) = match planned {
                 Err(error) if error.class() == FailureClass::Forbidden => {
                     let own = (&identity, inventory);
                     return self.restore_binding(&environment, own, &deployer, error).await;
@@ -73,10 +69,8 @@ impl Reconciler {
             if plan.next == Next::Conclude {
                 return self.conclude(&environment, &identity, &plan, &deployer).await;
             }
-            environment = self.record_foreign(&environment, &identity, &plan, &found).await?;
-            environment = self
-                .record_references(&environment, &identity, &plan, found.references.as_ref())
-                .await?;
+            environment = self.record_foreign(&environment, &identity, &plan, &looked).await?;
+            environment = self.record_references(&environment, &identity, &plan, references.as_ref()).await?;
             self.witness_accounts(&environment, &deployer, &plan).await;
             let outcomes = self.carry_out_teardown(&deployer, &plan).await;
             let report = summarise_teardown(&plan, &outcomes);
@@ -110,26 +104,37 @@ impl Reconciler {
         identity: &Identity,
         inventory: &Inventory,
         deployer: &Deployer,
-        found: &mut FoundElsewhere,
-    ) -> Result<TeardownPlan, cluster::Error> {
+        looked: &mut Looked,
+    ) -> Result<(TeardownPlan, Option<References>), cluster::Error> {
         let rules = self.teardown_rules(environment);
         let mut view = self.observer.view(deployer, identity, inventory).await?;
-        found.contents.take_if(|(_, at)| at.elapsed() > FRESH);
-        found.references = None;
-        if let Some((contents, _)) = &found.contents {
+        let mut found = None;
+        looked.take_if(|(_, at)| at.elapsed() > FRESH);
+        if let Some((contents, _)) = looked {
             view.take_in(contents.clone());
         }
         let mut plan = teardown::plan(&identity.name, inventory, &view, &rules);
-        if plan.next == Next::LookForReferences {
-            let references = self.observer.references(deployer, &identity.name.namespace()).await?;
-            found.references = Some(references::relevant(&identity.name, &plan.inventory, &view, &references));
-            view.references = Some(references);
+        loop {
+            match plan.next {
+                Next::LookForReferences => {
+                    let references = self.observer.references(deployer, &identity.name.namespace()).await?;
+                    found = Some(references::relevant(&identity.name, &plan.inventory, &view, &references));
+                    view.references = Some(references);
+                }
+                Next::LookForForeign => {
+                    let contents = self.look_inside(identity, deployer, &plan.inventory).await?;
+                    view.take_in(contents.clone());
+                    *looked = Some((contents, Instant::now()));
+                }
+                _ => return Ok((plan, found)),
+            }
             plan = teardown::plan(&identity.name, &plan.inventory, &view, &rules);
         }
-        if plan.next != Next::LookForForeign {
-            return Ok(plan);
-        }
-        let look = self.look(identity, deployer).await?;
+    }
+
+    /// Looks at everything that the namespace holds.
+    async fn look_inside(&self, identity: &Identity, deployer: &Deployer, inventory: &Inventory) -> Result<Contents, cluster::Error> {
+        let found = self.look(identity, deployer).await?;
         // Whoever sees no Secrets sees nothing of what only the deployer may list.
         if look.unseen.iter().any(|kind| kind == "Secret") {
             return Err(cluster::Error::LookForForeign {
@@ -137,10 +142,7 @@ impl Reconciler {
                 kinds: look.unseen.join(", "),
             });
         }
-        let contents = Contents::of(&plan.inventory, &look.found);
-        view.take_in(contents.clone());
-        found.contents = Some((contents, Instant::now()));
-        Ok(teardown::plan(&identity.name, &plan.inventory, &view, &rules))
+        Ok(Contents::of(inventory, &found.found))
     }
 
     /// What of others goes with the namespace is recorded before it goes.

@@ -169,17 +169,17 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules
     let leaving = retain::leaving(inventory, kept);
     let stays = namespace.is_some_and(|(key, _)| kept.iter().any(|kept| kept.key == *key));
     for tier in Tier::DRAINED {
-        if tier == Tier::Access
-            && let Some(next) = references::guard(environment, &leaving, view, &rules.references)
-        {
-            return next;
-        }
         // Whoever still has to clean up after what is gone by now may need the rights and identities that are next.
         if tier == Tier::Access
             && namespace.is_some()
             && contents::has_rights(&leaving)
             && !drain::in_use(environment, &leaving, view)
             && let Some(next) = contents::hold(view, rules, stays)
+        {
+            return next;
+        }
+        if tier == Tier::Access
+            && let Some(next) = references::guard(environment, &leaving, view, &rules.references)
         {
             return next;
         }

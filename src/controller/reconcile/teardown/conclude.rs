@@ -43,10 +43,10 @@ impl Reconciler {
             Proved::All(proofs) => proofs,
             Proved::NotYet(pass) => return Ok(pass),
         };
-        // What somebody recorded on it just now, such as a finalizer removed by hand, belongs into the receipt.
-        let environment = &self.publisher.read_environment(environment).await?;
         let bindings = self.observer.bindings_elsewhere(&identity.name.namespace()).await?;
         let references = dangling(inventory, &bindings);
+        // What somebody recorded on it just now, such as a finalizer removed by hand, belongs into the receipt.
+        let environment = &self.publisher.read_environment(environment).await?;
         let shared = self.observer.left_to_others(deployer, inventory).await?;
         let teardown = Teardown {
             environment,
