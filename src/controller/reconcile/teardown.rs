@@ -54,7 +54,7 @@ impl Reconciler {
         let deployer = Self::recorded_deployer(environment).unwrap_or_else(|| self.default_deployer(&identity));
         let mut environment = environment.clone();
         let watched = self.observer.live.watched_kinds();
-        let mut found = FoundElsewhere::default();
+        let mut looked = None;
         for _ in 0..ROUNDS {
             let planned = self
                 .plan_teardown(&environment, &identity, &inventory, &deployer, &mut looked)
@@ -86,7 +86,7 @@ impl Reconciler {
                 let (report, stuck) = self.examine(&halt, report).await;
                 let tell = |status: &mut EnvironmentStatus| {
                     status.stuck = stuck;
-                    if let Some((contents, _)) = &found.contents {
+                    if let Some((contents, _)) = &looked {
                         status.foreign = names(contents);
                     }
                 };
@@ -136,10 +136,10 @@ impl Reconciler {
     async fn look_inside(&self, identity: &Identity, deployer: &Deployer, inventory: &Inventory) -> Result<Contents, cluster::Error> {
         let found = self.look(identity, deployer).await?;
         // Whoever sees no Secrets sees nothing of what only the deployer may list.
-        if look.unseen.iter().any(|kind| kind == "Secret") {
+        if found.unseen.iter().any(|kind| kind == "Secret") {
             return Err(cluster::Error::LookForForeign {
                 namespace: identity.name.namespace().to_string(),
-                kinds: look.unseen.join(", "),
+                kinds: found.unseen.join(", "),
             });
         }
         Ok(Contents::of(inventory, &found.found))
@@ -151,9 +151,9 @@ impl Reconciler {
         environment: &Environment,
         identity: &Identity,
         plan: &TeardownPlan,
-        found: &FoundElsewhere,
+        looked: &Looked,
     ) -> Result<Environment, cluster::Error> {
-        let names = found.contents.as_ref().map(|(contents, _)| names(contents)).unwrap_or_default();
+        let names = looked.as_ref().map(|(contents, _)| names(contents)).unwrap_or_default();
         let recorded = environment
             .status
             .as_ref()

@@ -173,7 +173,7 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules
         if tier == Tier::Access
             && namespace.is_some()
             && contents::has_rights(&leaving)
-            && !drain::in_use(environment, &leaving, view)
+            && drain::in_use(environment, &leaving, view).is_empty()
             && let Some(next) = contents::hold(view, rules, stays)
         {
             return next;
