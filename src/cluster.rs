@@ -14,6 +14,7 @@ pub mod live;
 pub mod observe;
 pub mod publish;
 pub mod residue;
+pub mod retain;
 pub mod scope;
 pub mod teardown;
 

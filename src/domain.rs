@@ -21,5 +21,6 @@ pub mod readiness;
 pub mod removal;
 pub mod render;
 pub mod residue;
+pub mod retention;
 pub mod roster;
 pub mod status;

@@ -228,6 +228,10 @@ pub struct Policy {
     /// Which things that a cluster has only once templates may claim. What others hold is never taken.
     #[serde(default)]
     pub claims: Claims,
+    /// Whether templates may put the annotation `graftling.dev/retain: "true"` on their objects, which then outlive their environment
+    /// with the namespace that they are in. On a live object it counts whoever put it there.
+    #[serde(default)]
+    pub retain: Permission,
 }
 
 /// What a teardown does with objects that graftling did not create.

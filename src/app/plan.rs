@@ -82,6 +82,7 @@ pub async fn differences(access: &Access, environment: &Environment, settings: &
     let prepared = prepare(access, environment, settings).await?;
     let (plan, client) = (&prepared.plan, prepared.observer.connection.controller());
     let stale: Vec<_> = deploy::stale(&prepared.inventory, &prepared.desired)
+        .filter(|(key, _)| !plan.retained.contains(key))
         .map(|(key, _)| key.clone())
         .collect();
     let written = plan.steps.iter().flat_map(|step| match step {
@@ -171,6 +172,7 @@ pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<
     let view = teardown::View {
         observed,
         foreign: Some(residue::foreign(&inventory, &contents.found)),
+        retained: residue::retained(&contents.found),
         ..teardown::View::default()
     };
     Ok(teardown::forecast(&identity.name, &inventory, &view, &rules))

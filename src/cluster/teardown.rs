@@ -16,7 +16,7 @@ use crate::domain::name::Namespace;
 use crate::domain::observed::LiveObject;
 use crate::domain::outcome::FailureClass;
 use crate::domain::plan::Observed;
-use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View};
+use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View, retain};
 use crate::domain::residue::{Reference, Shared};
 
 impl Observer {
@@ -184,7 +184,11 @@ fn only_rights(view: &View, namespace: &Namespace, inventory: &Inventory) -> boo
         let (entry, live) = (inventory.get(key)?, view.observed.get(key)?);
         (entry.relation(live, namespace.as_str()) != Relation::Foreign).then_some(entry.stage)
     };
-    let mut left = view.observed.keys().filter(|key| ours(key) == Some(Stage::Deploy)).map(Tier::of);
+    // What is kept never goes, so nobody waits for it.
+    let kept = retain::kept(namespace.as_str(), inventory, view);
+    let leaves = |key: &&ObjectKey| !kept.iter().any(|kept| kept.key == **key);
+    let left = view.observed.keys().filter(leaves);
+    let mut left = left.filter(|key| ours(key) == Some(Stage::Deploy)).map(Tier::of);
     left.clone().any(|tier| tier == Tier::Identity) && left.all(|tier| tier >= Tier::Access)
 }
 
@@ -243,6 +247,7 @@ mod tests {
                 owners: Vec::new(),
                 shares: crate::domain::observed::Shares::new(),
                 shared_content: None,
+                retention: Default::default(),
             };
             view.observed.insert(key.clone(), live);
         }

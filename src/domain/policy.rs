@@ -53,6 +53,8 @@ pub struct Project {
     pub cluster_kinds: Vec<String>,
     /// Which things that a cluster has only once may be claimed.
     pub claims: ClaimPolicy,
+    /// Whether objects of templates may ask, by an annotation, to outlive their environment.
+    pub retain: Permission,
     /// The ServiceAccount, in the Project's namespace, that objects are written by.
     pub deployer: ObjectName,
     /// Whether nothing at all is to be done.

@@ -21,6 +21,7 @@ mod one_path;
 mod proof;
 mod refusal;
 mod replicas;
+mod retain;
 mod rights;
 mod scene;
 mod sources;

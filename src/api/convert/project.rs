@@ -77,6 +77,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         cluster_scoped: cluster_scoped(spec.policy.cluster_scoped),
         cluster_kinds: spec.policy.cluster_kinds.clone(),
         claims: claims(&spec.policy.claims),
+        retain: permission(spec.policy.retain),
         deployer,
         suspended: spec.suspend,
     })
@@ -199,16 +200,19 @@ fn cluster_scoped(policy: project::ClusterScoped) -> ClusterScoped {
     }
 }
 
-fn claims(claims: &project::Claims) -> ClaimPolicy {
-    let read = |permission| match permission {
+fn permission(permission: project::Permission) -> Permission {
+    match permission {
         project::Permission::Deny => Permission::Deny,
         project::Permission::Allow => Permission::Allow,
-    };
+    }
+}
+
+fn claims(claims: &project::Claims) -> ClaimPolicy {
     ClaimPolicy {
-        node_ports: read(claims.node_ports),
-        host_ports: read(claims.host_ports),
-        load_balancers: read(claims.load_balancers),
-        static_volumes: read(claims.static_volumes),
+        node_ports: permission(claims.node_ports),
+        host_ports: permission(claims.host_ports),
+        load_balancers: permission(claims.load_balancers),
+        static_volumes: permission(claims.static_volumes),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::api::environment::{Environment, LeftOver, Receipt};
 use crate::api::receipt::{API_VERSION, FullReceipt, Mention, ObjectResult, Scan, VolumeResult, config_map_name};
 use crate::domain::inventory::{Entry, Inventory};
 use crate::domain::manifest::ObjectKey;
+use crate::domain::plan::teardown::retain::Kept;
 use crate::domain::residue::{Reference, Shared};
 
 /// A teardown that is over.
@@ -19,6 +20,8 @@ pub struct Teardown<'a> {
     pub identity: &'a Identity,
     /// Everything that was ever created, with what is confirmed gone.
     pub inventory: &'a Inventory,
+    /// What stays on purpose.
+    pub kept: &'a [Kept],
     /// Bindings elsewhere that still name a removed ServiceAccount.
     pub references: &'a [Reference],
     /// Objects that are there still, because other environments own them as well.
@@ -54,7 +57,7 @@ fn full(teardown: Teardown<'_>) -> FullReceipt {
     let environment = teardown.environment;
     let status = environment.status.as_ref();
     let objects = objects(&teardown);
-    let left = left(&objects, &teardown.volumes);
+    let left = left(teardown.kept, &objects, &teardown.volumes);
     let (signed_by, unsigned_because) = match teardown.key {
         Ok(id) => (Some(id), None),
         Err(because) => (None, Some(because)),
@@ -105,6 +108,9 @@ fn result(teardown: &Teardown<'_>, key: &ObjectKey, entry: &Entry) -> String {
     if let Some(shared) = teardown.shared.iter().find(|shared| shared.key == *key) {
         return format!("kept: shared with {}", shared.owners.join(", "));
     }
+    if let Some(kept) = teardown.kept.iter().find(|kept| kept.key == *key) {
+        return format!("kept: it {}", kept.because.reason());
+    }
     if !entry.gone {
         return "left: its deletion is not confirmed".to_owned();
     }
@@ -123,7 +129,7 @@ fn result(teardown: &Teardown<'_>, key: &ObjectKey, entry: &Entry) -> String {
     }
 }
 
-fn left(objects: &[ObjectResult], volumes: &[VolumeResult]) -> Vec<LeftOver> {
+fn left(kept: &[Kept], objects: &[ObjectResult], volumes: &[VolumeResult]) -> Vec<LeftOver> {
     let reason = |result: &str| result.strip_prefix("left: ").map(str::to_owned);
     let objects = objects.iter().filter_map(|object| {
         Some(LeftOver {
@@ -137,7 +143,11 @@ fn left(objects: &[ObjectResult], volumes: &[VolumeResult]) -> Vec<LeftOver> {
             reason: reason(&volume.result)?,
         })
     });
-    objects.chain(volumes).collect()
+    let kept = kept.iter().map(|kept| LeftOver {
+        object: kept.key.to_string(),
+        reason: format!("it {}", kept.because.reason()),
+    });
+    kept.chain(objects).chain(volumes).collect()
 }
 
 fn reference(reference: &Reference) -> String {

@@ -49,7 +49,7 @@ impl Reconciler {
                 planned => planned?,
             };
             if plan.next == Next::Conclude {
-                return self.conclude(&environment, &identity, &plan.inventory, &deployer).await;
+                return self.conclude(&environment, &identity, &plan, &deployer).await;
             }
             environment = self.record_foreign(&environment, &identity, &plan, &foreign).await?;
             let outcomes = self.carry_out_teardown(&deployer, &plan).await;
@@ -89,6 +89,7 @@ impl Reconciler {
         }
         let foreign = residue::foreign(&plan.inventory, &contents.found);
         view.foreign = Some(foreign.clone());
+        view.retained = residue::retained(&contents.found);
         let plan = teardown::plan(&identity.name, &plan.inventory, &view, &rules);
         Ok((plan, foreign))
     }

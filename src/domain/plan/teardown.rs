@@ -2,17 +2,20 @@
 
 mod drain;
 mod forecast;
+pub mod retain;
 mod tier;
 
 use super::{Delete, Observed, Obstacle, Removal, Waiting};
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::EnvironmentName;
+use crate::domain::residue::Found;
 
 pub use self::forecast::forecast;
 pub use self::tier::Tier;
 
 use self::drain::drain;
+use self::retain::Kept;
 
 /// Without the label there is no proof that the object is still meant to be ours.
 pub(super) const LABEL_TAKEN_OFF: &str =
@@ -34,6 +37,8 @@ pub struct View {
     pub pods: Vec<Pod>,
     /// What the namespace holds beside the inventory; `None` while nobody has looked.
     pub foreign: Option<Vec<ObjectKey>>,
+    /// What the namespace holds that somebody asked to keep, whoever made it; known once somebody has looked for `foreign`.
+    pub retained: Vec<Found>,
 }
 
 /// A pod, as far as it can need an identity.
@@ -63,7 +68,7 @@ pub enum Next {
     DeleteNamespace(Delete),
     /// The namespace is ending.
     AwaitNamespace(Waiting),
-    /// Everything of the inventory is gone: scan for residue, write the receipt, let go.
+    /// Everything of the inventory is gone but for what is kept: scan for residue, write the receipt, let go.
     Conclude,
     /// Only a person can settle this.
     Blocked(Vec<Obstacle>),
@@ -76,6 +81,8 @@ pub struct TeardownPlan {
     pub inventory: Inventory,
     /// What to do next.
     pub next: Next,
+    /// What stays when everything else is gone.
+    pub kept: Vec<Kept>,
 }
 
 /// Plans the next step of a teardown.
@@ -85,11 +92,13 @@ pub struct TeardownPlan {
 /// - A shared object is deleted by the last of its owners alone, and only if nobody has become one since; the others let go of it.
 /// - No ServiceAccount, and nothing that gives it rights, is deleted while a pod of the namespace runs as it.
 /// - The namespace is deleted only when everything of the inventory inside it is gone and, unless the rules let it go, nothing else is left.
+/// - Nothing that bears the annotation `graftling.dev/retain` is deleted, nor the namespace that it is in (see [`retain::kept`]).
 pub fn plan(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules) -> TeardownPlan {
     let mut inventory = inventory.clone();
     settle(environment, &mut inventory, &view.observed);
-    let next = next(environment, &inventory, view, rules);
-    TeardownPlan { inventory, next }
+    let kept = retain::kept(environment.as_str(), &inventory, view);
+    let next = next(environment, &inventory, view, rules, &kept);
+    TeardownPlan { inventory, next, kept }
 }
 
 /// Marks everything gone that is gone, or that turned out never to have been ours, and records the UIDs that a crash lost.
@@ -115,7 +124,7 @@ fn settle(environment: &EnvironmentName, inventory: &mut Inventory, observed: &O
     }
 }
 
-fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules) -> Next {
+fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules, kept: &[Kept]) -> Next {
     let namespace = inventory.present().find(|(key, _)| key.kind == "Namespace");
     if let Some((key, _)) = namespace
         && let Some(live) = view.observed.get(key)
@@ -128,14 +137,18 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules
             failed: false,
         }));
     }
+    let leaving = retain::leaving(inventory, kept);
     for tier in Tier::DRAINED {
-        if let Some(next) = drain(environment, inventory, view, tier) {
+        if let Some(next) = drain(environment, &leaving, view, tier) {
             return next;
         }
     }
     let Some((key, entry)) = namespace else {
         return Next::Conclude;
     };
+    if view.foreign.is_some() && kept.iter().any(|kept| kept.key == *key) {
+        return Next::Conclude;
+    }
     finish(environment, (key, entry), view, rules)
 }
 

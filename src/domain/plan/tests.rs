@@ -6,6 +6,7 @@ mod cluster;
 mod controller;
 mod deploy;
 mod examples;
+mod retain;
 mod shared;
 mod teardown;
 mod words;

@@ -60,6 +60,7 @@ fn written(given: Given) -> (Receipt, FullReceipt) {
         environment: &object,
         identity: &identity,
         inventory: &given.inventory,
+        kept: &[],
         references: &given.references,
         shared: &given.shared,
         volumes: given.volumes,

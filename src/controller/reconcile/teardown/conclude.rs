@@ -15,25 +15,31 @@ use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::cluster::publish::Announcement;
 use crate::domain::inventory::{Inventory, Stage};
-use crate::domain::residue::Found;
+use crate::domain::plan::teardown::TeardownPlan;
+use crate::domain::residue::{self, Found};
 use crate::domain::status::{Phase, Report, summarise_refusal};
 
 impl Reconciler {
-    /// Nothing of the inventory is left: look everywhere once more, keep the proof, let the object go.
+    /// Nothing of the inventory is left but what is kept: look everywhere once more, keep the proof, let the object go.
     pub(super) async fn conclude(
         &self,
         environment: &Environment,
         identity: &Identity,
-        inventory: &Inventory,
+        plan: &TeardownPlan,
         deployer: &Deployer,
     ) -> Result<Pass, cluster::Error> {
+        let (inventory, kept) = (&plan.inventory, &plan.kept);
+        self.observer.mark_kept(deployer, identity, kept).await?;
         let look = self.observer.residue(&identity.name).await?;
-        if !look.found.is_empty() {
-            return self.residue_found(environment, identity, inventory, &look.found).await;
+        let uids = kept.iter().filter_map(|kept| kept.uid.as_deref()).collect();
+        let is_residue = |object: &&Found| !residue::is_kept(object, &look.found, &uids);
+        let found: Vec<_> = look.found.iter().filter(is_residue).cloned().collect();
+        if !found.is_empty() {
+            return self.residue_found(environment, identity, inventory, &found).await;
         }
         let accounts: Vec<String> = inventory
             .iter()
-            .filter(|(key, entry)| key.kind == "ServiceAccount" && entry.stage == Stage::Deploy)
+            .filter(|(key, entry)| key.kind == "ServiceAccount" && entry.stage == Stage::Deploy && entry.gone)
             .map(|(key, _)| key.name.clone())
             .collect();
         let references = match accounts.is_empty() {
@@ -45,6 +51,7 @@ impl Reconciler {
             environment,
             identity,
             inventory,
+            kept,
             references: &references,
             shared: &shared,
             volumes: Vec::new(),

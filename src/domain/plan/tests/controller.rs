@@ -6,6 +6,7 @@ use super::cluster::Cluster;
 use super::*;
 use crate::domain::inventory::Entry;
 use crate::domain::outcome::{self, Outcome};
+use crate::domain::plan::teardown::retain::Kept;
 use crate::domain::plan::teardown::{Next, Pod, Rules, Tier, View};
 use crate::domain::status::{Report, summarise_deployment};
 use crate::domain::{residue, status};
@@ -113,10 +114,12 @@ impl Controller {
             observed: cluster.observe(&present),
             pods: cluster.pods.iter().map(|(_, pod)| pod.clone()).collect(),
             foreign: None,
+            retained: Vec::new(),
         };
         let mut plan = super::super::teardown::plan(&environment(), &self.stored, &view, &rules);
         if plan.next == Next::LookForForeign {
             view.foreign = Some(residue::foreign(&plan.inventory, &cluster.contents()));
+            view.retained = residue::retained(&cluster.contents());
             plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, &rules);
         }
         let deletes = match &plan.next {
@@ -124,7 +127,7 @@ impl Controller {
             Next::DeleteNamespace(delete) => vec![delete.clone()],
             _ => Vec::new(),
         };
-        check_turn(cluster, &deletes);
+        check_turn(cluster, &deletes, &plan.kept);
         let outcomes = self.carry_out(cluster, &[Step::Delete(deletes)], crash)?;
         let mut inventory = plan.inventory;
         outcome::absorb(&mut inventory, &outcomes);
@@ -151,7 +154,7 @@ impl Controller {
 }
 
 /// Whose turn it is: nothing goes while something of an earlier tier is there, and the namespace after all of them.
-fn check_turn(cluster: &Cluster, deletes: &[Delete]) {
+fn check_turn(cluster: &Cluster, deletes: &[Delete], kept: &[Kept]) {
     let turn = |key: &ObjectKey, stage| match stage {
         Stage::Namespace => Tier::Namespace,
         Stage::Guardrails => Tier::Guardrail,
@@ -163,7 +166,8 @@ fn check_turn(cluster: &Cluster, deletes: &[Delete]) {
         let ours = cluster
             .objects
             .iter()
-            .filter(|(key, object)| object.is_ours() && !is_guardrail(key));
+            .filter(|(key, object)| object.is_ours() && !is_guardrail(key))
+            .filter(|(key, _)| !kept.iter().any(|kept| kept.key == **key));
         for (key, _) in ours {
             assert!(Tier::of(key) >= tier, "{} goes while {key} is there", delete.key);
         }

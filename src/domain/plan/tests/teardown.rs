@@ -165,6 +165,7 @@ proptest! {
                 made_by_us: false,
                 version: 1,
                 shares: Shares::new(),
+                retained: false,
             };
             cluster.objects.insert(key_of(index), object);
         }
@@ -172,6 +173,7 @@ proptest! {
             observed: cluster.observe(cluster.objects.keys()),
             pods: Vec::new(),
             foreign: looked.then(Vec::new),
+            retained: Vec::new(),
         };
         let plan = super::super::teardown::plan(&environment(), &inventory, &view, &Rules { delete_foreign });
         let deletes = match plan.next {
