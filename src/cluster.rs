@@ -13,10 +13,13 @@ pub mod kinds;
 pub mod live;
 pub mod observe;
 pub mod publish;
+pub mod references;
 pub mod residue;
 pub mod retain;
 pub mod scope;
+pub mod stuck;
 pub mod teardown;
+pub mod tokens;
 
 pub use connection::Connection;
 pub use error::Error;

@@ -7,4 +7,5 @@ pub mod environment;
 pub mod first_deploy;
 pub mod project;
 pub mod receipt;
+pub mod references;
 pub mod removal;

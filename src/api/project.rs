@@ -18,7 +18,7 @@ use crate::domain::deadline::Span;
 pub use self::bundle::{ArchiveBundle, BundleReference, BundleRevision, ConfigMapBundle, DirectoryBundle, RepositoryBundle};
 pub use self::ended::{EndedBranch, EndedReason};
 pub use self::guardrails::{Guardrails, Limits, Network, NetworkMode, PodSecurity};
-pub use self::policy::{Claims, ClusterScoped, Permission};
+pub use self::policy::{Claims, ClusterScoped, OnReference, Permission, References};
 pub use self::pull_requests::{OnClose, PullRequests};
 
 /// One repository that gets environments: which branches, which bundle, which guardrails.
@@ -232,6 +232,9 @@ pub struct Policy {
     /// with the namespace that they are in. On a live object it counts whoever put it there.
     #[serde(default)]
     pub retain: Permission,
+    /// What a teardown does when something still counts on a ServiceAccount that it is about to delete.
+    #[serde(default)]
+    pub references: References,
 }
 
 /// What a teardown does with objects that graftling did not create.

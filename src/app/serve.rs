@@ -25,6 +25,7 @@ use crate::controller::settings::{Scope, Settings};
 use crate::controller::sources::{self, Sources};
 use crate::controller::stores::{self, Change, Stores};
 use crate::controller::sync::{EndedMemory, Progress, ServerClock, Sync};
+use crate::controller::witnesses::Witnesses;
 use crate::controller::{dispatch, queue};
 use crate::githost::endpoint::Endpoints;
 use crate::metrics::{Listener, Metrics};
@@ -275,6 +276,7 @@ async fn lead(
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
+        witnesses: Witnesses::default(),
         bundles: Bundles::new(sources, renderer(&parts.settings), parts.metrics.clone()),
         settings: parts.settings.clone(),
         metrics: parts.metrics.clone(),
@@ -298,6 +300,7 @@ async fn lead(
         publisher,
         sync: sync.clone(),
         memory: reconciler.memory.clone(),
+        witnesses: reconciler.witnesses.clone(),
         triggers,
     };
     let passes = queue::run(reconciler, queued, shutdown.clone());

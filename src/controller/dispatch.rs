@@ -14,6 +14,7 @@ use super::memory::Memory;
 use super::relay;
 use super::stores::{Change, Stores};
 use super::sync::Sync;
+use super::witnesses::Witnesses;
 use crate::api::convert;
 use crate::api::project::{BranchHead, BundleRevision, RepositoryBundle};
 use crate::api::{Environment, GitHost, Project, keys};
@@ -33,6 +34,8 @@ pub struct Dispatcher {
     pub sync: Arc<Sync>,
     /// What we wrote last.
     pub memory: Memory,
+    /// Tokens of accounts that are being removed.
+    pub witnesses: Witnesses,
     /// Environments to work on.
     pub triggers: mpsc::Sender<ObjectRef<Environment>>,
 }
@@ -197,6 +200,7 @@ impl Dispatcher {
         let uid = object.uid().unwrap_or_default();
         seen.environments.remove(&uid);
         self.memory.release(&uid);
+        self.witnesses.release(&uid);
         let reference = ObjectRef::new(&object.spec.project_ref.name).within(&object.namespace().unwrap_or_default());
         let project = self.stores.projects.get(&reference);
         let Some(Ok(project)) = project.map(|project| convert::project::project(&project)) else {

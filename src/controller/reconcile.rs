@@ -17,6 +17,7 @@ use super::desired::Bundles;
 use super::memory::Memory;
 use super::settings::Settings;
 use super::stores::Stores;
+use super::witnesses::Witnesses;
 use crate::api::convert::activity;
 use crate::api::convert::environment::{self as convert, Identity};
 use crate::api::convert::project::ttl;
@@ -41,6 +42,8 @@ pub struct Reconciler {
     pub stores: Stores,
     /// What we wrote last.
     pub memory: Memory,
+    /// Tokens of accounts that are being removed.
+    pub witnesses: Witnesses,
     /// The bundles.
     pub bundles: Bundles,
     /// What the platform engineer decided.

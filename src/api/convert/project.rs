@@ -87,6 +87,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
 pub fn teardown_rules(project: &Project) -> teardown::Rules {
     teardown::Rules {
         delete_foreign: project.spec.policy.foreign_objects == ForeignObjects::Delete,
+        references: super::references::rules(&project.spec.policy.references),
     }
 }
 

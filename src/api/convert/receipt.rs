@@ -4,12 +4,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::environment::Identity;
+use super::references;
 use crate::api::environment::{Environment, LeftOver, Receipt};
-use crate::api::receipt::{API_VERSION, FullReceipt, Mention, ObjectResult, Scan, VolumeResult, config_map_name};
+use crate::api::receipt::{API_VERSION, FinalizerRemoved, FullReceipt, Mention, ObjectResult, Scan, VolumeResult, config_map_name};
 use crate::domain::inventory::{Entry, Inventory};
 use crate::domain::manifest::ObjectKey;
+use crate::domain::plan::teardown::identities::Proof;
+use crate::domain::plan::teardown::references::Reference;
 use crate::domain::plan::teardown::retain::Kept;
-use crate::domain::residue::{Reference, Shared};
+use crate::domain::residue::Shared;
 
 /// A teardown that is over.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Teardown<'a> {
     pub kept: &'a [Kept],
     /// Bindings elsewhere that still name a removed ServiceAccount.
     pub references: &'a [Reference],
+    /// What is known of the tokens of removed ServiceAccounts.
+    pub proofs: &'a [Proof],
     /// Objects that are there still, because other environments own them as well.
     pub shared: &'a [Shared],
     /// The volumes that claims were bound to.
@@ -58,6 +63,8 @@ fn full(teardown: Teardown<'_>) -> FullReceipt {
     let status = environment.status.as_ref();
     let objects = objects(&teardown);
     let left = left(teardown.kept, &objects, &teardown.volumes);
+    let accounts = status.map(|status| status.references.clone()).unwrap_or_default();
+    let tokens = teardown.proofs.iter().map(|proof| references::proof(proof, &teardown.at)).collect();
     let (signed_by, unsigned_because) = match teardown.key {
         Ok(id) => (Some(id), None),
         Err(because) => (None, Some(because)),
@@ -80,7 +87,11 @@ fn full(teardown: Teardown<'_>) -> FullReceipt {
         objects,
         shared_objects: teardown.shared.iter().map(|shared| shared.key.to_string()).collect(),
         foreign_objects: status.map(|status| status.foreign.clone()).unwrap_or_default(),
-        dangling_references: teardown.references.iter().map(reference).collect(),
+        dangling_references: teardown.references.iter().map(references::dangling).collect(),
+        tokens,
+        cloud_identities: accounts.cloud_identities,
+        token_secrets: accounts.token_secrets,
+        finalizers_removed: FinalizerRemoved::of(environment),
         volumes: teardown.volumes,
         mentions: teardown.mentions,
         scan: teardown.scan,
@@ -148,10 +159,6 @@ fn left(kept: &[Kept], objects: &[ObjectResult], volumes: &[VolumeResult]) -> Ve
         reason: format!("it {}", kept.because.reason()),
     });
     kept.chain(objects).chain(volumes).collect()
-}
-
-fn reference(reference: &Reference) -> String {
-    format!("{} still names ServiceAccount {}", reference.binding, reference.service_account)
 }
 
 #[cfg(test)]

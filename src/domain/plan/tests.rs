@@ -3,9 +3,11 @@
 
 mod agreement;
 mod cluster;
+mod contents;
 mod controller;
 mod deploy;
 mod examples;
+mod references;
 mod retain;
 mod shared;
 mod teardown;

@@ -60,6 +60,10 @@ impl fmt::Display for TeardownPlan {
                 write_waiting(formatter, waiting)
             }
             Next::LookForForeign => writeln!(formatter, "Look for objects of others in the namespace."),
+            Next::LookForReferences => writeln!(
+                formatter,
+                "Look for what still counts on the service accounts: bindings elsewhere, tokens, clouds."
+            ),
             Next::DeleteNamespace(delete) => writeln!(formatter, "Delete {} (UID {}).", delete.key, delete.uid),
             Next::AwaitNamespace(waiting) => write_waiting(formatter, std::slice::from_ref(waiting)),
             Next::Conclude if self.kept.is_empty() => writeln!(formatter, "Everything is gone: scan for residue and write the receipt."),
@@ -79,7 +83,8 @@ impl fmt::Display for Tier {
         formatter.write_str(match self {
             Self::Custom => "custom resources",
             Self::Workload => "workloads",
-            Self::Attachment => "services, ingresses, volumes and configuration",
+            Self::Network => "services and ingresses",
+            Self::Attachment => "volumes and configuration",
             Self::Cluster => "objects outside of the namespace",
             Self::Access => "role bindings, roles and secrets",
             Self::Identity => "service accounts",

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::super::{Pass, Reconciler, now};
+use super::accounts::Proved;
 use crate::api::convert::environment::Identity;
 use crate::api::convert::receipt::{self, Teardown};
 use crate::api::convert::removal;
@@ -14,8 +15,9 @@ use crate::api::receipt::Scan;
 use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::cluster::publish::Announcement;
-use crate::domain::inventory::{Inventory, Stage};
+use crate::domain::inventory::Inventory;
 use crate::domain::plan::teardown::TeardownPlan;
+use crate::domain::plan::teardown::references::dangling;
 use crate::domain::residue::{self, Found};
 use crate::domain::status::{Phase, Report, summarise_refusal};
 
@@ -37,15 +39,14 @@ impl Reconciler {
         if !found.is_empty() {
             return self.residue_found(environment, identity, inventory, &found).await;
         }
-        let accounts: Vec<String> = inventory
-            .iter()
-            .filter(|(key, entry)| key.kind == "ServiceAccount" && entry.stage == Stage::Deploy && entry.gone)
-            .map(|(key, _)| key.name.clone())
-            .collect();
-        let references = match accounts.is_empty() {
-            true => Vec::new(),
-            false => self.observer.references(&identity.name.namespace(), &accounts).await?,
+        let proofs = match self.prove_tokens_dead(environment, identity, inventory).await? {
+            Proved::All(proofs) => proofs,
+            Proved::NotYet(pass) => return Ok(pass),
         };
+        let bindings = self.observer.bindings_elsewhere(&identity.name.namespace()).await?;
+        let references = dangling(inventory, &bindings);
+        // What somebody recorded on it just now, such as a finalizer removed by hand, belongs into the receipt.
+        let environment = &self.publisher.read_environment(environment).await?;
         let shared = self.observer.left_to_others(deployer, inventory).await?;
         let teardown = Teardown {
             environment,
@@ -53,6 +54,7 @@ impl Reconciler {
             inventory,
             kept,
             references: &references,
+            proofs: &proofs,
             shared: &shared,
             volumes: Vec::new(),
             mentions: Vec::new(),
