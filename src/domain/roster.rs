@@ -85,6 +85,8 @@ pub struct Roster {
     pub retire: Vec<Retirement>,
     /// Retirements that are held.
     pub held: Option<Brake>,
+    /// Retirements that would be held and that somebody released: they are among `retire`.
+    pub released: Option<Brake>,
     /// The absences to remember until next time.
     pub absences: Absences,
     /// Branches that get nothing.
@@ -349,6 +351,12 @@ fn absent(question: &Question<'_>, environment: &Existing, announced: bool, rost
 }
 
 impl Roster {
+    /// Whether it is known of every absent branch what becomes of its environment: one whose absence is not proven yet may be held at
+    /// the next look.
+    pub fn is_decided(&self) -> bool {
+        self.held.is_some() || self.absences.is_empty()
+    }
+
     fn skip(&mut self, branch: &BranchName, reason: SkipReason) {
         self.skipped.push(Skipped {
             branch: branch.clone(),

@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::label::{
-    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, RenderResult,
+    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, Refusal, RenderResult,
     SweepResult, WriteResult, WriteVerb,
 };
 
@@ -34,6 +34,8 @@ pub(super) struct Registered {
     pub(super) sweeps: Family<SweepLabels, Counter>,
     pub(super) retired: Counter,
     pub(super) braked: Counter,
+    pub(super) held: Gauge,
+    pub(super) refusals: Family<RefusalLabels, Counter>,
     pub(super) residue: Gauge,
     pub(super) time_to_ready: Histogram,
     pub(super) time_to_gone: Histogram,
@@ -60,6 +62,11 @@ impl Registered {
             sweeps: into.family("sweeps", "Full listings of a repository"),
             retired: into.counter("environments_retired", "Environments whose teardown was decided"),
             braked: into.counter("environments_braked", "Environments whose teardown the brake held back"),
+            held: into.gauge(
+                "environments_held",
+                "Environments whose teardown the brakes of Projects hold back now",
+            ),
+            refusals: into.family("refusals", "Branches, namespaces and objects that were refused"),
             residue: into.gauge("residue_objects", "Objects that teardowns had to leave behind"),
             time_to_ready: into.seconds("time_to_ready", "From a new revision to ready", exponential_buckets(1.0, 1.7, 14)),
             time_to_gone: into.seconds("time_to_gone", "From retirement to nothing left", exponential_buckets(1.0, 1.7, 14)),
@@ -152,4 +159,5 @@ labels! {
     WriteLabels { verb: WriteVerb, result: WriteResult }
     SweepLabels { result: SweepResult }
     RenderLabels { result: RenderResult }
+    RefusalLabels { reason: Refusal }
 }
