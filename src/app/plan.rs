@@ -169,8 +169,11 @@ pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<
         .contents(std::slice::from_ref(&client), &identity.name.namespace())
         .await
         .map_err(Error::Observe)?;
+    let references = observer.references_as(&client, &identity.name.namespace()).await;
     let view = teardown::View {
         observed,
+        // Whoever may not list bindings still sees the rest of the plan.
+        references: references.ok(),
         foreign: Some(residue::foreign(&inventory, &contents.found)),
         retained: residue::retained(&contents.found),
         ..teardown::View::default()

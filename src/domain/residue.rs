@@ -21,13 +21,13 @@ pub struct Found {
     pub retention: Retention,
 }
 
-/// A binding elsewhere that names one of the environment's ServiceAccounts.
+/// An object of the inventory that stays, because other environments own it as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    /// The binding.
-    pub binding: ObjectKey,
-    /// The ServiceAccount.
-    pub service_account: String,
+pub struct Shared {
+    /// The object.
+    pub key: ObjectKey,
+    /// The other environments, by name.
+    pub owners: Vec<String>,
 }
 
 /// The objects among `found`, the contents of one namespace, that neither we nor Kubernetes put there.
@@ -133,6 +133,7 @@ mod tests {
                     digest: None,
                     ownership: None,
                     gone: true,
+                    asked: true,
                 };
                 (key, entry)
             }),

@@ -166,6 +166,7 @@ pub fn summarise_teardown(plan: &TeardownPlan, outcomes: &[Outcome]) -> Report {
             };
         }
         Next::LookForForeign => report.message = "looking for objects of others".to_owned(),
+        Next::LookForReferences => report.message = "looking for what counts on the service accounts".to_owned(),
         Next::DeleteNamespace(_) => {
             report.message = "removing the namespace".to_owned();
             report.again = Some(NAMESPACE);

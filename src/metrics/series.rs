@@ -12,8 +12,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::label::{
-    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, Refusal, RenderResult,
-    SweepResult, WriteResult, WriteVerb,
+    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, Refusal, RemovalCause,
+    RenderResult, SweepResult, WriteResult, WriteVerb,
 };
 
 /// The metrics of the process and the registry that shows them.
@@ -32,7 +32,7 @@ pub(super) struct Registered {
     pub(super) environments: Family<PhaseLabels, Gauge>,
     pub(super) cluster_writes: Family<WriteLabels, Counter>,
     pub(super) sweeps: Family<SweepLabels, Counter>,
-    pub(super) retired: Counter,
+    pub(super) retired: Family<RemovalLabels, Counter>,
     pub(super) braked: Counter,
     pub(super) held: Gauge,
     pub(super) refusals: Family<RefusalLabels, Counter>,
@@ -60,7 +60,7 @@ impl Registered {
             environments: into.family("environments", "Environments by phase"),
             cluster_writes: into.family("cluster_writes", "Writes to the Kubernetes API"),
             sweeps: into.family("sweeps", "Full listings of a repository"),
-            retired: into.counter("environments_retired", "Environments whose teardown was decided"),
+            retired: into.family("environments_retired", "Environments that were torn down, by what led to it"),
             braked: into.counter("environments_braked", "Environments whose teardown the brake held back"),
             held: into.gauge(
                 "environments_held",
@@ -160,4 +160,5 @@ labels! {
     SweepLabels { result: SweepResult }
     RenderLabels { result: RenderResult }
     RefusalLabels { reason: Refusal }
+    RemovalLabels { cause: RemovalCause }
 }

@@ -13,9 +13,9 @@ use crate::domain::name::ProjectName;
 
 /// What `--help` says at its end.
 pub const HELP: &str = "\
-The brake holds environments whose branches are gone when too many would be removed at once: an
-outage of the Git host can look like that. A release holds for exactly the environments that are
-shown, once; it ends with code 4 if the brake holds others by then.";
+The brake holds environments when too many would be removed at once: an outage of the Git host can
+look like that, and so can a mistake in the Project. A release holds for exactly the environments
+that are shown, once; it ends with code 4 if the brake holds others by then.";
 
 /// Which Project, and what of it.
 #[derive(Debug, Args)]

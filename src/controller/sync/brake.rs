@@ -132,7 +132,13 @@ fn refusal(reason: SkipReason) -> Option<Refusal> {
     match reason {
         SkipReason::Protected => Some(Refusal::ProtectedBranch),
         SkipReason::NameTaken => Some(Refusal::NameTaken),
-        SkipReason::Excluded | SkipReason::NotIncluded | SkipReason::AtCapacity | SkipReason::BeingTornDown => None,
+        SkipReason::Excluded
+        | SkipReason::NotIncluded
+        | SkipReason::AtCapacity
+        | SkipReason::BeingTornDown
+        | SkipReason::Expired
+        | SkipReason::PullRequestClosed
+        | SkipReason::TooManyEnded => None,
     }
 }
 

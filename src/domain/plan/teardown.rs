@@ -2,6 +2,8 @@
 
 mod drain;
 mod forecast;
+pub mod identities;
+pub mod references;
 pub mod retain;
 mod tier;
 
@@ -9,12 +11,14 @@ use super::{Delete, Observed, Obstacle, Removal, Waiting};
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::EnvironmentName;
+use crate::domain::observed::Deletion;
 use crate::domain::residue::Found;
 
 pub use self::forecast::forecast;
 pub use self::tier::Tier;
 
 use self::drain::drain;
+use self::references::{ReferenceRules, References};
 use self::retain::Kept;
 
 /// Without the label there is no proof that the object is still meant to be ours.
@@ -26,6 +30,8 @@ pub(super) const LABEL_TAKEN_OFF: &str =
 pub struct Rules {
     /// Whether objects of others go with the namespace; otherwise they keep it.
     pub delete_foreign: bool,
+    /// What becomes of references to accounts that are about to go.
+    pub references: ReferenceRules,
 }
 
 /// What was observed for a teardown. Everything in it was read with the API server's consistent reads, never from a watch.
@@ -39,6 +45,8 @@ pub struct View {
     pub foreign: Option<Vec<ObjectKey>>,
     /// What the namespace holds that somebody asked to keep, whoever made it; known once somebody has looked for `foreign`.
     pub retained: Vec<Found>,
+    /// What counts on the accounts of the namespace; `None` while nobody has looked.
+    pub references: Option<References>,
 }
 
 /// A pod, as far as it can need an identity.
@@ -48,6 +56,8 @@ pub struct Pod {
     pub name: String,
     /// The ServiceAccount it runs as.
     pub service_account: String,
+    /// Set while it is being deleted.
+    pub deletion: Option<Deletion>,
 }
 
 /// What to do next.
@@ -64,6 +74,8 @@ pub enum Next {
     },
     /// Look at what else the namespace holds, then plan again.
     LookForForeign,
+    /// Look at what counts on the accounts, then plan again.
+    LookForReferences,
     /// Delete the namespace.
     DeleteNamespace(Delete),
     /// The namespace is ending.
@@ -90,7 +102,8 @@ pub struct TeardownPlan {
 /// # Guarantees
 /// - Only objects that bear our label and the recorded UID are deleted, each under its UID as precondition.
 /// - A shared object is deleted by the last of its owners alone, and only if nobody has become one since; the others let go of it.
-/// - No ServiceAccount, and nothing that gives it rights, is deleted while a pod of the namespace runs as it.
+/// - No ServiceAccount, and nothing that gives it rights, is deleted while a pod of the namespace runs as it, nor, unless the rules let
+///   it go, while a binding elsewhere or somebody else's token Secret names it.
 /// - The namespace is deleted only when everything of the inventory inside it is gone and, unless the rules let it go, nothing else is left.
 /// - Nothing that bears the annotation `graftling.dev/retain` is deleted, nor the namespace that it is in (see [`retain::kept`]).
 pub fn plan(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules) -> TeardownPlan {
@@ -139,6 +152,11 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules
     }
     let leaving = retain::leaving(inventory, kept);
     for tier in Tier::DRAINED {
+        if tier == Tier::Access
+            && let Some(next) = references::guard(environment, &leaving, view, &rules.references)
+        {
+            return next;
+        }
         if let Some(next) = drain(environment, &leaving, view, tier) {
             return next;
         }

@@ -6,6 +6,7 @@ mod cluster;
 mod controller;
 mod deploy;
 mod examples;
+mod references;
 mod retain;
 mod shared;
 mod teardown;

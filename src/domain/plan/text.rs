@@ -60,6 +60,10 @@ impl fmt::Display for TeardownPlan {
                 write_waiting(formatter, waiting)
             }
             Next::LookForForeign => writeln!(formatter, "Look for objects of others in the namespace."),
+            Next::LookForReferences => writeln!(
+                formatter,
+                "Look for what still counts on the service accounts: bindings elsewhere, tokens, clouds."
+            ),
             Next::DeleteNamespace(delete) => writeln!(formatter, "Delete {} (UID {}).", delete.key, delete.uid),
             Next::AwaitNamespace(waiting) => write_waiting(formatter, std::slice::from_ref(waiting)),
             Next::Conclude if self.kept.is_empty() => writeln!(formatter, "Everything is gone: scan for residue and write the receipt."),

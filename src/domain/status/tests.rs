@@ -356,6 +356,11 @@ fn every_step_of_a_teardown_has_a_phase_a_sentence_and_a_next_look() {
             format!("{} is starting (and 1 more)", key("Service")),
         ),
         (Next::LookForForeign, Phase::Deleting, "looking for objects of others".to_owned()),
+        (
+            Next::LookForReferences,
+            Phase::Deleting,
+            "looking for what counts on the service accounts".to_owned(),
+        ),
         (Next::DeleteNamespace(delete), Phase::Deleting, "removing the namespace".to_owned()),
         (
             Next::AwaitNamespace(waiting("Namespace", false)),

@@ -155,6 +155,7 @@ impl World {
             digest: Some(desired.namespace.recorded_digest()),
             ownership: None,
             gone: false,
+            asked: false,
         };
         let namespace = (desired.namespace.key.clone(), entry);
         Inventory::from_entries(stored.iter().map(|(key, entry)| (key.clone(), entry.clone())).chain([namespace]))

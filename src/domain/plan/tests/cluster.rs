@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::domain::observed::secret_digests;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
 use crate::domain::plan::teardown::Pod;
+use crate::domain::plan::teardown::references::References;
 use crate::domain::readiness::Readiness;
 use crate::domain::residue::Found;
 use crate::domain::retention::Retention;
@@ -60,6 +61,8 @@ pub struct Cluster {
     pub broken: BTreeSet<ObjectKey>,
     /// Every write that changed something, in order.
     pub log: Vec<Write>,
+    /// What counts on accounts of the namespace.
+    pub references: References,
     made: u64,
 }
 

@@ -25,6 +25,8 @@ pub struct Controller {
     pub stored: Inventory,
     /// Objects that the watch does not show although they are there.
     pub unseen: BTreeSet<ObjectKey>,
+    /// What the Project says of teardowns, beside objects of others.
+    pub rules: Rules,
 }
 
 impl Controller {
@@ -109,14 +111,20 @@ impl Controller {
     /// One pass of a teardown, as the reconciler makes it; `None` if it crashed.
     pub fn teardown(&mut self, cluster: &mut Cluster, delete_foreign: bool, crash: Option<Crash>) -> Option<Next> {
         let present: Vec<_> = self.stored.present().map(|(key, _)| key.clone()).collect();
-        let rules = Rules { delete_foreign };
+        let rules = Rules {
+            delete_foreign,
+            ..self.rules.clone()
+        };
         let mut view = View {
             observed: cluster.observe(&present),
             pods: cluster.pods.iter().map(|(_, pod)| pod.clone()).collect(),
-            foreign: None,
-            retained: Vec::new(),
+            ..View::default()
         };
         let mut plan = super::super::teardown::plan(&environment(), &self.stored, &view, &rules);
+        if plan.next == Next::LookForReferences {
+            view.references = Some(cluster.references.clone());
+            plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, &rules);
+        }
         if plan.next == Next::LookForForeign {
             view.foreign = Some(residue::foreign(&plan.inventory, &cluster.contents()));
             view.retained = residue::retained(&cluster.contents());
