@@ -7,7 +7,7 @@ mod guardrails;
 mod policy;
 mod pull_requests;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -333,9 +333,15 @@ pub struct SkippedBranch {
 pub struct Brake {
     /// What to write into the annotation `graftling.dev/release-brake` to release exactly these.
     pub digest: String,
-    /// The environments, at most 50 named.
+    /// The environments, at most 200 named.
     pub environments: Vec<String>,
+    /// Their branches, in the same order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub branches: Vec<String>,
     /// How many there are.
     #[schemars(with = "i32", range(min = 0))]
     pub count: u32,
+    /// Since when the brake holds any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
 }
