@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod printable;
 mod project_file;
+mod receipt;
 mod render;
 mod serve;
 mod sources;
@@ -82,6 +83,9 @@ enum Command {
     /// Look at environments and remove them
     #[command(name = "env", visible_alias = "environment", subcommand)]
     Environment(environment::Command),
+    /// Look at the receipts of teardowns and check them
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     /// Print what would be done to an environment now, without doing it
     Plan(Box<plan::Arguments>),
     /// Print how an environment differs from what it should be, as a unified diff of YAML
@@ -153,6 +157,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Diff(arguments) => return diff::run(*arguments).await,
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Environment(command) => environment::run(command).await,
+        Command::Receipt(command) => receipt::run(command).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Render(arguments) => render::run(*arguments).await,
         Command::Bundle(command) => bundle::run(command).await,

@@ -14,6 +14,7 @@ pub mod observe;
 pub mod publish;
 pub mod residue;
 pub mod scope;
+pub mod signing;
 pub mod teardown;
 
 pub use connection::Connection;

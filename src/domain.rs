@@ -20,4 +20,5 @@ pub mod readiness;
 pub mod render;
 pub mod residue;
 pub mod roster;
+pub mod signature;
 pub mod status;

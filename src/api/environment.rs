@@ -116,6 +116,9 @@ pub struct EnvironmentStatus {
     /// Objects of others that go with the namespace, because the Project says so; recorded before it is deleted, for the receipt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<String>,
+    /// The volumes that claims in the namespace were bound to, recorded before the claims go, for the receipt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeStatus>,
     /// The last runs, newest first; at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
@@ -222,6 +225,20 @@ pub struct InventoryEntry {
     /// True once the server accepted our deletion of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asked: bool,
+}
+
+/// A volume that a claim in the environment's namespace was bound to.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeStatus {
+    /// The PersistentVolume.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// The name of the claim.
+    pub claim: String,
+    /// What happens to the volume when the claim goes.
+    pub reclaim_policy: String,
 }
 
 /// One past run.

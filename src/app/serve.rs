@@ -13,6 +13,8 @@ use crate::cluster::kinds::Kinds;
 use crate::cluster::live::LiveObjects;
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::Publisher;
+use crate::cluster::residue::{Cost, Scanner};
+use crate::cluster::signing::{Place, Signer};
 use crate::cluster::{self, Connection};
 use crate::config::Config;
 use crate::controller::desired::Bundles;
@@ -150,6 +152,7 @@ impl Parts {
                 resync: config.resync,
                 url_port: config.url_port,
                 scope: Scope::new(config.watch_namespaces.clone()),
+                receipt_key: receipt_key(config),
                 instance: format!("{instance}-{}", std::process::id()),
             },
             endpoints: Endpoints::default(),
@@ -159,6 +162,19 @@ impl Parts {
             metrics,
         }
     }
+}
+
+/// Where the key for receipts is kept; nowhere, if nobody says and there is no cluster around us.
+fn receipt_key(config: &Config) -> Option<Place> {
+    let own = || lead::own_namespace()?.parse().ok();
+    let place = config.key_namespace.clone().or_else(own).map(|namespace| Place {
+        namespace,
+        name: config.key_name.clone(),
+    });
+    if place.is_none() {
+        tracing::warn!("receipts are not signed: --key-namespace is not given and the server runs outside of a cluster");
+    }
+    place
 }
 
 struct Listeners {
@@ -265,8 +281,12 @@ async fn lead(
         Err(error) => return tracing::error!(error = %chain(&error), "bundles cannot be fetched"),
     };
     let (wakes, woken) = mpsc::channel(CHANNEL_CAPACITY);
+    let metrics = parts.metrics.clone();
+    let count = move |cost: &Cost| metrics.residue_scan(cost.duration, cost.requests, cost.environments);
     let kinds = Kinds::new(client.clone());
     let reconciler = Arc::new(Reconciler {
+        scanner: Scanner::new(client.clone(), wakes.clone(), Arc::new(count)),
+        signer: Signer::new(client.clone(), parts.settings.receipt_key.clone()),
         observer: Observer {
             connection: parts.connection.clone(),
             live: LiveObjects::new(client.clone(), wakes),

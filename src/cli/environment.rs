@@ -94,7 +94,7 @@ pub struct OptionalSelection {
 }
 
 /// Which cluster, and where in it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct Cluster {
     /// Namespace of the Projects [default: that of the kubeconfig's context]
@@ -155,7 +155,8 @@ async fn describe(arguments: Describe) -> anyhow::Result<()> {
 // === impl Cluster ===
 
 impl Cluster {
-    async fn connect(&self) -> anyhow::Result<(Access, Scope)> {
+    /// The way into the cluster, and where in it to look.
+    pub async fn connect(&self) -> anyhow::Result<(Access, Scope)> {
         let access = Access::connect(&Target {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::diagnostics::{self, Colours};
 use super::environment::{ConfirmError, ResolveError};
 use super::output::OutputError;
+use super::receipt::{FindError, VerifyError};
 use crate::app::access;
 use crate::config::ConfigError;
 
@@ -16,9 +17,11 @@ Exit codes:
   0  done
   1  the operation failed
   2  the command line or a setting is wrong
-  3  there is no such environment
+  3  there is no such environment or receipt
   4  refused: ambiguous, changed meanwhile, or not confirmed
-  5  the cluster is not configured, not reachable, or does not permit it";
+  5  the cluster is not configured, not reachable, or does not permit it
+  6  a receipt was changed, or nobody trusted signed it
+  7  a receipt is not signed";
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,10 @@ pub enum Exit {
     Refused = 4,
     /// The cluster is not configured, not reachable, or does not permit it.
     Access = 5,
+    /// A receipt was changed, or nobody trusted signed it.
+    Forged = 6,
+    /// A receipt is not signed.
+    Unsigned = 7,
 }
 
 impl From<Exit> for ExitCode {
@@ -108,6 +115,18 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
             ResolveError::FindNone { .. } => Exit::NotFound,
             ResolveError::FindSeveral { .. } => Exit::Refused,
         });
+    }
+    if let Some(error) = cause.downcast_ref::<VerifyError>() {
+        return Some(match error {
+            VerifyError::Unsigned { .. } => Exit::Unsigned,
+            VerifyError::Forged { .. }
+            | VerifyError::UnknownKey { .. }
+            | VerifyError::Inconsistent { .. }
+            | VerifyError::Unreadable { .. } => Exit::Forged,
+        });
+    }
+    if cause.is::<FindError>() {
+        return Some(Exit::NotFound);
     }
     if cause.is::<ConfirmError>() {
         return Some(Exit::Refused);

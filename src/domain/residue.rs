@@ -1,5 +1,8 @@
 //! What is ours of the things that were found, what Kubernetes put there, and what is somebody else's.
 
+pub mod evidence;
+pub mod volume;
+
 use std::collections::BTreeSet;
 
 use super::inventory::Inventory;

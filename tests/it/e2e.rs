@@ -16,6 +16,7 @@ mod hostile;
 mod life;
 mod obstacles;
 mod proof;
+mod receipts;
 mod refusal;
 mod replicas;
 mod rights;

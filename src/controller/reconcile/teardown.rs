@@ -2,6 +2,8 @@
 
 mod binding;
 mod conclude;
+mod leftovers;
+mod volumes;
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -52,6 +54,7 @@ impl Reconciler {
                 return self.conclude(&environment, &identity, &plan.inventory, &deployer).await;
             }
             environment = self.record_foreign(&environment, &identity, &plan, &foreign).await?;
+            environment = self.record_volumes(&environment, &identity, &plan).await?;
             let outcomes = self.carry_out_teardown(&deployer, &plan).await;
             let report = summarise_teardown(&plan, &outcomes);
             if outcomes.is_empty() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Deleting { .. })) {
