@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod backoff;
 pub mod claims;
+pub mod clock;
 pub mod connection;
 pub mod environments;
 pub mod error;
@@ -12,10 +13,13 @@ pub mod kinds;
 pub mod live;
 pub mod observe;
 pub mod publish;
+pub mod references;
 pub mod residue;
+pub mod retain;
 pub mod scope;
 pub mod signing;
 pub mod teardown;
+pub mod tokens;
 
 pub use connection::Connection;
 pub use error::Error;

@@ -5,6 +5,7 @@
 
 pub mod bundle;
 pub mod claims;
+pub mod deadline;
 pub mod difference;
 pub mod event;
 pub mod git;
@@ -17,8 +18,10 @@ pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod readiness;
+pub mod removal;
 pub mod render;
 pub mod residue;
+pub mod retention;
 pub mod roster;
 pub mod signature;
 pub mod status;

@@ -1,12 +1,15 @@
 //! Environment: one branch's environment.
 #![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
+pub mod references;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use self::references::AccountReferences;
 use super::project::LocalReference;
 
 /// One branch's environment: identity, wanted revision, and everything that was ever created for it.
@@ -119,9 +122,15 @@ pub struct EnvironmentStatus {
     /// The volumes that claims in the namespace were bound to, recorded before the claims go, for the receipt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<VolumeStatus>,
+    /// What counted on the ServiceAccounts and cannot be seen once they are gone; recorded before they are deleted, for the receipt.
+    #[serde(default, skip_serializing_if = "AccountReferences::is_empty")]
+    pub references: AccountReferences,
     /// The last runs, newest first; at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
+    /// When the environment expires unless something happens to it before; absent where the Project sets no `lifecycle.ttl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
     /// The proof of the teardown, written just before the object goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,

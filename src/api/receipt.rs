@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
 use super::environment::LeftOver;
+use super::environment::references::CloudIdentity;
 
 /// The version of the format; a receipt with another major version is refused rather than guessed at.
 pub const API_VERSION: &str = "graftling.dev/receipt/v1";
@@ -38,6 +39,9 @@ pub struct FullReceipt {
     pub project: String,
     /// The branch.
     pub branch: String,
+    /// Why the environment was removed.
+    #[serde(default)]
+    pub because: String,
     /// The repository at its Git host.
     pub repository_id: String,
     /// The revision that it showed last.
@@ -67,7 +71,16 @@ pub struct FullReceipt {
     pub foreign_objects: Vec<String>,
     /// What elsewhere still names a ServiceAccount that is gone.
     #[serde(default)]
-    pub dangling_references: Vec<String>,
+    pub dangling_references: Vec<DanglingReference>,
+    /// What is known of the tokens of accounts that are gone.
+    #[serde(default)]
+    pub tokens: Vec<TokenProof>,
+    /// Identities of a cloud that the accounts could take: the trust on the cloud's side outlives them.
+    #[serde(default)]
+    pub cloud_identities: Vec<CloudIdentity>,
+    /// Secrets of others with tokens of accounts, which Kubernetes deleted together with the account.
+    #[serde(default)]
+    pub token_secrets: Vec<String>,
     /// The volumes that claims of the environment were bound to.
     #[serde(default)]
     pub volumes: Vec<VolumeResult>,
@@ -97,6 +110,36 @@ pub struct ObjectResult {
     /// `removed`, `gone before`, `went with its namespace`, `kept: …` or `left: …`.
     #[serde(default)]
     pub result: String,
+}
+
+/// A binding elsewhere that names an account which is gone.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+pub struct DanglingReference {
+    /// The binding.
+    pub binding: String,
+    /// Its namespace; absent for a ClusterRoleBinding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Whom it names.
+    pub names: String,
+    /// `high` for rights in the whole cluster, else `medium`.
+    pub severity: String,
+}
+
+/// What is known of the tokens of an account that is gone.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenProof {
+    /// The account.
+    pub account: String,
+    /// Its UID.
+    pub uid: String,
+    /// When the API server refused a token that it would have accepted while the account was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proved_dead: Option<Time>,
+    /// Why nothing is proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_proved: Option<String>,
 }
 
 /// A volume that a claim of the environment was bound to.

@@ -19,6 +19,7 @@ use crate::api::keys;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::Namespace;
 use crate::domain::residue::Found;
+use crate::domain::retention::Retention;
 
 pub use self::pass::{Cost, Findings, look};
 pub use self::scanner::{Scanned, Scanner};
@@ -134,5 +135,6 @@ fn found(resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> O
             .and_then(|labels| labels.get(keys::ENVIRONMENT_LABEL))
             .cloned(),
         owners: metadata.owner_references.iter().flatten().map(|owner| owner.uid.clone()).collect(),
+        retention: Retention::of(|key| metadata.annotations.as_ref()?.get(key).map(String::as_str)),
     })
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::inventory::Inventory;
 use super::manifest::ObjectKey;
+use super::retention::Retention;
 
 /// An object that a look over many kinds brought up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,15 +20,8 @@ pub struct Found {
     pub environment: Option<String>,
     /// The UIDs of its owners.
     pub owners: Vec<String>,
-}
-
-/// A binding elsewhere that names one of the environment's ServiceAccounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    /// The binding.
-    pub binding: ObjectKey,
-    /// The ServiceAccount.
-    pub service_account: String,
+    /// What its annotations say about its keeping.
+    pub retention: Retention,
 }
 
 /// An object of the inventory that stays, because other environments own it as well.
@@ -68,6 +62,14 @@ pub fn foreign(inventory: &Inventory, found: &[Found]) -> Vec<ObjectKey> {
         .filter(|object| !stateful_sets.iter().any(|set| is_claim_of(&object.key, set)))
         .map(|object| object.key.clone())
         .collect()
+}
+
+/// The objects among `found` that somebody asked to keep. What another object of the namespace owns goes or stays with its owner.
+pub fn retained(found: &[Found]) -> Vec<Found> {
+    let there: BTreeSet<&str> = found.iter().map(|object| object.uid.as_str()).collect();
+    let is_owned = |object: &Found| object.owners.iter().any(|owner| there.contains(owner.as_str()));
+    let asked = found.iter().filter(|object| object.retention.asked && !is_owned(object));
+    asked.cloned().collect()
 }
 
 /// What every namespace gets, and what only records what happened.
@@ -113,6 +115,7 @@ mod tests {
             uid: uid.into(),
             environment: None,
             owners: owners.iter().map(ToString::to_string).collect(),
+            retention: Retention::default(),
         }
     }
 

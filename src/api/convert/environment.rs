@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use super::activity;
 use super::condition::{Claim, conditions};
 use crate::api::environment::{
     Environment, EnvironmentSpec, EnvironmentStatus, HistoryEntry, InventoryEntry, NamespaceStatus, Phase, PullRequest, StageStatus,
@@ -69,6 +70,7 @@ pub fn existing(environment: &Environment) -> Result<Existing, String> {
         branch: identity.branch,
         repository: identity.repository,
         revision: environment.spec.revision.clone(),
+        active: activity::latest(environment, environment.status.as_ref()),
         deleting: environment.metadata.deletion_timestamp.is_some(),
     })
 }

@@ -4,11 +4,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::environment::Identity;
+use super::references;
 use crate::api::environment::{Environment, LeftOver, Receipt};
 use crate::api::receipt::{API_VERSION, FullReceipt, Mention, ObjectResult, Scan, VolumeResult, config_map_name};
 use crate::domain::inventory::{Entry, Inventory};
 use crate::domain::manifest::ObjectKey;
-use crate::domain::residue::{Reference, Shared};
+use crate::domain::plan::teardown::identities::Proof;
+use crate::domain::plan::teardown::references::Reference;
+use crate::domain::plan::teardown::retain::Kept;
+use crate::domain::residue::Shared;
 
 /// A teardown that is over.
 #[derive(Debug)]
@@ -19,8 +23,12 @@ pub struct Teardown<'a> {
     pub identity: &'a Identity,
     /// Everything that was ever created, with what is confirmed gone.
     pub inventory: &'a Inventory,
+    /// What stays on purpose.
+    pub kept: &'a [Kept],
     /// Bindings elsewhere that still name a removed ServiceAccount.
     pub references: &'a [Reference],
+    /// What is known of the tokens of removed ServiceAccounts.
+    pub proofs: &'a [Proof],
     /// Objects that are there still, because other environments own them as well.
     pub shared: &'a [Shared],
     /// The volumes that claims were bound to.
@@ -54,7 +62,9 @@ fn full(teardown: Teardown<'_>) -> FullReceipt {
     let environment = teardown.environment;
     let status = environment.status.as_ref();
     let objects = objects(&teardown);
-    let left = left(&objects, &teardown.volumes);
+    let left = left(teardown.kept, &objects, &teardown.volumes);
+    let accounts = status.map(|status| status.references.clone()).unwrap_or_default();
+    let tokens = teardown.proofs.iter().map(|proof| references::proof(proof, &teardown.at)).collect();
     let (signed_by, unsigned_because) = match teardown.key {
         Ok(id) => (Some(id), None),
         Err(because) => (None, Some(because)),
@@ -65,6 +75,7 @@ fn full(teardown: Teardown<'_>) -> FullReceipt {
         uid: environment.uid().unwrap_or_default(),
         project: teardown.identity.project.to_string(),
         branch: environment.spec.branch.clone(),
+        because: super::removal::reason(environment).text,
         repository_id: environment.spec.repository_id.clone(),
         revision: status.and_then(|status| status.revision.as_ref()?.applied.clone()),
         requested_at: environment.metadata.deletion_timestamp.clone(),
@@ -76,7 +87,10 @@ fn full(teardown: Teardown<'_>) -> FullReceipt {
         objects,
         shared_objects: teardown.shared.iter().map(|shared| shared.key.to_string()).collect(),
         foreign_objects: status.map(|status| status.foreign.clone()).unwrap_or_default(),
-        dangling_references: teardown.references.iter().map(reference).collect(),
+        dangling_references: teardown.references.iter().map(references::dangling).collect(),
+        tokens,
+        cloud_identities: accounts.cloud_identities,
+        token_secrets: accounts.token_secrets,
         volumes: teardown.volumes,
         mentions: teardown.mentions,
         scan: teardown.scan,
@@ -104,6 +118,9 @@ fn result(teardown: &Teardown<'_>, key: &ObjectKey, entry: &Entry) -> String {
     if let Some(shared) = teardown.shared.iter().find(|shared| shared.key == *key) {
         return format!("kept: shared with {}", shared.owners.join(", "));
     }
+    if let Some(kept) = teardown.kept.iter().find(|kept| kept.key == *key) {
+        return format!("kept: it {}", kept.because.reason());
+    }
     if !entry.gone {
         return "left: its deletion is not confirmed".to_owned();
     }
@@ -122,7 +139,7 @@ fn result(teardown: &Teardown<'_>, key: &ObjectKey, entry: &Entry) -> String {
     }
 }
 
-fn left(objects: &[ObjectResult], volumes: &[VolumeResult]) -> Vec<LeftOver> {
+fn left(kept: &[Kept], objects: &[ObjectResult], volumes: &[VolumeResult]) -> Vec<LeftOver> {
     let reason = |result: &str| result.strip_prefix("left: ").map(str::to_owned);
     let objects = objects.iter().filter_map(|object| {
         Some(LeftOver {
@@ -136,11 +153,11 @@ fn left(objects: &[ObjectResult], volumes: &[VolumeResult]) -> Vec<LeftOver> {
             reason: reason(&volume.result)?,
         })
     });
-    objects.chain(volumes).collect()
-}
-
-fn reference(reference: &Reference) -> String {
-    format!("{} still names ServiceAccount {}", reference.binding, reference.service_account)
+    let kept = kept.iter().map(|kept| LeftOver {
+        object: kept.key.to_string(),
+        reason: format!("it {}", kept.because.reason()),
+    });
+    kept.chain(objects).chain(volumes).collect()
 }
 
 #[cfg(test)]

@@ -44,11 +44,12 @@ pub(super) fn one(receipt: &FullReceipt) -> String {
         (None, None) => "no".to_owned(),
     };
     let mut text = format!(
-        "Environment:  {}\nBranch:       {}\nProject:      {}\nCompleted:    {}\nSigned:       {signed}\n\
+        "Environment:  {}\nBranch:       {}\nProject:      {}\nRemoved:      because {}\nCompleted:    {}\nSigned:       {signed}\n\
          Created {}, removed {}, kept {}, left {}\n",
         printable(&receipt.environment),
         printable(&receipt.branch),
         printable(&receipt.project),
+        printable(&receipt.because),
         receipt.completed_at.0,
         receipt.created,
         receipt.removed,
@@ -69,7 +70,9 @@ pub(super) fn one(receipt: &FullReceipt) -> String {
         "Objects of others that went with the namespace",
         receipt.foreign_objects.iter().cloned(),
     );
-    section(&mut text, "References", receipt.dangling_references.iter().cloned());
+    let references = receipt.dangling_references.iter();
+    let references = references.map(|reference| format!("{} names {} ({})", reference.binding, reference.names, reference.severity));
+    section(&mut text, "References", references);
     let mentions = receipt
         .mentions
         .iter()

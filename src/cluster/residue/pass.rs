@@ -22,6 +22,7 @@ use crate::cluster::observe::FAN_OUT;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::residue::evidence::{Index, Marks, Metadata, Trace, Traces, says_nothing};
 use crate::domain::residue::volume::Volume;
+use crate::domain::retention::Retention;
 
 /// How many objects a page of a listing holds.
 const PAGE: u32 = 500;
@@ -292,12 +293,13 @@ fn take(listing: &mut Listing, index: &Index, metadata: &ObjectMeta) {
         annotations: metadata.annotations.as_ref(),
         owners: &owners,
     });
+    let retention = Retention::of(|key| metadata.annotations.as_ref()?.get(key).map(String::as_str));
     let traces = found.into_iter().map(|(place, evidence)| {
         let trace = Trace {
             key: key.clone(),
             uid: uid.clone(),
             evidence,
-            deleting: metadata.deletion_timestamp.is_some(),
+            retained: retention.from.is_some(),
         };
         (place, trace)
     });

@@ -60,8 +60,16 @@ pub struct Trace {
     pub uid: String,
     /// What it shows.
     pub evidence: Evidence,
-    /// Whether it is being deleted already.
-    pub deleting: bool,
+    /// Whether a teardown kept it, of this environment or of an earlier one of its branch.
+    pub retained: bool,
+}
+
+/// Whether the trace may be there without anything being wrong: a teardown kept it, the one that is over now (`kept` are UIDs) or an
+/// earlier one of the same branch, or its namespace, which is among `traces` under its mark.
+pub fn is_kept(trace: &Trace, traces: &[Trace], kept: &BTreeSet<&str>) -> bool {
+    let is_home = |home: &&Trace| home.key.kind == "Namespace" && Some(&home.key.name) == trace.key.namespace.as_ref();
+    let stays = |trace: &Trace| trace.retained || kept.contains(trace.uid.as_str());
+    stays(trace) || traces.iter().find(is_home).is_some_and(stays)
 }
 
 /// Finds what objects have to do with any of many environments, in one look at each object.

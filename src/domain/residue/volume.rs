@@ -26,6 +26,8 @@ pub enum Fate {
     Removed,
     /// Its provisioner is about to remove it.
     Going,
+    /// Its claim is kept, and it with that.
+    Kept,
     /// It stays; why, and what to do about it.
     Left(String),
 }
@@ -33,13 +35,17 @@ pub enum Fate {
 /// So long a provisioner gets to remove a released volume, in seconds, before the receipt says that it did not.
 pub const PATIENCE: u64 = 60;
 
-/// What became of a recorded volume, given what is there under its UID now and how long its claim has been gone, in seconds.
-pub fn fate(live: Option<&Volume>, claim_gone_for: u64) -> Fate {
+/// What became of a recorded volume, given what is there under its UID now, how long its claim has been gone, in seconds, and whether
+/// the teardown keeps anything, which may be that claim.
+pub fn fate(live: Option<&Volume>, claim_gone_for: u64, may_be_kept: bool) -> Fate {
     let Some(live) = live else {
         return Fate::Removed;
     };
     let name = &live.name;
     let waited = live.phase_seconds.unwrap_or(claim_gone_for);
+    if may_be_kept && live.phase == "Bound" {
+        return Fate::Kept;
+    }
     match live.reclaim_policy.as_str() {
         "Delete" if live.phase != "Failed" && waited < PATIENCE => Fate::Going,
         "Delete" => Fate::Left(format!(
@@ -71,7 +77,7 @@ mod tests {
 
     #[test]
     fn f45_a_retained_volume_is_left_and_told_how_to_remove_and_to_reuse() {
-        let Fate::Left(reason) = fate(Some(&volume("Retain", "Released", Some(0))), 0) else {
+        let Fate::Left(reason) = fate(Some(&volume("Retain", "Released", Some(0))), 0, true) else {
             panic!("it stays")
         };
         assert!(
@@ -84,11 +90,12 @@ mod tests {
 
     #[test]
     fn f45_a_volume_of_policy_delete_gets_its_time_and_is_reported_after_it() {
-        assert_eq!(fate(None, 0), Fate::Removed);
-        assert_eq!(fate(Some(&volume("Delete", "Released", Some(5))), 4000), Fate::Going);
-        assert_eq!(fate(Some(&volume("Delete", "Released", None)), 5), Fate::Going);
+        assert_eq!(fate(None, 0, false), Fate::Removed);
+        assert_eq!(fate(Some(&volume("Delete", "Released", Some(5))), 4000, false), Fate::Going);
+        assert_eq!(fate(Some(&volume("Delete", "Released", None)), 5, false), Fate::Going);
+        assert_eq!(fate(Some(&volume("Delete", "Bound", Some(5))), 5, true), Fate::Kept);
         for stuck in [("Released", Some(PATIENCE)), ("Released", None), ("Failed", Some(0))] {
-            let fate = fate(Some(&volume("Delete", stuck.0, stuck.1)), PATIENCE);
+            let fate = fate(Some(&volume("Delete", stuck.0, stuck.1)), PATIENCE, false);
             assert!(matches!(fate, Fate::Left(_)), "{stuck:?}");
         }
     }

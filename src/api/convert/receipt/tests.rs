@@ -3,6 +3,7 @@
 use super::*;
 use crate::api::convert::environment;
 use crate::domain::inventory::Stage;
+use crate::domain::plan::teardown::references::Subject;
 use crate::domain::roster::Wanted;
 
 fn key(kind: &str, name: &str) -> ObjectKey {
@@ -60,7 +61,9 @@ fn written(given: Given) -> (Receipt, FullReceipt) {
         environment: &object,
         identity: &identity,
         inventory: &given.inventory,
+        kept: &[],
         references: &given.references,
+        proofs: &[],
         shared: &given.shared,
         volumes: given.volumes,
         mentions: Vec::new(),
@@ -182,14 +185,18 @@ fn feature_x13_a_receipt_without_a_signature_says_why() {
 fn f52_a_binding_elsewhere_that_names_a_removed_account_is_told() {
     let references = vec![Reference {
         binding: key("RoleBinding", "deploys"),
-        service_account: "web".into(),
+        uid: "1".into(),
+        subject: Subject::Account("web".into()),
     }];
     let (_, full) = written(Given {
         references,
         ..Given::default()
     });
-    let told = format!("{} still names ServiceAccount web", key("RoleBinding", "deploys"));
-    assert_eq!(full.dangling_references, [told]);
+    let [told] = full.dangling_references.as_slice() else {
+        panic!("{full:#?}");
+    };
+    assert_eq!(told.binding, key("RoleBinding", "deploys").to_string());
+    assert_eq!((told.names.as_str(), told.severity.as_str()), ("ServiceAccount web", "medium"));
 }
 
 #[test]

@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::super::{Pass, Reconciler, now};
+use super::accounts::Proved;
 use super::leftovers::place;
 use crate::api::convert::environment::Identity;
 use crate::api::convert::receipt::{self, Teardown};
+use crate::api::convert::removal;
 use crate::api::environment::{Environment, Receipt};
 use crate::api::receipt::{Mention, Scan};
 use crate::cluster;
@@ -16,20 +18,23 @@ use crate::cluster::connection::Deployer;
 use crate::cluster::publish::{Announcement, StoredReceipt};
 use crate::cluster::residue::Findings;
 use crate::cluster::signing::SigningKey;
-use crate::domain::inventory::{Inventory, Stage};
+use crate::domain::plan::teardown::TeardownPlan;
+use crate::domain::plan::teardown::references::dangling;
+use crate::domain::residue::Shared;
 use crate::domain::residue::evidence::Trace;
-use crate::domain::residue::{Reference, Shared};
 
 impl Reconciler {
-    /// Nothing of the inventory is left: look everywhere once more, keep the proof, let the object go.
+    /// Nothing of the inventory is left but what is kept: look everywhere once more, keep the proof, let the object go.
     pub(super) async fn conclude(
         &self,
         environment: &Environment,
         identity: &Identity,
-        inventory: &Inventory,
+        plan: &TeardownPlan,
         deployer: &Deployer,
     ) -> Result<Pass, cluster::Error> {
-        let volumes = match self.volumes_at_the_end(environment, identity, inventory).await? {
+        let (inventory, kept) = (&plan.inventory, plan.kept.as_slice());
+        self.observer.mark_kept(deployer, identity, kept).await?;
+        let volumes = match self.volumes_at_the_end(environment, identity, (inventory, kept)).await? {
             Ok(volumes) => volumes,
             Err(pass) => return Ok(pass),
         };
@@ -38,7 +43,7 @@ impl Reconciler {
             Err(pass) => return Ok(pass),
         };
         let shared = self.observer.left_to_others(deployer, inventory).await?;
-        if let Some(pass) = self.judge(environment, identity, inventory, (&findings, &shared)).await? {
+        if let Some(pass) = self.judge(environment, identity, inventory, (&findings, &shared, kept)).await? {
             return Ok(pass);
         }
         if findings
@@ -49,13 +54,20 @@ impl Reconciler {
             // Somebody else removed the namespace before anybody recorded them: they are waited for and told of like the others.
             return self.volumes_found(environment, identity, inventory, &findings.volumes).await;
         }
-        let references = self.dangling_references(identity, inventory).await?;
+        let proofs = match self.prove_tokens_dead(environment, identity, inventory).await? {
+            Proved::All(proofs) => proofs,
+            Proved::NotYet(pass) => return Ok(pass),
+        };
+        let bindings = self.observer.bindings_elsewhere(&identity.name.namespace()).await?;
+        let references = dangling(inventory, &bindings);
         let key = self.signer.key().await;
         let teardown = Teardown {
             environment,
             identity,
             inventory,
+            kept,
             references: &references,
+            proofs: &proofs,
             shared: &shared,
             volumes,
             mentions: mentions(&findings, &shared),
@@ -67,19 +79,6 @@ impl Reconciler {
         let stored = self.sign(identity, &summary, text, &key);
         self.publisher.receipt(environment, &stored, Timestamp::now()).await?;
         self.let_go(environment, summary).await
-    }
-
-    /// What elsewhere still names a ServiceAccount that is gone.
-    async fn dangling_references(&self, identity: &Identity, inventory: &Inventory) -> Result<Vec<Reference>, cluster::Error> {
-        let accounts: Vec<String> = inventory
-            .iter()
-            .filter(|(key, entry)| key.kind == "ServiceAccount" && entry.stage == Stage::Deploy)
-            .map(|(key, _)| key.name.clone())
-            .collect();
-        if accounts.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.observer.references(&identity.name.namespace(), &accounts).await
     }
 
     /// The receipt as it is stored. Nothing waits for a signature: what cannot be signed says so.
@@ -97,8 +96,9 @@ impl Reconciler {
     }
 
     pub(super) async fn let_go(&self, environment: &Environment, summary: Receipt) -> Result<Pass, cluster::Error> {
+        let reason = removal::reason(environment);
         let note = format!(
-            "removed {} of {} objects, left {}; receipt in ConfigMap {}",
+            "removed {} of {} objects, left {}; receipt in ConfigMap {}; because {reason}",
             summary.removed,
             summary.created,
             summary.left.len(),
@@ -118,6 +118,7 @@ impl Reconciler {
             .announce(&kube::Resource::object_ref(&written, &()), &announcement)
             .await;
         self.publisher.remove_finalizer(&written).await?;
+        self.metrics.retired(reason.cause.into());
         tracing::info!(environment = %environment.name_any(), branch = %environment.spec.branch, "{note}");
         if let Some(deleted) = &environment.metadata.deletion_timestamp {
             let elapsed = Timestamp::now().duration_since(deleted.0);

@@ -13,8 +13,9 @@ use crate::cluster;
 use crate::cluster::residue::{Findings, Scanned};
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
+use crate::domain::plan::teardown::retain::Kept;
 use crate::domain::residue::Shared;
-use crate::domain::residue::evidence::{Trace, Traces};
+use crate::domain::residue::evidence::{Trace, Traces, is_kept};
 use crate::domain::status::{Phase, Report, summarise_refusal};
 
 /// The garbage collector removes what lost its owner within a second or two; after this the rest is no longer on its way.
@@ -76,13 +77,15 @@ impl Reconciler {
         environment: &Environment,
         identity: &Identity,
         inventory: &Inventory,
-        (findings, shared): (&Findings, &[Shared]),
+        (findings, shared, kept): (&Findings, &[Shared], &[Kept]),
     ) -> Result<Option<Pass>, cluster::Error> {
         let is_shared = |key: &ObjectKey| shared.iter().any(|shared| shared.key == *key);
+        let uids = kept.iter().filter_map(|kept| kept.uid.as_deref()).collect();
         let proven: Vec<&Trace> = findings
             .traces
             .iter()
             .filter(|trace| trace.evidence.is_proof() && !is_shared(&trace.key))
+            .filter(|trace| !is_kept(trace, &findings.traces, &uids))
             .collect();
         self.metrics.residue(proven.len());
         let silent = unaccepted(environment, &findings.cost.silent);

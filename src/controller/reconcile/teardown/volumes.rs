@@ -8,6 +8,7 @@ use crate::api::environment::{Environment, VolumeStatus};
 use crate::api::receipt::VolumeResult;
 use crate::cluster;
 use crate::domain::inventory::Inventory;
+use crate::domain::plan::teardown::retain::Kept;
 use crate::domain::plan::teardown::{Next, TeardownPlan};
 use crate::domain::residue::volume::{Fate, Volume, fate};
 use crate::domain::status::{Phase, Report, summarise_refusal, summarise_teardown};
@@ -84,7 +85,7 @@ impl Reconciler {
         &self,
         environment: &Environment,
         identity: &Identity,
-        inventory: &Inventory,
+        (inventory, kept): (&Inventory, &[Kept]),
     ) -> Result<Result<Vec<VolumeResult>, Pass>, cluster::Error> {
         let recorded = recorded(environment);
         if recorded.is_empty() {
@@ -95,8 +96,9 @@ impl Reconciler {
         let mut results = Vec::new();
         for volume in recorded {
             let live = live.iter().find(|live| live.uid == volume.uid);
-            let result = match fate(live, seconds_since_deletion(environment)) {
+            let result = match fate(live, seconds_since_deletion(environment), !kept.is_empty()) {
                 Fate::Removed => "removed".to_owned(),
+                Fate::Kept => "kept: its claim is kept".to_owned(),
                 Fate::Left(reason) => format!("left: {reason}"),
                 Fate::Going => {
                     let message = format!(

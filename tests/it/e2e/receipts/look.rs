@@ -2,15 +2,17 @@
 #![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use graftling::api::Environment;
 use graftling::api::environment::Phase;
-use graftling::cluster::residue::look;
+use graftling::cluster::residue::{Cost, Scanned, Scanner, look};
 use graftling::domain::residue::evidence::Traces;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use testbed::wait;
+use tokio::sync::mpsc;
 
 use super::receipt;
 use crate::e2e::scene::{CONFIG, Scene};
@@ -149,32 +151,46 @@ async fn feature_x13_what_merely_mentions_an_environment_is_listed_and_keeps_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn feature_x13_teardowns_that_end_together_share_their_looks() {
-    const COUNT: usize = 16;
-    let scene = Scene::start("shared", CONFIG).await;
-    let branches: Vec<_> = (0..COUNT).map(|number| format!("feature/{number}")).collect();
-    let environments = up_all(&scene, &branches).await;
-    scene.suspend_project().await;
-    let position = scene.position();
-    for environment in &environments {
-        scene.delete(environment).await;
+async fn feature_x13_a_hundred_questions_share_two_looks_and_each_gets_its_answer() {
+    let world = World::without_server("shared", Options::default()).await;
+    let (wakes, mut woken) = mpsc::channel(1024);
+    let costs = Arc::new(Mutex::new(Vec::new()));
+    let counted = costs.clone();
+    let count = move |cost: &Cost| counted.lock().unwrap().push(cost.environments);
+    let scanner = Scanner::new(world.client.clone(), wakes, Arc::new(count));
+    let labels = json!({ "metadata": { "labels": { "graftling.dev/environment": traces(7).environment } } });
+    world.create("v1", "ConfigMap", Some(world.namespace.name()), "left", labels).await;
+    let wake = |number: usize| ("team".to_owned(), number.to_string());
+    for number in 0..100 {
+        assert_eq!(scanner.scan(&traces(number), wake(number)), Scanned::Asked);
+        // Whoever asks again meanwhile is not another question.
+        assert_ne!(scanner.scan(&traces(number), wake(number)), Scanned::Asked);
     }
-    for environment in &environments {
-        scene.world.wait_gone(&environment.spec.branch).await;
+    for _ in 0..100 {
+        let (_, name) = tokio::time::timeout(LONG, woken.recv()).await.unwrap().unwrap();
+        let number = name.parse().unwrap();
+        let Scanned::Found(findings) = scanner.scan(&traces(number), wake(number)) else {
+            panic!("no answer for {number}")
+        };
+        let proven = findings.traces.iter().filter(|trace| trace.evidence.is_proof()).count();
+        assert_eq!(proven, usize::from(number == 7), "{number}");
     }
-    let user = scene.world.server_user();
-    let events = scene.world.plane.audit().since(position);
-    // Nothing else lists this kind.
-    let looks = events
-        .iter()
-        .filter(|event| event.user == user && event.verb == "list" && event.resource == "csidrivers");
-    let looks = looks.count();
-    let requests = events.iter().filter(|event| event.user == user).count();
-    println!(
-        "{COUNT} teardowns at once: {looks} looks over the cluster, {} requests each",
-        requests / COUNT
+    let served = costs.lock().unwrap().clone();
+    assert!(
+        served.len() <= 2 && served.iter().sum::<usize>() == 100,
+        "environments of each look: {served:?}"
     );
-    assert!((1..=COUNT / 2).contains(&looks), "{looks} looks for {COUNT} teardowns");
+    // The answer was fetched: the next question is a new one.
+    assert_eq!(scanner.scan(&traces(1), wake(1)), Scanned::Asked);
+}
+
+/// An environment that never was.
+fn traces(number: usize) -> Traces {
+    Traces {
+        environment: format!("shop-feature-{number}-aaaaaaaaaa"),
+        environment_uid: format!("uid-{number}"),
+        uids: BTreeSet::from([format!("object-{number}")]),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,11 +268,6 @@ async fn costs_of_a_look_with_and_without_many_kinds() {
 
 /// Kinds, requests, objects and milliseconds of one look.
 async fn cost(world: &World, environments: usize) -> (u32, u32, u64, u128) {
-    let traces = |number| Traces {
-        environment: format!("shop-feature-{number}-aaaaaaaaaa"),
-        environment_uid: format!("uid-{number}"),
-        uids: BTreeSet::from([format!("object-{number}")]),
-    };
     let all: Vec<_> = (0..environments).map(traces).collect();
     let cost = look(&world.client, &all).await.unwrap().remove(0).cost;
     (cost.kinds, cost.requests, cost.objects, cost.duration.as_millis())
