@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::lead::{self, Candidacy, Leadership};
 use crate::cluster::error::chain;
 use crate::cluster::kinds::Kinds;
-use crate::cluster::live::LiveObjects;
+use crate::cluster::live::{LiveObjects, Wake};
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::Publisher;
 use crate::cluster::residue::{Cost, Scanner};
@@ -282,11 +282,9 @@ async fn lead(
         Err(error) => return tracing::error!(error = %chain(&error), "bundles cannot be fetched"),
     };
     let (wakes, woken) = mpsc::channel(CHANNEL_CAPACITY);
-    let metrics = parts.metrics.clone();
-    let count = move |cost: &Cost| metrics.residue_scan(cost.duration, cost.requests, cost.environments);
     let kinds = Kinds::new(client.clone());
     let reconciler = Arc::new(Reconciler {
-        scanner: Scanner::new(client.clone(), wakes.clone(), Arc::new(count)),
+        scanner: scanner(client.clone(), wakes.clone(), parts.metrics.clone()),
         signer: Signer::new(client.clone(), parts.settings.receipt_key.clone()),
         observer: Observer {
             connection: parts.connection.clone(),
@@ -328,6 +326,12 @@ async fn lead(
         () = async { futures::join!(passes, sync.run(shutdown.clone())); } => {}
         () = dispatcher.run(changes, woken) => {}
     }
+}
+
+/// Looks for what teardowns left, and counts what that costs.
+fn scanner(client: kube::Client, wakes: mpsc::Sender<Wake>, metrics: Metrics) -> Scanner {
+    let count = move |cost: &Cost| metrics.residue_scan(cost.duration, cost.requests, cost.environments);
+    Scanner::new(client, wakes, Arc::new(count))
 }
 
 async fn lost_lead(mut leadership: Leadership) {

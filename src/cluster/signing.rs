@@ -34,8 +34,11 @@ pub struct Place {
 pub struct Signer {
     client: Client,
     place: Option<Place>,
-    known: Arc<Mutex<Option<(Instant, Result<SigningKey, String>)>>>,
+    known: Arc<Mutex<Option<Known>>>,
 }
+
+/// The last try to get the key, and when it was.
+type Known = (Instant, Result<SigningKey, String>);
 
 /// A key that can sign. It shows nothing of itself but its id.
 #[derive(Clone)]
