@@ -121,6 +121,9 @@ pub struct EnvironmentStatus {
     /// Objects of others in the namespace that were found by the teardown: they keep it, or go with it because the Project says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<String>,
+    /// The volumes that claims in the namespace were bound to, recorded before the claims go, for the receipt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeStatus>,
     /// What counted on the ServiceAccounts and cannot be seen once they are gone; recorded before they are deleted, for the receipt.
     #[serde(default, skip_serializing_if = "AccountReferences::is_empty")]
     pub references: AccountReferences,
@@ -236,6 +239,20 @@ pub struct InventoryEntry {
     /// True once the server accepted our deletion of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asked: bool,
+}
+
+/// A volume that a claim in the environment's namespace was bound to.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeStatus {
+    /// The PersistentVolume.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// The name of the claim.
+    pub claim: String,
+    /// What happens to the volume when the claim goes.
+    pub reclaim_policy: String,
 }
 
 /// One past run.

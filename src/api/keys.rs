@@ -54,3 +54,6 @@ pub const EXPIRES_ANNOTATION: &str = "graftling.dev/expires";
 
 /// Label of a receipt ConfigMap.
 pub const RECEIPT_LABEL: &str = "graftling.dev/receipt";
+
+/// Annotation on an Environment that is going: the API groups, separated by commas, whose silence its receipt need not wait for.
+pub const CONCLUDE_WITHOUT_ANNOTATION: &str = "graftling.dev/conclude-without";

@@ -98,7 +98,7 @@ pub struct OptionalSelection {
 }
 
 /// Which cluster, and where in it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct Cluster {
     /// Namespace of the Projects [default: that of the kubeconfig's context]
@@ -160,7 +160,7 @@ async fn describe(arguments: Describe) -> anyhow::Result<()> {
 // === impl Cluster ===
 
 impl Cluster {
-    /// The connection, and where to look.
+    /// The way into the cluster, and where in it to look.
     pub async fn connect(&self) -> anyhow::Result<(Access, Scope)> {
         let access = Access::connect(&Target {
             kubeconfig: self.kubeconfig.clone(),

@@ -8,6 +8,7 @@ use super::diagnostics::{self, Colours};
 use super::environment::{ConfirmError, ResolveError, UnstickError};
 use super::output::OutputError;
 use super::project::ProjectError;
+use super::receipt::{FindError, VerifyError};
 use crate::app::{access, unstick};
 use crate::config::ConfigError;
 
@@ -17,10 +18,12 @@ Exit codes:
   0  done
   1  the operation failed
   2  the command line or a setting is wrong
-  3  there is no such environment or Project
+  3  there is no such environment, Project or receipt
   4  refused: ambiguous, changed meanwhile, or not confirmed
   5  the cluster is not configured, not reachable, or does not permit it
-  6  a dry run: something would keep it from its end";
+  6  a receipt was changed, or nobody trusted signed it
+  7  a receipt is not signed
+  8  a dry run: something would keep it from its end";
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +40,12 @@ pub enum Exit {
     Refused = 4,
     /// The cluster is not configured, not reachable, or does not permit it.
     Access = 5,
+    /// A receipt was changed, or nobody trusted signed it.
+    Forged = 6,
+    /// A receipt is not signed.
+    Unsigned = 7,
     /// What was planned would not come to its end: something blocks it.
-    Blocked = 6,
+    Blocked = 8,
 }
 
 impl From<Exit> for ExitCode {
@@ -127,6 +134,18 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
             ProjectError::FindNone { .. } => Exit::NotFound,
             ProjectError::Supersede { .. } => Exit::Refused,
         });
+    }
+    if let Some(error) = cause.downcast_ref::<VerifyError>() {
+        return Some(match error {
+            VerifyError::Unsigned { .. } => Exit::Unsigned,
+            VerifyError::Forged { .. }
+            | VerifyError::UnknownKey { .. }
+            | VerifyError::Inconsistent { .. }
+            | VerifyError::Unreadable { .. } => Exit::Forged,
+        });
+    }
+    if cause.is::<FindError>() {
+        return Some(Exit::NotFound);
     }
     if cause.is::<ConfirmError>() {
         return Some(Exit::Refused);

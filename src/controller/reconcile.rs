@@ -26,6 +26,8 @@ use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::{Announcement, Publisher};
+use crate::cluster::residue::Scanner;
+use crate::cluster::signing::Signer;
 use crate::domain::inventory::{Inventory, Stage};
 use crate::domain::observed::is_secret;
 use crate::domain::outcome::FailureClass;
@@ -48,6 +50,10 @@ pub struct Reconciler {
     pub bundles: Bundles,
     /// What the platform engineer decided.
     pub settings: Settings,
+    /// Looks over the whole cluster for what teardowns left.
+    pub scanner: Scanner,
+    /// Signs receipts.
+    pub signer: Signer,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -281,6 +287,14 @@ impl Pass {
         Self {
             action: Action::await_change(),
             outcome: ReconcileOutcome::Settled,
+        }
+    }
+
+    /// Something is under way that will wake the environment; `again` is for the case that it does not.
+    fn later(again: Duration) -> Self {
+        Self {
+            action: Action::requeue(again),
+            outcome: ReconcileOutcome::Progressing,
         }
     }
 

@@ -22,6 +22,7 @@ mod obstacles;
 mod one_path;
 mod patience;
 mod proof;
+mod receipts;
 mod references;
 mod refusal;
 mod replicas;

@@ -3,6 +3,8 @@
 mod accounts;
 mod binding;
 mod conclude;
+mod leftovers;
+mod volumes;
 mod waiting;
 
 use std::time::{Duration, Instant};
@@ -70,6 +72,7 @@ impl Reconciler {
                 return self.conclude(&environment, &identity, &plan, &deployer).await;
             }
             environment = self.record_foreign(&environment, &identity, &plan, &looked).await?;
+            environment = self.record_volumes(&environment, &identity, &plan).await?;
             environment = self.record_references(&environment, &identity, &plan, references.as_ref()).await?;
             self.witness_accounts(&environment, &deployer, &plan).await;
             let outcomes = self.carry_out_teardown(&deployer, &plan).await;
