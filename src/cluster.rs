@@ -16,6 +16,7 @@ pub mod publish;
 pub mod residue;
 pub mod scope;
 pub mod teardown;
+pub mod workloads;
 
 pub use connection::Connection;
 pub use error::Error;

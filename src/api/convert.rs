@@ -3,5 +3,6 @@
 pub mod condition;
 pub mod environment;
 pub mod first_deploy;
+pub mod grace;
 pub mod project;
 pub mod receipt;

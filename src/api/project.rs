@@ -11,6 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::domain::deadline::Span;
+
 pub use self::bundle::{ArchiveBundle, BundleReference, BundleRevision, ConfigMapBundle, DirectoryBundle, RepositoryBundle};
 pub use self::guardrails::{Guardrails, Limits, Network, NetworkMode, PodSecurity};
 pub use self::policy::{Claims, ClusterScoped, Permission};
@@ -80,7 +82,7 @@ pub struct ProjectSpec {
     /// What every environment's namespace is fenced with before anything runs in it.
     #[serde(default)]
     pub guardrails: Guardrails,
-    /// How many environments there may be.
+    /// How many environments there may be, and how long they are kept.
     #[serde(default)]
     pub lifecycle: Lifecycle,
     /// What templates may contain, and what a teardown does with objects of others.
@@ -176,7 +178,7 @@ pub enum Scheme {
     Http,
 }
 
-/// How many environments there may be.
+/// How many environments there may be, and how long they are kept.
 #[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lifecycle {
@@ -184,6 +186,16 @@ pub struct Lifecycle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i32>", range(min = 1, max = 10000))]
     pub max_environments: Option<u32>,
+    /// How long the environment of a deleted branch is kept, scaled to zero and with its data, before it is torn down: `24h`, `7d`; from
+    /// `1s` to `30d`. A push of the branch brings the same environment back, and so does `graftling env restore`. Without it, the
+    /// environment goes with its branch. It counts for branches deleted from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 8),
+        regex(pattern = Span::PATTERN),
+        extend("x-kubernetes-validations" = [{ "rule": Span::RULE, "message": "at most 30d" }])
+    )]
+    pub grace_after_delete: Option<String>,
 }
 
 /// What templates may contain, and what a teardown does with objects of others.

@@ -3,6 +3,7 @@
 //! Every call has a deadline of its own, because the client below retries an overloaded server for a very long time.
 
 mod error;
+mod restore;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::domain::git::BranchName;
 use crate::domain::name::{EnvironmentName, Namespace, ObjectName, ProjectName};
 
 pub use error::{Class, Error};
+pub use restore::Restoration;
 
 /// Which cluster, and how long to wait for it.
 #[derive(Debug, Clone)]

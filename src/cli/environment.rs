@@ -4,6 +4,7 @@ mod confirm;
 mod delete;
 mod describe;
 mod resolve;
+mod restore;
 mod show;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::domain::name::{Namespace, ProjectName};
 
 pub use confirm::ConfirmError;
 pub use resolve::ResolveError;
+pub use restore::RestoreError;
 
 /// What to do with environments.
 #[derive(Debug, Subcommand)]
@@ -35,6 +37,8 @@ pub enum Command {
     Describe(Describe),
     /// Remove one environment and everything in it
     Delete(delete::Arguments),
+    /// Bring back an environment that rests because its branch was deleted
+    Restore(restore::Arguments),
 }
 
 /// Which environments, and in which form.
@@ -121,6 +125,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Get(arguments) => get(arguments).await,
         Command::Describe(arguments) => describe(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
+        Command::Restore(arguments) => restore::run(arguments).await,
     }
 }
 

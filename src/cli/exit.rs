@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::diagnostics::{self, Colours};
-use super::environment::{ConfirmError, ResolveError};
+use super::environment::{ConfirmError, ResolveError, RestoreError};
 use super::output::OutputError;
 use crate::app::access;
 use crate::config::ConfigError;
@@ -109,7 +109,7 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
             ResolveError::FindSeveral { .. } => Exit::Refused,
         });
     }
-    if cause.is::<ConfirmError>() {
+    if cause.is::<ConfirmError>() || cause.is::<RestoreError>() {
         return Some(Exit::Refused);
     }
     cause.is::<ConfigError>().then_some(Exit::Usage)

@@ -11,13 +11,22 @@ use crate::api::{Environment, keys};
 use crate::domain::name::{EnvironmentName, ProjectKey};
 use crate::domain::roster::Wanted;
 
+/// What an Environment must be for a write to happen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Precondition<'a> {
+    /// Its UID; `None` if it may be created.
+    pub uid: Option<&'a str>,
+    /// Its resourceVersion, where nobody may have changed it meanwhile.
+    pub version: Option<&'a str>,
+}
+
 /// Creates or refreshes an Environment by server-side apply of just the fields that the Git host decides.
 ///
-/// `uid` fences a refresh: an Environment that ended in the meantime is not brought back.
+/// The precondition fences a refresh: an Environment that ended in the meantime is not brought back.
 ///
 /// # Errors
-/// The write failed. A refresh of an Environment that ended fails with 409.
-pub async fn apply(client: Client, project: &ProjectKey, wanted: &Wanted, uid: Option<&str>) -> Result<Environment, Error> {
+/// The write failed. A refresh of an Environment that ended, or changed against the precondition, fails with 409.
+pub async fn apply(client: Client, project: &ProjectKey, wanted: &Wanted, precondition: Precondition<'_>) -> Result<Environment, Error> {
     let api: Api<Environment> = Api::namespaced(client, project.namespace.as_str());
     let spec = convert::environment::spec(wanted, project);
     let mut metadata = json!({
@@ -30,8 +39,11 @@ pub async fn apply(client: Client, project: &ProjectKey, wanted: &Wanted, uid: O
         },
         "annotations": { (keys::BRANCH_ANNOTATION): wanted.branch.as_str() },
     });
-    if let Some(uid) = uid {
+    if let Some(uid) = precondition.uid {
         metadata["uid"] = json!(uid);
+    }
+    if let Some(version) = precondition.version {
+        metadata["resourceVersion"] = json!(version);
     }
     let body = json!({
         "apiVersion": Environment::api_version(&()),
@@ -51,17 +63,44 @@ pub async fn apply(client: Client, project: &ProjectKey, wanted: &Wanted, uid: O
     .await
 }
 
-/// Starts the teardown of an Environment by deleting the object: its finalizer keeps it until the teardown is proven complete.
+/// Takes the mark of a rest off an Environment, whoever wrote it.
 ///
 /// # Errors
-/// The deletion failed. That the object is already gone, or another now, is no error.
+/// The write failed, or the Environment has changed since it was read.
+pub async fn unmark(client: Client, environment: &Environment) -> Result<(), Error> {
+    let api: Api<Environment> = Api::namespaced(client, &environment.namespace().unwrap_or_default());
+    let name = environment.name_any();
+    let body = json!({
+        "metadata": { "uid": environment.uid(), "resourceVersion": environment.resource_version() },
+        "spec": { "grace": null },
+    });
+    let (params, patch) = (PatchParams::default(), Patch::Merge(&body));
+    let patched = within(
+        || format!("write Environment {name}"),
+        api.patch(&name, &params, &patch),
+        |source| Error::Write {
+            what: format!("Environment {name}"),
+            source,
+        },
+    );
+    patched.await.map(drop)
+}
+
+/// Starts the teardown of an Environment by deleting the object: its finalizer keeps it until the teardown is proven complete.
+///
+/// One that rests is deleted only as it was read: a push or a request to restore it in the same moment wins, or comes too late.
+///
+/// # Errors
+/// The deletion failed, or the Environment rested and has changed since it was read. That the object is already gone, or another now, is
+/// no error.
 pub async fn retire(client: Client, environment: &Environment) -> Result<(), Error> {
     let namespace = environment.namespace().unwrap_or_default();
     let api: Api<Environment> = Api::namespaced(client, &namespace);
+    let has_rested = environment.spec.grace.is_some();
     let params = DeleteParams {
         preconditions: Some(Preconditions {
             uid: environment.uid(),
-            resource_version: None,
+            resource_version: environment.resource_version().filter(|_| has_rested),
         }),
         ..DeleteParams::default()
     };
@@ -78,7 +117,7 @@ pub async fn retire(client: Client, environment: &Environment) -> Result<(), Err
         Err(Error::Write {
             source: kube::Error::Api(status),
             ..
-        }) if matches!(status.code, 404 | 409) => Ok(()),
+        }) if status.code == 404 || status.code == 409 && !has_rested => Ok(()),
         other => other.map(drop),
     }
 }

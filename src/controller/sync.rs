@@ -3,6 +3,8 @@
 //! Both entries end in the same pure rule, `domain::roster`. A hint costs one look-up and a sweep one listing, whatever they say; only
 //! what the host confirms is acted on.
 
+mod act;
+mod clock;
 mod project;
 mod receipts;
 
@@ -24,6 +26,7 @@ use super::stores::Stores;
 use crate::api::Project;
 use crate::api::convert;
 use crate::cluster::publish::Publisher;
+use crate::domain::deadline::Clock;
 use crate::domain::name::ProjectKey;
 use crate::domain::policy;
 use crate::domain::roster::Absences;
@@ -50,9 +53,12 @@ pub struct Sync {
     pub progress: Progress,
 }
 
-/// What is remembered of each Project. It is lost with the process; that only delays.
+/// What is remembered of each Project, and of the time. It is lost with the process; that only delays.
 #[derive(Default)]
-pub struct Progress(Mutex<HashMap<ProjectKey, Arc<tokio::sync::Mutex<ProjectProgress>>>>);
+pub struct Progress {
+    projects: Mutex<HashMap<ProjectKey, Arc<tokio::sync::Mutex<ProjectProgress>>>>,
+    clock: Mutex<Clock>,
+}
 
 /// What is remembered of one Project; whoever holds the lock is the only one to decide about the Project.
 #[derive(Debug, Default)]
@@ -194,6 +200,7 @@ impl Sync {
             (Phase::Deploying, Stored::Deploying),
             (Phase::Ready, Stored::Ready),
             (Phase::Failed, Stored::Failed),
+            (Phase::Resting, Stored::Resting),
             (Phase::Deleting, Stored::Deleting),
             (Phase::Blocked, Stored::Blocked),
         ] {
@@ -218,7 +225,7 @@ fn concerns(hint: &PendingHint, object: &Project, project: &policy::Project) -> 
 
 impl Progress {
     fn of(&self, key: &ProjectKey) -> Arc<tokio::sync::Mutex<ProjectProgress>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(key.clone()).or_default().clone()
     }
 }

@@ -9,6 +9,7 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
 pub use self::source::{ArchiveUrl, BundleSource, Directory, Sha256, TemplatesFrom};
+use super::deadline::Span;
 use super::git::{BranchName, RepositoryName};
 use super::name::{DomainName, GitHostKey, ObjectName, ProjectKey};
 pub use values::{AllowedKeys, KeyPattern, KeyPatternError, Rule};
@@ -40,6 +41,8 @@ pub struct Project {
     pub guardrails: Guardrails,
     /// How many environments there may be.
     pub max_environments: Option<u32>,
+    /// How long an environment rests, with its data, once its branch is gone; `None`: it is torn down at once.
+    pub grace_after_delete: Option<Span>,
     /// Kinds that templates may contain beyond the default list, as `group/Kind`.
     pub kinds: Vec<String>,
     /// What becomes of cluster-scoped objects.

@@ -6,12 +6,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::git::{BranchName, Listing, PullRequest, RefLookup, Repository, RepositoryId, Revision};
 use super::name::{EnvironmentName, Identity};
 use super::policy::{Project, Verdict};
 
 mod brake;
+mod rest;
 pub use brake::Brake;
+pub use rest::{Grace, GraceState, Rest};
 
 /// What the Git host confirmed.
 #[derive(Debug, Clone)]
@@ -46,6 +50,8 @@ pub struct Existing {
     pub revision: String,
     /// The pull request it knows of.
     pub pull_request: Option<PullRequest>,
+    /// Set once its branch was proven to be gone and the Project grants a time of grace.
+    pub grace: Option<Grace>,
     /// Whether it is being torn down.
     pub deleting: bool,
 }
@@ -72,6 +78,8 @@ pub struct Question<'a> {
     pub confirmation: Duration,
     /// The digest of held retirements that somebody released.
     pub released: Option<&'a str>,
+    /// Now by the API server's clock; `None` while that cannot be relied on, and then nothing rests or ends its rest.
+    pub server_time: Option<Timestamp>,
 }
 
 /// What is to be done.
@@ -83,7 +91,9 @@ pub struct Roster {
     pub refresh: Vec<Wanted>,
     /// Environments whose branch is proven to be gone.
     pub retire: Vec<Retirement>,
-    /// Retirements that are held.
+    /// Environments whose branch is proven to be gone, and that are kept for a while.
+    pub rest: Vec<Rest>,
+    /// Retirements and rests that are held.
     pub held: Option<Brake>,
     /// The absences to remember until next time.
     pub absences: Absences,
@@ -104,6 +114,8 @@ pub struct Wanted {
     pub revision: Revision,
     /// The open pull request from the branch.
     pub pull_request: Option<PullRequest>,
+    /// The mark of a rest that begins; a branch that is there takes it away.
+    pub grace: Option<Grace>,
 }
 
 /// An environment to retire.
@@ -115,6 +127,8 @@ pub struct Retirement {
     pub uid: String,
     /// Its branch.
     pub branch: BranchName,
+    /// The mark of the rest that is over.
+    pub grace: Option<Grace>,
     /// What proves that the branch is gone.
     pub proof: Proof,
 }
@@ -159,6 +173,8 @@ pub enum SkipReason {
 /// # Guarantees
 /// - Nothing is retired because of an absence that was seen once, or of an answer without the repository's default branch.
 /// - A branch that two looks disagree about is present.
+/// - Where the Project grants a time of grace, nothing is retired that did not rest until that time was over, and a rest is ended by the
+///   same proof as it began.
 /// - A listing of another repository (by id) than an environment was made for says nothing about that environment.
 /// - The answer depends on the question alone; the order of branches does not matter.
 pub fn decide(question: &Question<'_>) -> Roster {
@@ -279,7 +295,11 @@ fn present(
     for environment in &existing {
         roster.absences.remove(&environment.name);
     }
-    match question.project.branches.verdict(branch) {
+    let verdict = question.project.branches.verdict(branch);
+    if matches!(verdict, Verdict::Excluded | Verdict::NotIncluded) {
+        rest::wake(&existing, roster);
+    }
+    match verdict {
         Verdict::Protected => return roster.skip(branch, SkipReason::Protected),
         Verdict::Excluded => return roster.skip(branch, SkipReason::Excluded),
         Verdict::NotIncluded => return roster.skip(branch, SkipReason::NotIncluded),
@@ -291,12 +311,14 @@ fn present(
         repository: repository.id.clone(),
         revision: revision.clone(),
         pull_request: pull_request.cloned(),
+        grace: None,
     };
     let alive: Vec<_> = existing.iter().filter(|environment| !environment.deleting).collect();
     if !alive.is_empty() {
-        let stale = alive
-            .iter()
-            .filter(|environment| environment.revision != revision.as_str() || environment.pull_request.as_ref() != pull_request);
+        let stale = alive.iter().filter(|environment| {
+            let moved = environment.revision != revision.as_str() || environment.pull_request.as_ref() != pull_request;
+            moved || environment.grace.is_some()
+        });
         return roster.refresh.extend(stale.map(|environment| wanted(environment.name.clone())));
     }
     if !existing.is_empty() {
@@ -340,12 +362,7 @@ fn absent(question: &Question<'_>, environment: &Existing, announced: bool, rost
     } else {
         return;
     };
-    roster.retire.push(Retirement {
-        name: environment.name.clone(),
-        uid: environment.uid.clone(),
-        branch: environment.branch.clone(),
-        proof,
-    });
+    rest::end(question, environment, proof, roster);
 }
 
 impl Roster {

@@ -1,5 +1,7 @@
 //! Where an environment stands, in the words that people read.
 
+mod rest;
+
 use std::time::Duration;
 
 use super::inventory::{Inventory, Stage};
@@ -9,6 +11,7 @@ use super::outcome::{self, Failure, FailureClass, Outcome};
 use super::plan::teardown::{Next, TeardownPlan};
 use super::plan::{Obstacle, Plan, Step, Waiting};
 use super::readiness::Readiness;
+pub use rest::{summarise_rest, summarise_restored, summarise_return};
 
 /// Where an environment stands, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +24,8 @@ pub enum Phase {
     Ready,
     /// Somebody has to change something; what runs keeps running.
     Failed,
+    /// The branch is gone; everything is scaled to zero and kept for a while.
+    Resting,
     /// The teardown is under way.
     Deleting,
     /// The teardown waits for somebody.

@@ -11,6 +11,7 @@ mod crash;
 mod drift;
 mod figures;
 mod forecast;
+mod grace;
 mod helm;
 mod hostile;
 mod life;

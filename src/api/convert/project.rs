@@ -35,6 +35,8 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         .ok();
     let rules = rules(&mut problems, &spec.rules);
     let branch_file = branch_file(&mut problems, &spec.branch_file);
+    let grace = spec.lifecycle.grace_after_delete.as_ref();
+    let grace_after_delete = grace.and_then(|text| read(&mut problems, "spec.lifecycle.graceAfterDelete", text));
     check_kinds(&mut problems, "kinds", &spec.policy.kinds);
     check_kinds(&mut problems, "clusterKinds", &spec.policy.cluster_kinds);
     let (Some(namespace), Some(name), Some(host), Some(repository), Some(bundle), Some(domain), Some(deployer), Some(branches)) =
@@ -62,6 +64,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         https: spec.scheme == Scheme::Https,
         guardrails: guardrails(&spec.guardrails, claims(&spec.policy.claims)),
         max_environments: spec.lifecycle.max_environments,
+        grace_after_delete,
         kinds: spec.policy.kinds.clone(),
         cluster_scoped: cluster_scoped(spec.policy.cluster_scoped),
         cluster_kinds: spec.policy.cluster_kinds.clone(),

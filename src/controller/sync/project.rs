@@ -1,7 +1,6 @@
 //! One look at one Project: facts, decision, Environment objects, status.
 
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -9,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
+use super::clock::uptime;
 use super::{ProjectProgress, Sync};
 use crate::api::convert;
 use crate::api::convert::condition::{Claim, conditions};
@@ -22,7 +22,7 @@ use crate::controller::inbox::PendingHint;
 use crate::domain::git::{BranchName, RepositoryId, Revision};
 use crate::domain::name::GitHostKey;
 use crate::domain::policy;
-use crate::domain::roster::{self, Existing, Facts, Question, Retirement, Roster, Sighted};
+use crate::domain::roster::{self, Existing, Facts, Question, Roster, Sighted};
 use crate::githost::{self, Class};
 use crate::metrics::{HostCallResult, HostOperation, SweepResult};
 
@@ -48,8 +48,6 @@ enum Standing {
 
 /// So many branches of one Project are looked up at the same time.
 const CONCURRENT_LOOKUPS: usize = 4;
-/// So many Environment objects of one Project are written at the same time.
-const CONCURRENT_WRITES: usize = 8;
 
 impl Sync {
     /// One look at one Project.
@@ -131,6 +129,8 @@ impl Sync {
         facts: &Facts,
         progress: &mut ProjectProgress,
     ) {
+        let mut environments = self.environments_of(project);
+        let server_time = self.server_time(project, &environments).await;
         let decide = |environments: &[Arc<Environment>]| {
             let existing: Vec<Existing> = environments
                 .iter()
@@ -145,9 +145,9 @@ impl Sync {
                 now: uptime(),
                 confirmation: self.settings.absence_confirmation,
                 released: object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).map(String::as_str),
+                server_time,
             })
         };
-        let mut environments = self.environments_of(project);
         let mut roster = decide(&environments);
         if project.max_environments.is_some() && !roster.create.is_empty() {
             // The watch may be behind what was just created, and that counts.
@@ -177,62 +177,6 @@ impl Sync {
         all.into_iter().filter(|environment| ours(environment)).collect()
     }
 
-    async fn act(&self, project: &policy::Project, environments: &[Arc<Environment>], roster: &Roster) {
-        let uid = |wanted: &roster::Wanted| {
-            let named = environments
-                .iter()
-                .find(|environment| environment.name_any() == wanted.name.as_str());
-            named.and_then(|environment| environment.uid())
-        };
-        let creations = roster.create.iter().map(|wanted| self.write(project, wanted, None));
-        let refreshes = roster.refresh.iter().map(|wanted| self.write(project, wanted, uid(wanted)));
-        concurrently(creations.chain(refreshes).collect()).await;
-        concurrently(roster.retire.iter().map(|retirement| self.retire(project, retirement)).collect()).await;
-    }
-
-    async fn write(&self, project: &policy::Project, wanted: &roster::Wanted, uid: Option<String>) {
-        match environments::apply(self.client.clone(), &project.key, wanted, uid.as_deref()).await {
-            Ok(_) => {
-                tracing::info!(project = %project.key, branch = %wanted.branch, revision = wanted.revision.short(), environment = %wanted.name, new = uid.is_none(), "environment wanted");
-            }
-            Err(error) => {
-                tracing::warn!(project = %project.key, branch = %wanted.branch, error = %error.chain(), "could not write the Environment; the next look tries again");
-            }
-        }
-    }
-
-    /// The destructive one: repeats a consistent read first, because the watch may be behind.
-    async fn retire(&self, project: &policy::Project, retirement: &Retirement) {
-        let retired = async {
-            let fresh = environments::read(self.client.clone(), &project.key, &retirement.name).await?;
-            let Some(fresh) = fresh
-                .filter(|fresh| fresh.metadata.deletion_timestamp.is_none() && fresh.uid().as_deref() == Some(retirement.uid.as_str()))
-            else {
-                return Ok(());
-            };
-            environments::retire(self.client.clone(), &fresh).await?;
-            self.metrics.retired();
-            let announcement = Announcement {
-                reason: "Retired",
-                warning: false,
-                note: format!(
-                    "branch {} is gone ({:?}); the environment is removed",
-                    retirement.branch, retirement.proof
-                ),
-            };
-            self.publisher.announce(&fresh.object_ref(&()), &announcement).await;
-            Ok::<_, crate::cluster::Error>(())
-        };
-        match retired.await {
-            Ok(()) => {
-                tracing::info!(project = %project.key, branch = %retirement.branch, environment = %retirement.name, proof = ?retirement.proof, "environment retired");
-            }
-            Err(error) => {
-                tracing::warn!(project = %project.key, branch = %retirement.branch, error = %error.chain(), "could not retire the Environment; the next look tries again");
-            }
-        }
-    }
-
     async fn report(&self, object: &Project, facts: &Facts, environments: usize, roster: &Roster) {
         let mut status = object.status.clone().unwrap_or_default();
         status.repository_id = repository_id(facts).map(|id| id.to_string()).or(status.repository_id);
@@ -248,7 +192,7 @@ impl Sync {
                 count: u32::try_from(brake.environments.len()).unwrap_or(u32::MAX),
             };
             let message = format!(
-                "{} environments would be removed at once; they are held until somebody runs: kubectl annotate project {} -n {} {}={} --overwrite",
+                "{} environments would be removed or put to rest at once; they are held until somebody runs: kubectl annotate project {} -n {} {}={} --overwrite",
                 held.count,
                 object.name_any(),
                 object.namespace().unwrap_or_default(),
@@ -316,10 +260,6 @@ impl Sync {
     }
 }
 
-async fn concurrently<F: Future<Output = ()>>(tasks: Vec<F>) {
-    stream::iter(tasks).buffer_unordered(CONCURRENT_WRITES).collect::<()>().await;
-}
-
 fn call_result(class: Class) -> HostCallResult {
     match class {
         Class::Transient => HostCallResult::Transient,
@@ -372,10 +312,4 @@ fn skipped(roster: &Roster) -> Vec<SkippedBranch> {
         reason: skipped.reason.text().to_owned(),
     })
     .collect()
-}
-
-/// Time since the process started: unlike the wall clock it never jumps.
-fn uptime() -> Duration {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed()
 }

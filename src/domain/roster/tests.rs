@@ -5,6 +5,7 @@ mod absence;
 mod brake;
 mod decisions;
 mod histories;
+mod rest;
 
 use std::sync::LazyLock;
 
@@ -59,6 +60,7 @@ fn make_project() -> Project {
             pod_security: "baseline",
         },
         max_environments: None,
+        grace_after_delete: None,
         rules: Vec::new(),
         branch_file: AllowedKeys::default(),
         kinds: Vec::new(),
@@ -88,6 +90,7 @@ fn existing(repository: &str, branch_name: &str, digit: char) -> Existing {
         repository: repository.parse().unwrap(),
         revision: revision(digit).to_string(),
         pull_request: None,
+        grace: None,
         deleting: false,
     }
 }
@@ -142,6 +145,7 @@ struct Asked<'a> {
     absences: Absences,
     at: u64,
     released: Option<&'a str>,
+    server_time: Option<Timestamp>,
 }
 
 fn ask(facts: Facts, existing: &[Existing]) -> Asked<'_> {
@@ -152,6 +156,7 @@ fn ask(facts: Facts, existing: &[Existing]) -> Asked<'_> {
         absences: Absences::new(),
         at: 1000,
         released: None,
+        server_time: None,
     }
 }
 
@@ -171,11 +176,12 @@ impl Asked<'_> {
             now: Duration::from_secs(self.at),
             confirmation: CONFIRMATION,
             released: self.released,
+            server_time: self.server_time,
         })
     }
 }
 
 /// Whether a roster changes nothing in the cluster.
 fn is_quiet(roster: &Roster) -> bool {
-    roster.create.is_empty() && roster.refresh.is_empty() && roster.retire.is_empty() && roster.held.is_none()
+    roster.create.is_empty() && roster.refresh.is_empty() && roster.retire.is_empty() && roster.rest.is_empty() && roster.held.is_none()
 }
