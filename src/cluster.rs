@@ -13,9 +13,12 @@ pub mod kinds;
 pub mod live;
 pub mod observe;
 pub mod publish;
+pub mod references;
 pub mod residue;
+pub mod retain;
 pub mod scope;
 pub mod teardown;
+pub mod tokens;
 pub mod workloads;
 
 pub use connection::Connection;

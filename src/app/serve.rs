@@ -24,7 +24,8 @@ use crate::controller::relay::Relay;
 use crate::controller::settings::{Scope, Settings};
 use crate::controller::sources::{self, Sources};
 use crate::controller::stores::{self, Change, Stores};
-use crate::controller::sync::{Progress, Sync};
+use crate::controller::sync::{EndedMemory, Progress, ServerClock, Sync};
+use crate::controller::witnesses::Witnesses;
 use crate::controller::{dispatch, queue};
 use crate::githost::endpoint::Endpoints;
 use crate::metrics::{Listener, Metrics};
@@ -275,6 +276,7 @@ async fn lead(
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
+        witnesses: Witnesses::default(),
         bundles: Bundles::new(sources, renderer(&parts.settings), parts.metrics.clone()),
         settings: parts.settings.clone(),
         metrics: parts.metrics.clone(),
@@ -288,6 +290,8 @@ async fn lead(
         metrics: parts.metrics.clone(),
         settings: parts.settings.clone(),
         progress: Progress::default(),
+        ended: EndedMemory::default(),
+        clock: ServerClock::default(),
     });
     let (triggers, queued) = mpsc::channel(CHANNEL_CAPACITY);
     let dispatcher = dispatch::Dispatcher {
@@ -296,6 +300,7 @@ async fn lead(
         publisher,
         sync: sync.clone(),
         memory: reconciler.memory.clone(),
+        witnesses: reconciler.witnesses.clone(),
         triggers,
     };
     let passes = queue::run(reconciler, queued, shutdown.clone());

@@ -14,6 +14,7 @@ use super::memory::Memory;
 use super::relay;
 use super::stores::{Change, Stores};
 use super::sync::Sync;
+use super::witnesses::Witnesses;
 use crate::api::convert;
 use crate::api::project::{BranchHead, BundleRevision, RepositoryBundle};
 use crate::api::{Environment, GitHost, Project, keys};
@@ -33,6 +34,8 @@ pub struct Dispatcher {
     pub sync: Arc<Sync>,
     /// What we wrote last.
     pub memory: Memory,
+    /// Tokens of accounts that are being removed.
+    pub witnesses: Witnesses,
     /// Environments to work on.
     pub triggers: mpsc::Sender<ObjectRef<Environment>>,
 }
@@ -42,7 +45,8 @@ pub struct Dispatcher {
 struct Seen {
     githosts: HashMap<String, Option<i64>>,
     projects: HashMap<String, ProjectVersion>,
-    environments: HashMap<String, Option<i64>>,
+    /// With the annotation that extends an environment's life, as its deadline is shown in the status.
+    environments: HashMap<String, (Option<i64>, Option<String>)>,
 }
 
 #[derive(PartialEq, Clone)]
@@ -182,7 +186,11 @@ impl Dispatcher {
 
     async fn environment(&self, object: &Environment, seen: &mut Seen) {
         let uid = object.uid().unwrap_or_default();
-        if seen.environments.insert(uid, object.metadata.generation) != Some(object.metadata.generation) {
+        let version = (
+            object.metadata.generation,
+            object.annotations().get(keys::EXTENDED_ANNOTATION).cloned(),
+        );
+        if seen.environments.insert(uid, version.clone()) != Some(version) {
             self.trigger(&object.name_any(), &object.namespace().unwrap_or_default()).await;
         }
     }
@@ -192,6 +200,7 @@ impl Dispatcher {
         let uid = object.uid().unwrap_or_default();
         seen.environments.remove(&uid);
         self.memory.release(&uid);
+        self.witnesses.release(&uid);
         let reference = ObjectRef::new(&object.spec.project_ref.name).within(&object.namespace().unwrap_or_default());
         let project = self.stores.projects.get(&reference);
         let Some(Ok(project)) = project.map(|project| convert::project::project(&project)) else {

@@ -5,11 +5,13 @@
 
 mod act;
 mod clock;
+mod ended;
 mod project;
 mod receipts;
+mod retire;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
@@ -18,6 +20,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use self::clock::ServerClock;
+pub use self::ended::EndedMemory;
 use self::project::Sighting;
 use super::hosts::Hosts;
 use super::inbox::{Inbox, PendingHint};
@@ -26,7 +30,6 @@ use super::stores::Stores;
 use crate::api::Project;
 use crate::api::convert;
 use crate::cluster::publish::Publisher;
-use crate::domain::deadline::Clock;
 use crate::domain::name::ProjectKey;
 use crate::domain::policy;
 use crate::domain::roster::Absences;
@@ -51,19 +54,21 @@ pub struct Sync {
     pub settings: Settings,
     /// What has to be remembered from one look at a Project to the next.
     pub progress: Progress,
+    /// What is stored of environments that a rule has ended.
+    pub ended: EndedMemory,
+    /// What time it is.
+    pub clock: ServerClock,
 }
 
-/// What is remembered of each Project, and of the time. It is lost with the process; that only delays.
+/// What is remembered of each Project. It is lost with the process; that only delays.
 #[derive(Default)]
-pub struct Progress {
-    projects: Mutex<HashMap<ProjectKey, Arc<tokio::sync::Mutex<ProjectProgress>>>>,
-    clock: Mutex<Clock>,
-}
+pub struct Progress(Mutex<HashMap<ProjectKey, Arc<tokio::sync::Mutex<ProjectProgress>>>>);
 
 /// What is remembered of one Project; whoever holds the lock is the only one to decide about the Project.
 #[derive(Debug, Default)]
 struct ProjectProgress {
     absences: Absences,
+    closures: Absences,
     /// After a rate limit or a failure: not before this.
     not_before: Option<Instant>,
     failures: u32,
@@ -221,11 +226,17 @@ fn concerns(hint: &PendingHint, object: &Project, project: &policy::Project) -> 
     hint.host == project.host && (same_id || same_name)
 }
 
+/// Time since the process started: unlike the wall clock it never jumps.
+fn uptime() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
 // === impl Progress ===
 
 impl Progress {
     fn of(&self, key: &ProjectKey) -> Arc<tokio::sync::Mutex<ProjectProgress>> {
-        let mut all = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(key.clone()).or_default().clone()
     }
 }

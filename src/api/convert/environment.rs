@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use super::activity;
 use super::condition::{Claim, conditions};
 use crate::api::environment::{
     Environment, EnvironmentSpec, EnvironmentStatus, HistoryEntry, InventoryEntry, NamespaceStatus, Phase, PullRequest, StageStatus,
@@ -70,6 +71,7 @@ pub fn existing(environment: &Environment) -> Result<Existing, String> {
         repository: identity.repository,
         revision: environment.spec.revision.clone(),
         grace: environment.spec.grace.as_ref().map(super::grace::grace),
+        active: activity::latest(environment, environment.status.as_ref()),
         deleting: environment.metadata.deletion_timestamp.is_some(),
     })
 }
@@ -137,6 +139,7 @@ fn inventory_entry(entry: &InventoryEntry) -> Result<(ObjectKey, Entry), String>
         digest: entry.digest.clone(),
         ownership: entry.ownership.clone(),
         gone: entry.gone,
+        asked: entry.asked,
     };
     Ok((key, entry))
 }
@@ -155,6 +158,7 @@ pub fn stored_inventory(inventory: &Inventory) -> Vec<InventoryEntry> {
             digest: entry.digest.clone(),
             ownership: entry.ownership.clone(),
             gone: entry.gone,
+            asked: entry.asked,
         })
         .collect()
 }

@@ -10,9 +10,8 @@ use crate::api::Environment;
 use crate::api::convert::grace;
 use crate::cluster::environments::{self, Precondition};
 use crate::cluster::publish::Announcement;
-use crate::domain::name::EnvironmentName;
 use crate::domain::policy;
-use crate::domain::roster::{Grace, Rest, Retirement, Roster, Wanted};
+use crate::domain::roster::{Rest, Roster, Wanted};
 
 /// So many Environment objects of one Project are written at the same time.
 const CONCURRENT_WRITES: usize = 8;
@@ -29,7 +28,8 @@ impl Sync {
         let refreshes = roster.refresh.iter().map(|wanted| self.write(project, wanted, uid(wanted)));
         concurrently(creations.chain(refreshes).collect()).await;
         concurrently(roster.rest.iter().map(|rest| self.rest(project, rest)).collect()).await;
-        concurrently(roster.retire.iter().map(|retirement| self.retire(project, retirement)).collect()).await;
+        let retire = |retirement| self.retire(project, retirement, environments);
+        concurrently(roster.retire.iter().map(retire).collect()).await;
     }
 
     async fn write(&self, project: &policy::Project, wanted: &Wanted, uid: Option<String>) {
@@ -55,24 +55,13 @@ impl Sync {
         }
     }
 
-    /// The Environment as it is now, if it is still what was decided about: the watch may be behind, and who restored it meanwhile wins.
-    async fn unchanged(
-        &self,
-        project: &policy::Project,
-        (name, uid, mark): (&EnvironmentName, &str, Option<&Grace>),
-    ) -> Result<Option<Environment>, crate::cluster::Error> {
-        let fresh = environments::read(self.client.clone(), &project.key, name).await?;
-        Ok(fresh.filter(|fresh| {
-            let is_alive = fresh.metadata.deletion_timestamp.is_none() && fresh.uid().as_deref() == Some(uid);
-            is_alive && fresh.spec.grace.as_ref().map(grace::grace).as_ref() == mark
-        }))
-    }
-
     /// Marks an environment as one that rests. It is written as it was read, so that nobody's change in between is lost.
     async fn rest(&self, project: &policy::Project, rest: &Rest) {
         let wanted = &rest.wanted;
         let rested = async {
-            let Some(fresh) = self.unchanged(project, (&wanted.name, &rest.uid, rest.before.as_ref())).await? else {
+            let fresh = environments::read(self.client.clone(), &project.key, &wanted.name).await?;
+            // The watch may be behind, and who restored it meanwhile has been faster.
+            let Some(fresh) = fresh.filter(|fresh| is_as_decided(rest, fresh)) else {
                 return Ok(());
             };
             let version = fresh.resource_version();
@@ -87,7 +76,7 @@ impl Sync {
                 reason: "Resting",
                 warning: false,
                 note: format!(
-                    "branch {branch} is gone: {}; the environment is scaled to zero and kept until {}; push the branch or run graftling env restore {branch}",
+                    "{}; the environment is scaled to zero and kept until {}; push the branch or run graftling env restore {branch}",
                     grace.reason, grace.until
                 ),
             };
@@ -99,38 +88,13 @@ impl Sync {
             tracing::warn!(project = %project.key, branch = %wanted.branch, error = %error.chain(), "could not put the Environment to rest; the next look tries again");
         }
     }
-
-    /// The destructive one: repeats a consistent read first, because the watch may be behind.
-    async fn retire(&self, project: &policy::Project, retirement: &Retirement) {
-        let retired = async {
-            let decided = (&retirement.name, retirement.uid.as_str(), retirement.grace.as_ref());
-            let Some(fresh) = self.unchanged(project, decided).await? else {
-                return Ok(());
-            };
-            environments::retire(self.client.clone(), &fresh).await?;
-            self.metrics.retired();
-            let announcement = Announcement {
-                reason: "Retired",
-                warning: false,
-                note: format!(
-                    "branch {} is gone: {}; the environment is removed",
-                    retirement.branch, retirement.proof
-                ),
-            };
-            self.publisher.announce(&fresh.object_ref(&()), &announcement).await;
-            Ok::<_, crate::cluster::Error>(())
-        };
-        match retired.await {
-            Ok(()) => {
-                tracing::info!(project = %project.key, branch = %retirement.branch, environment = %retirement.name, proof = ?retirement.proof, "environment retired");
-            }
-            Err(error) => {
-                tracing::warn!(project = %project.key, branch = %retirement.branch, error = %error.chain(), "could not retire the Environment; the next look tries again");
-            }
-        }
-    }
 }
 
 async fn concurrently<F: Future<Output = ()>>(tasks: Vec<F>) {
     stream::iter(tasks).buffer_unordered(CONCURRENT_WRITES).collect::<()>().await;
+}
+
+fn is_as_decided(rest: &Rest, fresh: &Environment) -> bool {
+    let is_alive = fresh.metadata.deletion_timestamp.is_none() && fresh.uid().as_deref() == Some(rest.uid.as_str());
+    is_alive && fresh.spec.grace.as_ref().map(grace::grace) == rest.before
 }

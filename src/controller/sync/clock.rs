@@ -1,52 +1,50 @@
-//! The time that deadlines are judged by.
+//! What time it is, for rules that end environments after a time.
 
-use std::sync::{Arc, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use kube::Client;
+use tokio::sync::Mutex;
 
-use super::Sync;
+use super::{Sync, uptime};
 use crate::api::Environment;
-use crate::cluster::clock;
-use crate::domain::deadline::Reading;
-use crate::domain::policy;
+use crate::cluster::clock::server_time;
+use crate::domain::deadline::{Clock, Reading};
+use crate::domain::policy::Project;
 
-impl Sync {
-    /// The API server's time, as far as it is sure; `None` where nothing of the Project depends on it, or if it cannot be had.
-    pub(super) async fn server_time(&self, project: &policy::Project, environments: &[Arc<Environment>]) -> Option<Timestamp> {
-        let is_marked = |environment: &Arc<Environment>| environment.spec.grace.is_some();
-        if project.grace_after_delete.is_none() && !environments.iter().any(is_marked) {
-            return None;
-        }
-        if self
-            .progress
-            .clock
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_stale(uptime())
-        {
-            self.read_clock().await;
-        }
-        self.progress.clock.lock().unwrap_or_else(PoisonError::into_inner).now(uptime())
-    }
+/// The API server's clock as the process has come to know it. It is lost with the process; that only delays.
+#[derive(Debug, Default)]
+pub struct ServerClock(Mutex<Clock>);
 
-    async fn read_clock(&self) {
-        match clock::server_time(&self.client).await {
-            Ok(server) => {
-                let reading = Reading {
+impl ServerClock {
+    /// The API server's time, read anew if the last reading is old. `None` if it cannot be told: then nothing is over.
+    pub(super) async fn now(&self, client: &Client) -> Option<Timestamp> {
+        let mut clock = self.0.lock().await;
+        if clock.is_stale(uptime()) {
+            match server_time(client).await {
+                Ok(server) => clock.read(Reading {
                     server,
                     machine: Timestamp::now(),
                     uptime: uptime(),
-                };
-                self.progress.clock.lock().unwrap_or_else(PoisonError::into_inner).read(reading);
+                }),
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), "the time cannot be told; nothing expires, rests or ends its rest meanwhile");
+                    return None;
+                }
             }
-            Err(error) => tracing::warn!(error = %error.chain(), "the time is not sure; nothing goes to rest or ends its rest"),
         }
+        clock.now(uptime())
     }
 }
 
-/// Time since the process started: unlike the wall clock it never jumps.
-pub(super) fn uptime() -> Duration {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed()
+impl Sync {
+    /// The API server's time, where something of the Project depends on it.
+    pub(super) async fn server_time(&self, project: &Project, environments: &[Arc<Environment>]) -> Option<Timestamp> {
+        let has_deadlines = project.ttl.is_some() || project.grace_after_delete.is_some();
+        let is_marked = |environment: &Arc<Environment>| environment.spec.grace.is_some();
+        match has_deadlines || environments.iter().any(is_marked) {
+            true => self.clock.now(&self.client).await,
+            false => None,
+        }
+    }
 }

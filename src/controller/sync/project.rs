@@ -8,8 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
-use super::clock::uptime;
-use super::{ProjectProgress, Sync};
+use super::{ProjectProgress, Sync, uptime};
 use crate::api::convert;
 use crate::api::convert::condition::{Claim, conditions};
 use crate::api::project::{Brake as StoredBrake, BranchHead, Project, ProjectStatus, SkippedBranch};
@@ -129,6 +128,13 @@ impl Sync {
         facts: &Facts,
         progress: &mut ProjectProgress,
     ) {
+        let before = match self.ended_of(object).await {
+            Ok(before) => before,
+            Err(error) => {
+                return tracing::warn!(project = %project.key, error = %chain(&error), "nothing is decided; the next look tries again");
+            }
+        };
+        let ended = convert::ended::from_stored(&before);
         let mut environments = self.environments_of(project);
         let server_time = self.server_time(project, &environments).await;
         let decide = |environments: &[Arc<Environment>]| {
@@ -145,6 +151,9 @@ impl Sync {
                 now: uptime(),
                 confirmation: self.settings.absence_confirmation,
                 released: object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).map(String::as_str),
+                ended: &ended,
+                closures: &progress.closures,
+                tells_pull_requests: connected.tells_pull_requests,
                 server_time,
             })
         };
@@ -160,6 +169,11 @@ impl Sync {
             roster = decide(&environments);
         }
         progress.absences.clone_from(&roster.absences);
+        progress.closures.clone_from(&roster.closures);
+        if let Err(error) = self.remember_ended(object, &before, &roster).await {
+            tracing::warn!(project = %project.key, error = %error.chain(), "could not remember which environments end; they stay until the next look");
+            roster.retire.retain(|retirement| retirement.head.is_none());
+        }
         self.act(project, &environments, &roster).await;
         if matches!(facts, Facts::Listing(_)) {
             self.metrics.sweep(SweepResult::Complete);
@@ -251,6 +265,9 @@ impl Sync {
         ];
         status.conditions = conditions(&status.conditions, &claims, object.metadata.generation, &Time(Timestamp::now()));
         status.observed_generation = object.metadata.generation;
+        if let Some(ended) = self.ended.known(object) {
+            status.ended = ended;
+        }
         status.bundle = convert::project::project(object).ok().map(|project| project.bundle.label());
         status.message = Some(message.to_owned());
         // The watch may be behind our own last write; writing the same again costs a request and changes nothing.

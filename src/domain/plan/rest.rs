@@ -105,6 +105,7 @@ fn empty(whose: &Whose<'_>) -> Plan {
         obstacles: Vec::new(),
         stale: 0,
         withheld: 0,
+        retained: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 
-use super::{Question, Roster, rest};
+use super::{Question, Rest, Retirement, Roster};
 use crate::domain::name::EnvironmentName;
 
 /// Retirements and rests that are held until somebody releases exactly these.
@@ -20,19 +20,31 @@ const ALWAYS_ALLOWED: usize = 3;
 const SHARE_PERCENT: usize = 30;
 
 /// Moves the retirements of `roster` to `held` if, together with those already under way, they are too many.
+///
+/// What the Project's own rules end counts as what the host's answers end: a `ttl` of a minute instead of a month is as easily written
+/// as an outage is read as "no branches". So does what only goes to rest: an outage must not stop everything either. But many that expire at once do not keep branches from going that are gone.
 pub(super) fn apply(question: &Question<'_>, roster: &mut Roster) {
     let under_way = question.existing.iter().filter(|environment| environment.deleting).count();
-    let ending = rest::ending(roster);
-    if ending.is_empty() || under_way + ending.len() <= allowed(question.existing.len()) {
+    let (allowed, resting) = (allowed(question.existing.len()), roster.rest.len());
+    let gone = resting + roster.retire.iter().filter(|retirement| retirement.head.is_none()).count();
+    let ending = resting + roster.retire.len();
+    if ending == 0 || under_way + ending <= allowed {
         return;
     }
-    let brake = Brake::over(ending);
+    let may_go = under_way + gone <= allowed;
+    let (going, held): (Vec<_>, Vec<_>) = roster
+        .retire
+        .drain(..)
+        .partition(|retirement| retirement.head.is_none() && may_go);
+    let resting = if may_go { Vec::new() } else { std::mem::take(&mut roster.rest) };
+    let brake = Brake::over(&held, &resting);
+    roster.retire = going;
     if question.released == Some(brake.digest.as_str()) {
-        return;
+        roster.retire.extend(held);
+        roster.rest.extend(resting);
+    } else {
+        roster.held = Some(brake);
     }
-    roster.retire.clear();
-    roster.rest.clear();
-    roster.held = Some(brake);
 }
 
 /// max(3, 30 %), rounded down.
@@ -43,17 +55,19 @@ fn allowed(environments: usize) -> usize {
 impl Brake {
     /// Over environments by name and UID. Who goes to rest and who goes for good count alike, so a release of the one is a release of the
     /// other: it says that exactly these are meant to go.
-    fn over(mut held: Vec<(EnvironmentName, String)>) -> Self {
+    fn over(retirements: &[Retirement], rests: &[Rest]) -> Self {
+        let retired = retirements.iter().map(|retirement| (&retirement.name, &retirement.uid));
+        let mut held: Vec<_> = retired.chain(rests.iter().map(|rest| (&rest.wanted.name, &rest.uid))).collect();
         held.sort();
         let mut context = digest::Context::new(&digest::SHA256);
         for (name, uid) in &held {
             // The UID as well: an old release must not release what a branch of the same name has since.
-            for part in [name.as_str(), uid] {
+            for part in [name.as_str(), uid.as_str()] {
                 context.update(part.as_bytes());
                 context.update(b"\n");
             }
         }
-        let environments = held.into_iter().map(|(name, _)| name).collect();
+        let environments = held.into_iter().map(|(name, _)| name.clone()).collect();
         let digest = context.finish().as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
         Self { digest, environments }
     }

@@ -3,7 +3,6 @@
 //! The mark of the rest is in the Environment itself, so it outlives a restart. Its times are the API server's. That a time is over is
 //! never enough: only a look that proves the absence once more ends a rest, and one that finds the branch takes the mark away.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +10,7 @@ use jiff::Timestamp;
 use super::{Existing, Proof, Question, Retirement, Roster, Wanted};
 use crate::domain::deadline::{Span, add, whole_second_after};
 use crate::domain::git::Revision;
-use crate::domain::name::EnvironmentName;
+use crate::domain::removal::Reason;
 
 /// The mark of an environment whose branch is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +76,8 @@ impl Grace {
 /// Decides what comes next for an environment whose branch `proof` shows to be gone.
 pub(super) fn end(question: &Question<'_>, environment: &Existing, proof: Proof, roster: &mut Roster) {
     let granted = question.project.grace_after_delete;
-    match step(environment.grace.as_ref(), granted, question.server_time, proof) {
+    let reason = || Reason::proven(&environment.branch, proof);
+    match step(environment.grace.as_ref(), granted, question.server_time, reason) {
         Step::Wait => {}
         Step::Rest(grace) => roster.rest.extend(wanted(environment, Some(grace)).map(|wanted| Rest {
             uid: environment.uid.clone(),
@@ -89,13 +89,14 @@ pub(super) fn end(question: &Question<'_>, environment: &Existing, proof: Proof,
             uid: environment.uid.clone(),
             branch: environment.branch.clone(),
             grace: environment.grace.clone(),
+            head: None,
             proof,
         }),
     }
 }
 
 /// A mark ends by its own times, whatever the Project grants by then. Without a time that is sure, everything stays as it is.
-fn step(grace: Option<&Grace>, granted: Option<Span>, now: Option<Timestamp>, proof: Proof) -> Step {
+fn step(grace: Option<&Grace>, granted: Option<Span>, now: Option<Timestamp>, reason: impl FnOnce() -> Reason) -> Step {
     let is_over = |grace: &Grace| now.is_some_and(|now| now >= grace.until);
     match (grace, granted, now) {
         (Some(grace), ..) if !is_over(grace) => Step::Wait,
@@ -103,7 +104,7 @@ fn step(grace: Option<&Grace>, granted: Option<Span>, now: Option<Timestamp>, pr
         (_, None, _) => Step::Retire,
         (_, Some(_), None) => Step::Wait,
         (_, Some(granted), Some(now)) => {
-            let grace = Grace::new(GraceState::Resting, now, granted.duration(), proof.to_string());
+            let grace = Grace::new(GraceState::Resting, now, granted.duration(), reason().text);
             Step::Rest(grace)
         }
     }
@@ -127,24 +128,4 @@ fn wanted(environment: &Existing, grace: Option<Grace>) -> Option<Wanted> {
         pull_request: environment.pull_request.clone(),
         grace,
     })
-}
-
-/// What is about to end, by name and UID: going to rest counts as an end for the brake, because an outage must not stop everything either.
-pub(super) fn ending(roster: &Roster) -> Vec<(EnvironmentName, String)> {
-    let retired = roster
-        .retire
-        .iter()
-        .map(|retirement| (retirement.name.clone(), retirement.uid.clone()));
-    let resting = roster.rest.iter().map(|rest| (rest.wanted.name.clone(), rest.uid.clone()));
-    retired.chain(resting).collect()
-}
-
-/// Worded to follow "the branch is gone:".
-impl fmt::Display for Proof {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SeenTwice(apart) => write!(formatter, "the host twice answered without it, {} s apart", apart.as_secs()),
-            Self::AnnouncedAndConfirmed => formatter.write_str("a webhook announced it and the host confirmed it"),
-        }
-    }
 }

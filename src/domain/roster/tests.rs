@@ -4,6 +4,7 @@
 mod absence;
 mod brake;
 mod decisions;
+mod ended;
 mod histories;
 mod rest;
 
@@ -61,12 +62,15 @@ fn make_project() -> Project {
         },
         max_environments: None,
         grace_after_delete: None,
+        ttl: None,
+        on_close: crate::domain::policy::OnClose::default(),
         rules: Vec::new(),
         branch_file: AllowedKeys::default(),
         kinds: Vec::new(),
         cluster_scoped: crate::domain::policy::ClusterScoped::default(),
         cluster_kinds: Vec::new(),
         claims: crate::domain::policy::ClaimPolicy::default(),
+        retain: crate::domain::policy::Permission::default(),
         deployer: "deployer".parse().unwrap(),
         suspended: false,
     }
@@ -91,6 +95,7 @@ fn existing(repository: &str, branch_name: &str, digit: char) -> Existing {
         revision: revision(digit).to_string(),
         pull_request: None,
         grace: None,
+        active: None,
         deleting: false,
     }
 }
@@ -145,7 +150,11 @@ struct Asked<'a> {
     absences: Absences,
     at: u64,
     released: Option<&'a str>,
-    server_time: Option<Timestamp>,
+    ended: Vec<Ended>,
+    closures: Absences,
+    /// By the API server's clock.
+    server_time: Option<i64>,
+    plain_git: bool,
 }
 
 fn ask(facts: Facts, existing: &[Existing]) -> Asked<'_> {
@@ -156,7 +165,10 @@ fn ask(facts: Facts, existing: &[Existing]) -> Asked<'_> {
         absences: Absences::new(),
         at: 1000,
         released: None,
+        ended: Vec::new(),
+        closures: Absences::new(),
         server_time: None,
+        plain_git: false,
     }
 }
 
@@ -176,7 +188,10 @@ impl Asked<'_> {
             now: Duration::from_secs(self.at),
             confirmation: CONFIRMATION,
             released: self.released,
-            server_time: self.server_time,
+            ended: &self.ended,
+            closures: &self.closures,
+            tells_pull_requests: !self.plain_git,
+            server_time: self.server_time.map(|seconds| Timestamp::from_second(seconds).unwrap()),
         })
     }
 }

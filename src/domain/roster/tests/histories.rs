@@ -140,6 +140,7 @@ impl World {
                 revision: wanted.revision.to_string(),
                 pull_request: None,
                 grace: None,
+                active: None,
                 deleting: false,
             });
         }
@@ -172,7 +173,7 @@ impl World {
         asked.project.grace_after_delete = self.grace;
         asked.absences.clone_from(&self.absences);
         asked.at = self.now;
-        asked.server_time = self.behind.map(|behind| at(self.now.saturating_sub(behind)));
+        asked.server_time = self.behind.map(|behind| at(self.now.saturating_sub(behind)).as_second());
         asked.decide()
     }
 }

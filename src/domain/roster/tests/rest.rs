@@ -13,7 +13,7 @@ fn time(seconds: u64) -> Option<Timestamp> {
 fn absent(there: &[Existing], now: Option<Timestamp>) -> Asked<'_> {
     let mut asked = ask(listing("1", &[]), there);
     asked.project.grace_after_delete = Some("1h".parse().unwrap());
-    asked.server_time = now;
+    asked.server_time = now.map(Timestamp::as_second);
     for environment in there {
         asked = asked.seen_absent(environment, 0);
     }
@@ -57,7 +57,7 @@ fn feature_x12_with_one_it_rests_first_and_its_mark_says_since_when_until_when_a
         (grace.state, Some(grace.since), Some(grace.until)),
         (GraceState::Resting, time(5000), time(5000 + GRACE))
     );
-    assert_eq!(grace.reason, "the host twice answered without it, 1000 s apart");
+    assert_eq!(grace.reason, "branch a is gone: the host said so twice, 16m 40s apart");
 }
 
 #[test]
@@ -192,4 +192,14 @@ fn feature_n4_feature_x12_a_protected_branch_neither_rests_nor_wakes() {
     let mut back = absent(&there, time(99_000));
     back.facts = listing("1", &[("protected/x", 'b')]);
     assert!(is_quiet(&back.decide()));
+}
+
+#[test]
+fn feature_x12_feature_l1_a_branch_that_is_back_after_longer_than_the_ttl_does_not_expire_for_it() {
+    let mut there = [marked(GraceState::Resting, 9000)];
+    there[0].active = time(0);
+    let mut asked = absent(&there, time(8000));
+    asked.project.ttl = Some(Duration::from_secs(60));
+    asked.facts = listing("1", &[("a", 'a')]);
+    assert_eq!(summary(&asked.decide()), (0, 0, 1));
 }
