@@ -32,10 +32,7 @@ pub(super) fn apply(question: &Question<'_>, roster: &mut Roster) {
         return;
     }
     let may_go = under_way + gone <= allowed;
-    let (going, held): (Vec<_>, Vec<_>) = roster
-        .retire
-        .drain(..)
-        .partition(|retirement| retirement.head.is_none() && may_go);
+    let (going, held): (Vec<_>, Vec<_>) = roster.retire.drain(..).partition(|retirement| retirement.head.is_none() && may_go);
     let resting = if may_go { Vec::new() } else { std::mem::take(&mut roster.rest) };
     let brake = Brake::over(&held, &resting);
     roster.retire = going;

@@ -305,7 +305,8 @@ async fn feature_x12_after_its_time_it_is_torn_down_to_a_receipt_and_never_befor
 #[tokio::test(flavor = "multi_thread")]
 async fn f50_feature_x12_a_push_at_the_moment_of_expiry_wins_or_comes_too_late_and_never_half() {
     let scene = Scene::with("instant", WEB, grace("5s"), &[]).await;
-    let offsets = [-300, 0, 300, 700, 1100];
+    // No more than the brake lets go at once.
+    let offsets = [-300, 300, 1000];
     let races = offsets.map(|offset| {
         let scene = &scene;
         async move {

@@ -196,8 +196,5 @@ fn f52_a_binding_elsewhere_that_names_a_removed_account_is_told() {
         panic!("{full:#?}");
     };
     assert_eq!(told.binding, key("RoleBinding", "deploys").to_string());
-    assert_eq!(
-        (told.names.as_str(), told.severity.as_str()),
-        ("ServiceAccount web", "medium")
-    );
+    assert_eq!((told.names.as_str(), told.severity.as_str()), ("ServiceAccount web", "medium"));
 }
