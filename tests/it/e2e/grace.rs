@@ -365,7 +365,7 @@ async fn feature_x12_feature_x6_neither_a_broken_bundle_nor_a_missing_one_keeps_
     scene.told("feature/a", Phase::Resting, &["kept until"]).await;
     std::fs::remove_dir_all(scene.bundle_folder()).unwrap();
     scene.push("feature/a");
-    scene.told("feature/a", Phase::Failed, &["bundle app"]).await;
+    scene.told("feature/a", Phase::Failed, &["bundle \"app\""]).await;
     wait::until("the Deployment back", LONG, || async {
         replicas(&scene, &name, "Deployment", "web").await == 1
     })
