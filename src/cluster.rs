@@ -21,6 +21,7 @@ pub mod signing;
 pub mod stuck;
 pub mod teardown;
 pub mod tokens;
+pub mod workloads;
 
 pub use connection::Connection;
 pub use error::Error;

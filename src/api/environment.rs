@@ -61,6 +61,34 @@ pub struct EnvironmentSpec {
     /// While true, nothing is applied. A teardown still runs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
+    /// Set by the server once the branch is proven to be gone, where the Project's `lifecycle.graceAfterDelete` keeps the environment
+    /// for a while. A push of the branch takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Grace>,
+}
+
+/// What keeps an environment whose branch is gone. Whoever writes it writes all of it, so that it can be taken away whole.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
+pub struct Grace {
+    /// What the environment does meanwhile.
+    pub state: GraceState,
+    /// Since when, by the API server's clock.
+    pub since: Time,
+    /// Until when. What comes then takes a look at the repository that proves once more that the branch is gone.
+    pub until: Time,
+    /// What proved that the branch is gone.
+    #[schemars(length(max = 256))]
+    pub reason: String,
+}
+
+/// What an environment does whose branch is gone.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+pub enum GraceState {
+    /// It is scaled to zero, with its data; at the end it is torn down.
+    Resting,
+    /// `graftling env restore` asked for it, so it runs; at the end it rests once more.
+    Restored,
 }
 
 /// An open pull request.
@@ -115,6 +143,9 @@ pub struct EnvironmentStatus {
     /// Where each stage of the current run stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageStatus>,
+    /// True while workloads may be scaled to zero because the environment rests; written before the first of them is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resting: bool,
     /// What was ever applied and not yet seen gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inventory: Vec<InventoryEntry>,
@@ -155,6 +186,8 @@ pub enum Phase {
     Ready,
     /// Somebody has to change something; what runs keeps running.
     Failed,
+    /// The branch is gone; everything is scaled to zero and kept for a while.
+    Resting,
     /// The teardown is under way.
     Deleting,
     /// The teardown waits for somebody.

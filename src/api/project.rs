@@ -199,6 +199,16 @@ pub struct Lifecycle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i32>", range(min = 1, max = 10000))]
     pub max_environments: Option<u32>,
+    /// How long the environment of a deleted branch is kept, scaled to zero and with its data, before it is torn down: `24h`, `7d`; from
+    /// `1s` to `30d`. A push of the branch brings the same environment back, and so does `graftling env restore`. Without it, the
+    /// environment goes with its branch. It counts for branches deleted from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 8),
+        regex(pattern = Span::PATTERN),
+        extend("x-kubernetes-validations" = [{ "rule": Span::RULE, "message": "at most 30d" }])
+    )]
+    pub grace_after_delete: Option<String>,
 }
 
 /// What templates may contain, and what a teardown does with objects of others.

@@ -5,6 +5,7 @@
 mod error;
 mod projects;
 pub mod receipts;
+mod restore;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use crate::domain::name::{EnvironmentName, Namespace, ObjectName, ProjectName};
 use crate::domain::removal::Reason;
 
 pub use error::{Class, Error};
+pub use restore::Restoration;
 
 /// Which cluster, and how long to wait for it.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ mod confirm;
 mod delete;
 mod describe;
 mod resolve;
+mod restore;
 mod show;
 mod unstick;
 
@@ -22,6 +23,7 @@ use crate::domain::name::{Namespace, ProjectName};
 
 pub use confirm::{ConfirmError, confirm};
 pub use resolve::{ResolveError, place};
+pub use restore::RestoreError;
 pub use show::{Format, NONE};
 pub use unstick::UnstickError;
 
@@ -39,6 +41,8 @@ pub enum Command {
     Delete(delete::Arguments),
     /// Remove the finalizers that keep an environment from ending
     Unstick(unstick::Arguments),
+    /// Bring back an environment that rests because its branch was deleted
+    Restore(restore::Arguments),
 }
 
 /// Which environments, and in which form.
@@ -126,6 +130,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Describe(arguments) => describe(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
         Command::Unstick(arguments) => unstick::run(arguments).await,
+        Command::Restore(arguments) => restore::run(arguments).await,
     }
 }
 

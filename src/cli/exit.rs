@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::diagnostics::{self, Colours};
-use super::environment::{ConfirmError, ResolveError, UnstickError};
+use super::environment::{ConfirmError, ResolveError, RestoreError, UnstickError};
 use super::output::OutputError;
 use super::project::ProjectError;
 use super::receipt::{FindError, VerifyError};
@@ -147,7 +147,7 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
     if cause.is::<FindError>() {
         return Some(Exit::NotFound);
     }
-    if cause.is::<ConfirmError>() {
+    if cause.is::<ConfirmError>() || cause.is::<RestoreError>() {
         return Some(Exit::Refused);
     }
     cause.is::<ConfigError>().then_some(Exit::Usage)

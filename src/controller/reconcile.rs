@@ -2,6 +2,7 @@
 
 mod deploy;
 mod precheck;
+mod rest;
 mod teardown;
 
 use std::sync::Arc;
@@ -96,6 +97,8 @@ impl Reconciler {
         let pass = async {
             if environment.metadata.deletion_timestamp.is_some() {
                 self.teardown(&environment).await
+            } else if let Some(grace) = rest::rests(&environment) {
+                self.rest(&environment, &grace).await
             } else {
                 self.deploy(&environment).await
             }
@@ -218,7 +221,8 @@ impl Reconciler {
             Phase::Ready => ("Ready", false),
             Phase::Failed => (report.reason, true),
             Phase::Blocked => (report.reason, true),
-            Phase::Pending | Phase::Deploying | Phase::Deleting => return,
+            // What begins and ends a rest is announced where it is decided.
+            Phase::Pending | Phase::Deploying | Phase::Resting | Phase::Deleting => return,
         };
         if same_story {
             return;
@@ -236,7 +240,8 @@ impl Reconciler {
                 false => Refusal::ObjectNotOurs,
             });
         }
-        if report.phase == Phase::Ready && phase(before).is_none_or(|phase| phase != crate::api::environment::Phase::Ready) {
+        let has_run = before.status.as_ref().is_some_and(|status| !status.history.is_empty());
+        if report.phase == Phase::Ready && !has_run {
             self.observe_time_to_ready(after);
         }
     }
@@ -254,7 +259,7 @@ impl Reconciler {
         Pass {
             action: Action::requeue(report.again.unwrap_or_else(|| self.next_look(&report.inventory))),
             outcome: match report.phase {
-                Phase::Ready => ReconcileOutcome::Settled,
+                Phase::Ready | Phase::Resting => ReconcileOutcome::Settled,
                 Phase::Pending | Phase::Deploying | Phase::Deleting => ReconcileOutcome::Progressing,
                 Phase::Failed | Phase::Blocked => ReconcileOutcome::NeedsAttention,
             },

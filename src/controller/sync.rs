@@ -3,6 +3,7 @@
 //! Both entries end in the same pure rule, `domain::roster`. A hint costs one look-up and a sweep one listing, whatever they say; only
 //! what the host confirms is acted on.
 
+mod act;
 mod brake;
 mod clock;
 mod ended;
@@ -212,6 +213,7 @@ impl Sync {
             (Phase::Deploying, Stored::Deploying),
             (Phase::Ready, Stored::Ready),
             (Phase::Failed, Stored::Failed),
+            (Phase::Resting, Stored::Resting),
             (Phase::Deleting, Stored::Deleting),
             (Phase::Blocked, Stored::Blocked),
         ] {

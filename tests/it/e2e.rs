@@ -14,6 +14,7 @@ mod drift;
 mod expiry;
 mod figures;
 mod forecast;
+mod grace;
 mod helm;
 mod hostile;
 mod impersonated;

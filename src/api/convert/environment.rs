@@ -70,6 +70,7 @@ pub fn existing(environment: &Environment) -> Result<Existing, String> {
         branch: identity.branch,
         repository: identity.repository,
         revision: environment.spec.revision.clone(),
+        grace: environment.spec.grace.as_ref().map(super::grace::grace),
         active: activity::latest(environment, environment.status.as_ref()),
         deleting: environment.metadata.deletion_timestamp.is_some(),
     })
@@ -108,6 +109,7 @@ pub fn spec(wanted: &Wanted, project: &ProjectKey) -> EnvironmentSpec {
         }),
         values: serde_json::Map::new(),
         suspend: false,
+        grace: wanted.grace.as_ref().map(super::grace::stored),
     }
 }
 
@@ -230,7 +232,7 @@ fn record_history(status: &mut EnvironmentStatus, phase: Phase, identity: &Ident
     let result = match phase {
         Phase::Ready => "Ready",
         Phase::Failed => "Failed",
-        Phase::Pending | Phase::Deploying | Phase::Deleting | Phase::Blocked => {
+        Phase::Pending | Phase::Deploying | Phase::Resting | Phase::Deleting | Phase::Blocked => {
             return;
         }
     };
@@ -261,6 +263,8 @@ fn claims(report: &Report) -> [Claim<'_>; 3] {
         status::Phase::Ready => (true, false, false),
         status::Phase::Pending | status::Phase::Deploying | status::Phase::Deleting => (false, true, false),
         status::Phase::Failed | status::Phase::Blocked => (false, false, true),
+        // It is as it should be, but nobody can use it.
+        status::Phase::Resting => (false, false, false),
     };
     [claim("Ready", ready), claim("Progressing", progressing), claim("Stalled", stalled)]
 }
@@ -272,6 +276,7 @@ pub fn phase(phase: status::Phase) -> Phase {
         status::Phase::Deploying => Phase::Deploying,
         status::Phase::Ready => Phase::Ready,
         status::Phase::Failed => Phase::Failed,
+        status::Phase::Resting => Phase::Resting,
         status::Phase::Deleting => Phase::Deleting,
         status::Phase::Blocked => Phase::Blocked,
     }

@@ -39,6 +39,8 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         .ok();
     let rules = rules(&mut problems, &spec.rules);
     let branch_file = branch_file(&mut problems, &spec.branch_file);
+    let grace = spec.lifecycle.grace_after_delete.as_ref();
+    let grace_after_delete = grace.and_then(|text| read(&mut problems, "spec.lifecycle.graceAfterDelete", text));
     let ttl = spec.lifecycle.ttl.as_deref();
     let ttl = ttl.and_then(|text| read::<Span>(&mut problems, "spec.lifecycle.ttl", text).map(Span::duration));
     check_kinds(&mut problems, "kinds", &spec.policy.kinds);
@@ -68,6 +70,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         https: spec.scheme == Scheme::Https,
         guardrails: guardrails(&spec.guardrails, claims(&spec.policy.claims)),
         max_environments: spec.lifecycle.max_environments,
+        grace_after_delete,
         ttl,
         on_close: match spec.pull_requests.on_close {
             project::OnClose::Keep => OnClose::Keep,

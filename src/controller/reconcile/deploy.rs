@@ -3,6 +3,7 @@
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
+use super::rest::{is_down, restored};
 use super::{Pass, Reconciler, convert, now};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::{first_deploy, project};
@@ -51,11 +52,10 @@ impl Reconciler {
         let outcomes = self.observer.carry_out(&deployer, &plan.steps).await;
         // Summarise: pure. Publish.
         let report = summarise_deployment(&plan, &outcomes);
-        self.publish(environment, &identity, &report, |_| {}).await?;
-        Ok(self.pass(&report))
+        self.conclude_deployment(environment, &identity, report).await
     }
 
-    async fn with_finalizer(&self, environment: &Environment) -> Result<Environment, cluster::Error> {
+    pub(super) async fn with_finalizer(&self, environment: &Environment) -> Result<Environment, cluster::Error> {
         if environment.finalizers().iter().any(|finalizer| finalizer == keys::FINALIZER) {
             return Ok(environment.clone());
         }
@@ -88,7 +88,7 @@ impl Reconciler {
     }
 
     /// Says that nothing is applied; what is there, and the phase that it is in, stay as they are.
-    async fn suspended(&self, environment: &Environment, identity: &Identity) -> Result<Pass, cluster::Error> {
+    pub(super) async fn suspended(&self, environment: &Environment, identity: &Identity) -> Result<Pass, cluster::Error> {
         let whose = match environment.spec.suspend {
             true => "this Environment".to_owned(),
             false => format!("Project {}", identity.project.name),
@@ -107,6 +107,9 @@ impl Reconciler {
         inventory: Inventory,
         refusal: &Refusal,
     ) -> Result<Pass, cluster::Error> {
+        if is_down(environment) || restored(environment).is_some() {
+            return self.refused_at_rest(environment, (identity, inventory), refusal).await;
+        }
         self.refuse(
             environment,
             (identity, inventory),

@@ -187,7 +187,7 @@ impl Reconciler {
     }
 
     /// Nothing was recorded, so nothing was ever written as a deployer: any will do for looking.
-    fn default_deployer(&self, identity: &Identity) -> Deployer {
+    pub(super) fn default_deployer(&self, identity: &Identity) -> Deployer {
         Deployer {
             namespace: identity.project.namespace.clone(),
             name: self.settings.deployer_role.clone(),

@@ -46,8 +46,6 @@ enum Standing {
 
 /// So many branches of one Project are looked up at the same time.
 const CONCURRENT_LOOKUPS: usize = 4;
-/// So many Environment objects of one Project are written at the same time.
-const CONCURRENT_WRITES: usize = 8;
 
 impl Sync {
     /// One look at one Project.
@@ -136,10 +134,8 @@ impl Sync {
             }
         };
         let ended = convert::ended::from_stored(&before);
-        let server_time = match project.ttl {
-            Some(_) => self.clock.now(&self.client).await,
-            None => None,
-        };
+        let mut environments = self.environments_of(project);
+        let server_time = self.server_time(project, &environments).await;
         let decide = |environments: &[Arc<Environment>]| {
             let existing: Vec<Existing> = environments
                 .iter()
@@ -160,7 +156,6 @@ impl Sync {
                 server_time,
             })
         };
-        let mut environments = self.environments_of(project);
         let mut roster = decide(&environments);
         if project.max_environments.is_some() && !roster.create.is_empty() {
             // The watch may be behind what was just created, and that counts.
@@ -198,31 +193,6 @@ impl Sync {
         };
         let all = self.stores.environments.state();
         all.into_iter().filter(|environment| ours(environment)).collect()
-    }
-
-    async fn act(&self, project: &policy::Project, environments: &[Arc<Environment>], roster: &Roster) {
-        let uid = |wanted: &roster::Wanted| {
-            let named = environments
-                .iter()
-                .find(|environment| environment.name_any() == wanted.name.as_str());
-            named.and_then(|environment| environment.uid())
-        };
-        let creations = roster.create.iter().map(|wanted| self.write(project, wanted, None));
-        let refreshes = roster.refresh.iter().map(|wanted| self.write(project, wanted, uid(wanted)));
-        concurrently(creations.chain(refreshes).collect()).await;
-        let retire = |retirement| self.retire(project, retirement, environments);
-        concurrently(roster.retire.iter().map(retire).collect()).await;
-    }
-
-    async fn write(&self, project: &policy::Project, wanted: &roster::Wanted, uid: Option<String>) {
-        match environments::apply(self.client.clone(), &project.key, wanted, uid.as_deref()).await {
-            Ok(_) => {
-                tracing::info!(project = %project.key, branch = %wanted.branch, revision = wanted.revision.short(), environment = %wanted.name, new = uid.is_none(), "environment wanted");
-            }
-            Err(error) => {
-                tracing::warn!(project = %project.key, branch = %wanted.branch, error = %error.chain(), "could not write the Environment; the next look tries again");
-            }
-        }
     }
 
     async fn report(&self, object: &Project, facts: &Facts, environments: usize, roster: &Roster, progress: &mut ProjectProgress) {
@@ -289,10 +259,6 @@ impl Sync {
             tracing::warn!(project = %object.name_any(), error = %error.chain(), "could not write the status of a Project");
         }
     }
-}
-
-async fn concurrently<F: Future<Output = ()>>(tasks: Vec<F>) {
-    stream::iter(tasks).buffer_unordered(CONCURRENT_WRITES).collect::<()>().await;
 }
 
 fn call_result(class: Class) -> HostCallResult {

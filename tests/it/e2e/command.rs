@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::scene::{CONFIG, Scene};
 
+/// How a command ended.
 pub(super) struct Run {
     pub code: i32,
     pub output: String,
@@ -28,7 +29,8 @@ pub(super) async fn run(scene: &Scene, program: PathBuf, arguments: &[&str]) -> 
     }
 }
 
-async fn env(scene: &Scene, arguments: &[&str]) -> Run {
+/// Runs `graftling env` in the world's namespace.
+pub async fn env(scene: &Scene, arguments: &[&str]) -> Run {
     let all = [&["env"], arguments, &["-n", scene.world.namespace.name()]].concat();
     run(scene, PathBuf::from(env!("CARGO_BIN_EXE_graftling")), &all).await
 }

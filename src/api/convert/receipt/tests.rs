@@ -51,6 +51,7 @@ fn written(given: Given) -> (Receipt, FullReceipt) {
         repository: "1".parse().unwrap(),
         revision: "a".repeat(40).parse().unwrap(),
         pull_request: None,
+        grace: None,
     };
     let spec = environment::spec(&wanted, &"team/shop".parse().unwrap());
     let mut object = Environment::new(wanted.name.as_str(), spec);
