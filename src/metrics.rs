@@ -129,6 +129,11 @@ impl Metrics {
         self.0.residue.set(saturate(objects));
     }
 
+    /// So many namespaces of environments have lost their Environment object; anything but zero wants attention.
+    pub fn orphans(&self, namespaces: usize) {
+        self.0.orphans.set(saturate(namespaces));
+    }
+
     /// An environment became ready `elapsed` after its revision was first seen.
     pub fn time_to_ready(&self, elapsed: Duration) {
         self.0.time_to_ready.observe(elapsed.as_secs_f64());
@@ -210,6 +215,7 @@ mod tests {
             "graftling_environments_retired_total",
             "graftling_environments_braked_total",
             "graftling_residue_objects",
+            "graftling_orphaned_namespaces",
             "graftling_time_to_ready_seconds_count",
             "graftling_time_to_gone_seconds_count",
             r#"graftling_renders_total{result="crashed"}"#,

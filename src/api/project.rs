@@ -276,6 +276,9 @@ pub struct ProjectStatus {
     /// Branches without an environment, with the reason; at most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<SkippedBranch>,
+    /// Namespaces of the Project's environments whose Environment object is lost; at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphans: Vec<OrphanedNamespace>,
     /// Retirements that are held because there are too many at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brake: Option<Brake>,
@@ -300,6 +303,20 @@ pub struct SkippedBranch {
     pub branch: String,
     /// Why it has none.
     pub reason: String,
+}
+
+/// A namespace that has lost its Environment. Nothing is removed from it before an Environment has taken it over.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct OrphanedNamespace {
+    /// Its name, which was the Environment's.
+    pub namespace: String,
+    /// Its UID.
+    pub uid: String,
+    /// The branch, as its annotation says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// What becomes of it, and the way out.
+    pub message: String,
 }
 
 /// Retirements that are held.

@@ -1,5 +1,6 @@
 //! `graftling env`: which environments there are, how they stand, and how to remove one.
 
+mod adopt;
 mod confirm;
 mod delete;
 mod describe;
@@ -20,6 +21,7 @@ use crate::app::access::{Access, Scope, Target};
 use crate::config::parse_interval;
 use crate::domain::name::{Namespace, ProjectName};
 
+pub use adopt::AdoptError;
 pub use confirm::ConfirmError;
 pub use resolve::ResolveError;
 
@@ -35,6 +37,8 @@ pub enum Command {
     Describe(Describe),
     /// Remove one environment and everything in it
     Delete(delete::Arguments),
+    /// Take over the namespace of an Environment that was lost
+    Adopt(adopt::Arguments),
 }
 
 /// Which environments, and in which form.
@@ -121,6 +125,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Get(arguments) => get(arguments).await,
         Command::Describe(arguments) => describe(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
+        Command::Adopt(arguments) => adopt::run(arguments).await,
     }
 }
 

@@ -42,8 +42,16 @@ impl Observer {
     /// # Errors
     /// As [`Observer::contents`].
     pub async fn residue(&self, environment: &EnvironmentName) -> Result<Look, Error> {
+        self.labelled(&format!("{}={environment}", keys::ENVIRONMENT_LABEL)).await
+    }
+
+    /// Searches the whole cluster for objects that a label selector fits.
+    ///
+    /// # Errors
+    /// As [`Observer::contents`].
+    pub async fn labelled(&self, selector: &str) -> Result<Look, Error> {
         let client: Client = self.connection.controller();
-        let params = ListParams::default().labels(&format!("{}={environment}", keys::ENVIRONMENT_LABEL));
+        let params = ListParams::default().labels(selector);
         let resources = self.listable().await?;
         self.look(resources, &params, |resource| vec![Api::all_with(client.clone(), resource)])
             .await

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
@@ -18,7 +19,7 @@ use crate::api::convert;
 use crate::api::project::{BranchHead, BundleRevision, RepositoryBundle};
 use crate::api::{Environment, GitHost, Project, keys};
 use crate::cluster::live::Wake;
-use crate::cluster::publish::Publisher;
+use crate::cluster::publish::{Announcement, Publisher};
 use crate::domain::event::{DeliveryId, Happening, Hint, RepositoryHint};
 
 /// Sends the leader's work to those who do it.
@@ -42,7 +43,7 @@ pub struct Dispatcher {
 struct Seen {
     githosts: HashMap<String, Option<i64>>,
     projects: HashMap<String, ProjectVersion>,
-    environments: HashMap<String, Option<i64>>,
+    environments: HashMap<String, EnvironmentVersion>,
 }
 
 #[derive(PartialEq, Clone)]
@@ -53,6 +54,9 @@ struct ProjectVersion {
     /// The head of the default branch, if templates come from there.
     templates: Option<BranchHead>,
 }
+
+/// The generation, and which namespace somebody asked to take over.
+type EnvironmentVersion = (Option<i64>, Option<String>);
 
 impl ProjectVersion {
     fn of(project: &Project) -> Self {
@@ -114,7 +118,20 @@ impl Dispatcher {
             Change::ProjectGone(object) => self.project_gone(&object, seen).await,
             Change::Environment(object) => self.environment(&object, seen).await,
             Change::EnvironmentGone(object) => self.environment_gone(&object, seen),
+            Change::Unreadable(reference, problem) => self.unreadable(&reference, &problem).await,
         }
+    }
+
+    async fn unreadable(&self, reference: &ObjectReference, problem: &str) {
+        let announcement = Announcement {
+            reason: "Unreadable",
+            warning: true,
+            note: format!(
+                "this object cannot be understood, so it is left alone and nothing of it is removed: {problem}; mend the field, or run the \
+                 version of graftling that wrote it"
+            ),
+        };
+        self.publisher.announce(reference, &announcement).await;
     }
 
     fn githost(&self, object: GitHost, seen: &mut Seen) {
@@ -182,7 +199,11 @@ impl Dispatcher {
 
     async fn environment(&self, object: &Environment, seen: &mut Seen) {
         let uid = object.uid().unwrap_or_default();
-        if seen.environments.insert(uid, object.metadata.generation) != Some(object.metadata.generation) {
+        let version = (
+            object.metadata.generation,
+            object.annotations().get(keys::ADOPT_ANNOTATION).cloned(),
+        );
+        if seen.environments.insert(uid, version.clone()).as_ref() != Some(&version) {
             self.trigger(&object.name_any(), &object.namespace().unwrap_or_default()).await;
         }
     }

@@ -23,6 +23,9 @@ impl Reconciler {
         let Some((identity, inventory)) = self.read_own(environment).await? else {
             return Ok(Pass::idle());
         };
+        if Self::only_takes_over(environment) {
+            return self.take_over(environment, &identity, inventory).await;
+        }
         // Validate and render: no client.
         let wish = match self.wish(environment, &identity) {
             Ok(Some(wish)) => wish,
@@ -41,6 +44,10 @@ impl Reconciler {
         let observed = self.observer.observe(&deployer, desired.keys(), &inventory).await?;
         // Plan: pure.
         let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
+        let own = (&identity, &inventory);
+        if let Some(pass) = self.adopt_for_deployment(environment, own, &plan, &observed, &deployer).await? {
+            return Ok(pass);
+        }
         // Act: the inventory first.
         let complete = |status: &mut EnvironmentStatus| {
             complete(status, &desired.addresses, &deployer);

@@ -2,6 +2,7 @@
 
 mod binding;
 mod conclude;
+mod definition;
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -29,6 +30,9 @@ impl Reconciler {
     pub(super) async fn teardown(&self, environment: &Environment) -> Result<Pass, cluster::Error> {
         if !environment.finalizers().iter().any(|finalizer| finalizer == keys::FINALIZER) {
             return Ok(Pass::idle());
+        }
+        if let Some(pass) = self.let_go_with_definition(environment).await? {
+            return Ok(pass);
         }
         let Some((identity, mut inventory)) = self.read_own(environment).await? else {
             return Ok(Pass::idle());
@@ -127,7 +131,7 @@ impl Reconciler {
     }
 
     /// Nothing was recorded, so nothing was ever written as a deployer: any will do for looking.
-    fn default_deployer(&self, identity: &Identity) -> Deployer {
+    pub(super) fn default_deployer(&self, identity: &Identity) -> Deployer {
         Deployer {
             namespace: identity.project.namespace.clone(),
             name: self.settings.deployer_role.clone(),

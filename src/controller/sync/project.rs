@@ -161,6 +161,11 @@ impl Sync {
         }
         progress.absences.clone_from(&roster.absences);
         self.act(project, &environments, &roster).await;
+        if let Facts::Listing(listing) = facts {
+            let created = roster.create.iter().map(|wanted| wanted.name.clone());
+            self.orphans.forget_named(&project.key, created);
+            self.orphans.settle(&self.client, project, &connected.url, listing).await;
+        }
         if matches!(facts, Facts::Listing(_)) {
             self.metrics.sweep(SweepResult::Complete);
         }
@@ -307,6 +312,8 @@ impl Sync {
         ];
         status.conditions = conditions(&status.conditions, &claims, object.metadata.generation, &Time(Timestamp::now()));
         status.observed_generation = object.metadata.generation;
+        status.orphans = self.orphans.listed(object);
+        self.orphans.announce(&self.publisher, object, &status.orphans).await;
         status.bundle = convert::project::project(object).ok().map(|project| project.bundle.label());
         status.message = Some(message.to_owned());
         // The watch may be behind our own last write; writing the same again costs a request and changes nothing.

@@ -27,6 +27,10 @@ impl Reconciler {
     ) -> Result<Pass, cluster::Error> {
         let look = self.observer.residue(&identity.name).await?;
         if !look.found.is_empty() {
+            let own = (identity, inventory);
+            if let Some(pass) = self.adopt_for_teardown(environment, own, &look.found, deployer).await? {
+                return Ok(pass);
+            }
             return self.residue_found(environment, identity, inventory, &look.found).await;
         }
         let accounts: Vec<String> = inventory
