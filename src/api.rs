@@ -7,6 +7,7 @@ pub mod environment;
 pub mod githost;
 pub mod keys;
 pub mod project;
+pub mod receipt;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

@@ -16,5 +16,6 @@ pub mod settings;
 pub mod sources;
 pub mod stores;
 pub mod sync;
+pub mod witnesses;
 
 pub use settings::Settings;

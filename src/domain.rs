@@ -6,6 +6,7 @@
 pub mod adoption;
 pub mod bundle;
 pub mod claims;
+pub mod deadline;
 pub mod difference;
 pub mod event;
 pub mod git;
@@ -18,7 +19,9 @@ pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod readiness;
+pub mod removal;
 pub mod render;
 pub mod residue;
+pub mod retention;
 pub mod roster;
 pub mod status;

@@ -15,13 +15,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use crate::domain::git::Provider;
 
 use series::{
-    DeliveryLabels, HintLabels, HostCallLabels, ListenerLabels, PhaseLabels, ReconcileLabels, Registered, RenderLabels, SweepLabels,
-    WriteLabels,
+    DeliveryLabels, HintLabels, HostCallLabels, ListenerLabels, PhaseLabels, ReconcileLabels, Registered, RemovalLabels, RenderLabels,
+    SweepLabels, WriteLabels,
 };
 
 pub use label::{
-    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, RenderResult,
-    SweepResult, WriteResult, WriteVerb,
+    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, RemovalCause,
+    RenderResult, SweepResult, WriteResult, WriteVerb,
 };
 
 /// Every metric of the process. Clones share the same counters.
@@ -114,9 +114,9 @@ impl Metrics {
         self.0.sweeps.get_or_create(&SweepLabels { result }).inc();
     }
 
-    /// An environment was retired: its branch is proven to be gone, or a policy says so.
-    pub fn retired(&self) {
-        self.0.retired.inc();
+    /// An environment was torn down because of `cause`.
+    pub fn retired(&self, cause: RemovalCause) {
+        self.0.retired.get_or_create(&RemovalLabels { cause }).inc();
     }
 
     /// The brake held back the retirement of `environments` environments.
@@ -212,7 +212,7 @@ mod tests {
             r#"graftling_environments{phase="Blocked"}"#,
             r#"graftling_cluster_writes_total{verb="delete",result="conflict"}"#,
             r#"graftling_sweeps_total{result="complete"}"#,
-            "graftling_environments_retired_total",
+            r#"graftling_environments_retired_total{cause="expired"}"#,
             "graftling_environments_braked_total",
             "graftling_residue_objects",
             "graftling_orphaned_namespaces",
@@ -248,12 +248,15 @@ mod tests {
     #[test]
     fn clones_count_into_the_same_series() {
         let metrics = Metrics::new();
-        metrics.clone().retired();
+        metrics.clone().retired(RemovalCause::BranchGone);
         metrics.braked(4);
         metrics.clone().time_to_gone(Duration::from_secs(3));
         metrics.time_to_ready(Duration::from_secs(8));
         metrics.residue(2);
-        assert_eq!(value(&metrics, "graftling_environments_retired_total").as_deref(), Some("1"));
+        assert_eq!(
+            value(&metrics, r#"graftling_environments_retired_total{cause="branch_gone"}"#).as_deref(),
+            Some("1")
+        );
         assert_eq!(value(&metrics, "graftling_environments_braked_total").as_deref(), Some("4"));
         assert_eq!(value(&metrics, "graftling_time_to_gone_seconds_sum").as_deref(), Some("3.0"));
         assert_eq!(value(&metrics, "graftling_time_to_ready_seconds_sum").as_deref(), Some("8.0"));

@@ -1,12 +1,15 @@
 //! Environment: one branch's environment.
 #![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
+pub mod references;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use self::references::AccountReferences;
 use super::project::LocalReference;
 
 /// One branch's environment: identity, wanted revision, and everything that was ever created for it.
@@ -116,9 +119,15 @@ pub struct EnvironmentStatus {
     /// Objects of others that go with the namespace, because the Project says so; recorded before it is deleted, for the receipt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<String>,
+    /// What counted on the ServiceAccounts and cannot be seen once they are gone; recorded before they are deleted, for the receipt.
+    #[serde(default, skip_serializing_if = "AccountReferences::is_empty")]
+    pub references: AccountReferences,
     /// The last runs, newest first; at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
+    /// When the environment expires unless something happens to it before; absent where the Project sets no `lifecycle.ttl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
     /// The proof of the teardown, written just before the object goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
@@ -225,6 +234,9 @@ pub struct InventoryEntry {
     /// True once its deletion was confirmed during the teardown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
+    /// True once the server accepted our deletion of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
 }
 
 /// One past run.

@@ -1,6 +1,6 @@
 //! Labels, annotations, finalizers and field managers: every key that graftling writes on objects.
 
-use crate::domain::manifest;
+use crate::domain::{manifest, retention};
 
 /// Everything that graftling applies bears this field manager; so does the ownership that a live object is compared by.
 pub const FIELD_MANAGER: &str = "graftling";
@@ -31,6 +31,20 @@ pub const RELEASE_BRAKE_ANNOTATION: &str = "graftling.dev/release-brake";
 
 /// Annotation on a Project: a replica without the lead asks the leader to look at a branch.
 pub const HINT_ANNOTATION: &str = "graftling.dev/hint";
+
+/// Annotation: an object that bears it with the value `true` is never deleted.
+pub const RETAIN_ANNOTATION: &str = retention::RETAIN_ANNOTATION;
+
+/// Annotation on what a teardown left because of that: the UID of the Environment that it was made for.
+pub const RETAINED_FROM_ANNOTATION: &str = retention::RETAINED_FROM_ANNOTATION;
+/// Annotation on an Environment: why it is to be deleted, recorded just before the deletion.
+pub const REMOVAL_ANNOTATION: &str = "graftling.dev/removal";
+
+/// The field manager of that annotation alone: when it wrote is when the reason was given.
+pub const REMOVAL_FIELD_MANAGER: &str = "graftling-removal";
+
+/// Annotation on an Environment: somebody extended its life at this time, which counts as activity.
+pub const EXTENDED_ANNOTATION: &str = "graftling.dev/extended-at";
 
 /// Annotation on a receipt: when it may be removed.
 pub const EXPIRES_ANNOTATION: &str = "graftling.dev/expires";

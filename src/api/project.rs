@@ -2,8 +2,10 @@
 #![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
 mod bundle;
+mod ended;
 mod guardrails;
 mod policy;
+mod pull_requests;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -11,9 +13,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::domain::deadline::Span;
+
 pub use self::bundle::{ArchiveBundle, BundleReference, BundleRevision, ConfigMapBundle, DirectoryBundle, RepositoryBundle};
+pub use self::ended::{EndedBranch, EndedReason};
 pub use self::guardrails::{Guardrails, Limits, Network, NetworkMode, PodSecurity};
-pub use self::policy::{Claims, ClusterScoped, Permission};
+pub use self::policy::{Claims, ClusterScoped, OnReference, Permission, References};
+pub use self::pull_requests::{OnClose, PullRequests};
 
 /// One repository that gets environments: which branches, which bundle, which guardrails.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -55,6 +61,9 @@ pub struct ProjectSpec {
     /// Which branches get an environment.
     #[serde(default)]
     pub branches: Branches,
+    /// What pull requests mean for the environments of their branches.
+    #[serde(default, skip_serializing_if = "PullRequests::is_default")]
+    pub pull_requests: PullRequests,
     /// Where the templates come from: exactly one of these sources.
     pub bundle: BundleReference,
     /// Values that override the bundle's defaults.
@@ -80,7 +89,7 @@ pub struct ProjectSpec {
     /// What every environment's namespace is fenced with before anything runs in it.
     #[serde(default)]
     pub guardrails: Guardrails,
-    /// How many environments there may be.
+    /// How many environments there may be, and for how long.
     #[serde(default)]
     pub lifecycle: Lifecycle,
     /// What templates may contain, and what a teardown does with objects of others.
@@ -176,10 +185,16 @@ pub enum Scheme {
     Http,
 }
 
-/// How many environments there may be.
+/// How many environments there may be, and for how long.
 #[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lifecycle {
+    /// An environment to which nothing happened for so long is torn down though its branch is there: `12h`, `14d`. What counts is the
+    /// latest of its creation, a push, a deployment that became ready, and the annotation `graftling.dev/extended-at`. A push brings it
+    /// back. Looked at with each sweep. Without it, environments live as long as their branches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = Span::PATTERN))]
+    pub ttl: Option<String>,
     /// At this number further branches wait until an environment goes; running ones are never displaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i32>", range(min = 1, max = 10000))]
@@ -213,6 +228,13 @@ pub struct Policy {
     /// Which things that a cluster has only once templates may claim. What others hold is never taken.
     #[serde(default)]
     pub claims: Claims,
+    /// Whether templates may put the annotation `graftling.dev/retain: "true"` on their objects, which then outlive their environment
+    /// with the namespace that they are in. On a live object it counts whoever put it there.
+    #[serde(default)]
+    pub retain: Permission,
+    /// What a teardown does when something still counts on a ServiceAccount that it is about to delete.
+    #[serde(default)]
+    pub references: References,
 }
 
 /// What a teardown does with objects that graftling did not create.
@@ -279,6 +301,10 @@ pub struct ProjectStatus {
     /// Namespaces of the Project's environments whose Environment object is lost; at most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orphans: Vec<OrphanedNamespace>,
+    /// Branches that are there and have no environment, because a rule of this Project ended it. Each is left alone at this revision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    pub ended: Vec<EndedBranch>,
     /// Retirements that are held because there are too many at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brake: Option<Brake>,

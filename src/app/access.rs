@@ -10,16 +10,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, DeleteParams, ListParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, PostParams, Preconditions};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use tokio::time::timeout;
 
+use crate::api::receipt::config_map_name;
 use crate::api::{Environment, GitHost, Project};
+use crate::cluster::environments::record_reason;
 use crate::domain::git::BranchName;
 use crate::domain::name::{EnvironmentName, Namespace, ObjectName, ProjectName};
+use crate::domain::removal::Reason;
 
 pub use error::{Class, Error};
 
@@ -142,7 +147,8 @@ impl Access {
         self.within("read the environment", api.get_opt(name.as_str())).await
     }
 
-    /// Asks for the deletion of exactly this environment: not of another one that has taken its name since.
+    /// Asks for the deletion of exactly this environment: not of another one that has taken its name since. Who asks is recorded on it
+    /// before, if the caller may change it; whoever may only delete is not told apart from `kubectl delete`.
     ///
     /// # Errors
     /// [`Class::Conflict`] when the name belongs to another object by now; else as [`Access::environments`].
@@ -154,6 +160,7 @@ impl Access {
             ..Preconditions::default()
         });
         let name = environment.name_any();
+        self.record_request(&api, environment).await;
         match timeout(self.request_timeout, api.delete(&name, &precondition)).await {
             Err(_) => Err(self.late(OPERATION)),
             Ok(Ok(_)) => Ok(Deletion::Requested),
@@ -203,9 +210,27 @@ impl Access {
     pub async fn receipt(&self, environment: &Environment) -> Result<Option<BTreeMap<String, String>>, Error> {
         let namespace = environment.namespace().unwrap_or_default();
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &namespace);
-        let name = format!("{}-receipt", environment.name_any());
+        let name = config_map_name(&environment.name_any(), &environment.uid().unwrap_or_default());
         let receipt = self.within("read the receipt", api.get_opt(&name)).await?;
         Ok(receipt.map(|receipt| receipt.data.unwrap_or_default()))
+    }
+
+    async fn record_request(&self, api: &Api<Environment>, environment: &Environment) {
+        if environment.metadata.deletion_timestamp.is_some() {
+            return;
+        }
+        let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
+        let recorded = async {
+            let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await;
+            let user = review.ok().and_then(|review| review.status?.user_info?.username);
+            let reason = Reason::requested(user.as_deref());
+            // Whatever its status has become meanwhile: it is this environment that is to go.
+            let mut environment = environment.clone();
+            environment.metadata.resource_version = None;
+            record_reason(api, &environment, &reason, Timestamp::now()).await
+        };
+        // The reason is for people; the deletion does not depend on it.
+        let _ = timeout(self.request_timeout, recorded).await;
     }
 
     fn namespaced<K>(&self, namespace: &Namespace) -> Api<K>

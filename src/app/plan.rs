@@ -82,6 +82,7 @@ pub async fn differences(access: &Access, environment: &Environment, settings: &
     let prepared = prepare(access, environment, settings).await?;
     let (plan, client) = (&prepared.plan, prepared.observer.connection.controller());
     let stale: Vec<_> = deploy::stale(&prepared.inventory, &prepared.desired)
+        .filter(|(key, _)| !plan.retained.contains(key))
         .map(|(key, _)| key.clone())
         .collect();
     let written = plan.steps.iter().flat_map(|step| match step {
@@ -168,9 +169,13 @@ pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<
         .contents(std::slice::from_ref(&client), &identity.name.namespace())
         .await
         .map_err(Error::Observe)?;
+    let references = observer.references_as(&client, &identity.name.namespace()).await;
     let view = teardown::View {
         observed,
+        // Whoever may not list bindings still sees the rest of the plan.
+        references: references.ok(),
         foreign: Some(residue::foreign(&inventory, &contents.found)),
+        retained: residue::retained(&contents.found),
         ..teardown::View::default()
     };
     Ok(teardown::forecast(&identity.name, &inventory, &view, &rules))

@@ -25,7 +25,8 @@ use crate::controller::relay::Relay;
 use crate::controller::settings::{Scope, Settings};
 use crate::controller::sources::{self, Sources};
 use crate::controller::stores::{self, Change, Stores};
-use crate::controller::sync::{Progress, Sync};
+use crate::controller::sync::{EndedMemory, Progress, ServerClock, Sync};
+use crate::controller::witnesses::Witnesses;
 use crate::controller::{dispatch, queue};
 use crate::githost::endpoint::Endpoints;
 use crate::metrics::{Listener, Metrics};
@@ -276,6 +277,7 @@ async fn lead(
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
+        witnesses: Witnesses::default(),
         bundles: Bundles::new(sources, renderer(&parts.settings), parts.metrics.clone()),
         settings: parts.settings.clone(),
         metrics: parts.metrics.clone(),
@@ -290,6 +292,8 @@ async fn lead(
         settings: parts.settings.clone(),
         orphans: Orphans::default(),
         progress: Progress::default(),
+        ended: EndedMemory::default(),
+        clock: ServerClock::default(),
     });
     let (triggers, queued) = mpsc::channel(CHANNEL_CAPACITY);
     let dispatcher = dispatch::Dispatcher {
@@ -298,6 +302,7 @@ async fn lead(
         publisher,
         sync: sync.clone(),
         memory: reconciler.memory.clone(),
+        witnesses: reconciler.witnesses.clone(),
         triggers,
     };
     let passes = queue::run(reconciler, queued, shutdown.clone());

@@ -77,7 +77,7 @@ pub struct Arguments {
         hide_env_values = true
     )]
     deployer_cluster_role: ObjectName,
-    /// How many environments are worked on at a time, from 1 to 1024
+    /// How many environments are deployed at a time, from 1 to 1024; half as many are torn down besides
     #[arg(long, value_name = "NUMBER", default_value = "16", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024), env = "GRAFTLING_CONCURRENCY", hide_env_values = true)]
     concurrency: usize,
     /// How many processes render bundles at a time, from 1 to 32

@@ -1,5 +1,6 @@
 //! Environment objects: created, refreshed and retired as the roster says.
 
+use jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
@@ -9,6 +10,7 @@ use super::connection::within;
 use crate::api::convert;
 use crate::api::{Environment, keys};
 use crate::domain::name::{EnvironmentName, ProjectKey};
+use crate::domain::removal::Reason;
 use crate::domain::roster::Wanted;
 
 /// Creates or refreshes an Environment by server-side apply of just the fields that the Git host decides.
@@ -51,36 +53,80 @@ pub async fn apply(client: Client, project: &ProjectKey, wanted: &Wanted, uid: O
     .await
 }
 
+/// What came of a wish to retire an Environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retired {
+    /// It is marked; its finalizer keeps it until the teardown is proven complete.
+    Deleted,
+    /// Somebody changed or removed it after it was read: nothing was deleted, and whoever decided has to look again.
+    Overtaken,
+}
+
 /// Starts the teardown of an Environment by deleting the object: its finalizer keeps it until the teardown is proven complete.
 ///
+/// The reason is recorded on it before. Both requests carry the UID and the resourceVersion: an Environment that was refreshed after
+/// `environment` was read is not deleted.
+///
 /// # Errors
-/// The deletion failed. That the object is already gone, or another now, is no error.
-pub async fn retire(client: Client, environment: &Environment) -> Result<(), Error> {
-    let namespace = environment.namespace().unwrap_or_default();
-    let api: Api<Environment> = Api::namespaced(client, &namespace);
-    let params = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: environment.uid(),
-            resource_version: None,
-        }),
-        ..DeleteParams::default()
-    };
+/// A request failed; nothing was deleted.
+pub async fn retire(client: Client, environment: &Environment, reason: &Reason, now: Timestamp) -> Result<Retired, Error> {
+    let api: Api<Environment> = Api::namespaced(client, &environment.namespace().unwrap_or_default());
     let name = environment.name_any();
-    let deleted = within(
-        || format!("retire Environment {name}"),
-        api.delete(&name, &params),
-        |source| Error::Write {
-            what: format!("Environment {name}"),
-            source,
-        },
-    );
+    let write = |source| Error::Write {
+        what: format!("Environment {name}"),
+        source,
+    };
+    let deleted = async {
+        let recorded = within(
+            || format!("record why Environment {name} goes"),
+            record_reason(&api, environment, reason, now),
+            write,
+        )
+        .await?;
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: recorded.uid(),
+                resource_version: recorded.resource_version(),
+            }),
+            ..DeleteParams::default()
+        };
+        within(|| format!("retire Environment {name}"), api.delete(&name, &params), write).await
+    };
     match deleted.await {
         Err(Error::Write {
             source: kube::Error::Api(status),
             ..
-        }) if matches!(status.code, 404 | 409) => Ok(()),
-        other => other.map(drop),
+        }) if matches!(status.code, 404 | 409) => Ok(Retired::Overtaken),
+        other => other.map(|_| Retired::Deleted),
     }
+}
+
+/// Records on the Environment why it is about to be deleted, unless it is another one by now. If `environment` has a resourceVersion, it
+/// must also be as it was read.
+///
+/// # Errors
+/// The write failed.
+pub async fn record_reason(
+    api: &Api<Environment>,
+    environment: &Environment,
+    reason: &Reason,
+    now: Timestamp,
+) -> kube::Result<Environment> {
+    let mut metadata = json!({
+        "name": environment.name_any(),
+        "uid": environment.uid(),
+        "annotations": { (keys::REMOVAL_ANNOTATION): convert::removal::record(reason, now) },
+    });
+    if let Some(version) = environment.resource_version() {
+        metadata["resourceVersion"] = json!(version);
+    }
+    let body = json!({
+        "apiVersion": Environment::api_version(&()),
+        "kind": Environment::kind(&()),
+        "metadata": metadata,
+    });
+    let params = PatchParams::apply(keys::REMOVAL_FIELD_MANAGER).force();
+    api.patch(&environment.name_any(), &params, &Patch::Apply(&body)).await
 }
 
 /// Lists the Environments of a Project from the API server itself.

@@ -70,6 +70,9 @@ pub enum Error {
         /// The kinds.
         kinds: String,
     },
+    /// The server's answer bears no date.
+    #[error("could not read the API server's clock: its answer bears no date")]
+    TellTime,
     /// A watch that observations depend on has not caught up.
     #[error("the watch of {kind} has not caught up yet")]
     WatchBehind {
@@ -89,7 +92,7 @@ impl Error {
             | Self::List { source, .. }
             | Self::Write { source, .. } => classify(source),
             Self::LookForForeign { .. } => FailureClass::Forbidden,
-            Self::TimedOut { .. } | Self::WatchBehind { .. } => FailureClass::Transient,
+            Self::TimedOut { .. } | Self::WatchBehind { .. } | Self::TellTime => FailureClass::Transient,
         }
     }
 

@@ -13,6 +13,7 @@ use crate::api::keys;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::{EnvironmentName, Namespace};
 use crate::domain::residue::Found;
+use crate::domain::retention::Retention;
 
 /// Everything that a look over many kinds brought up.
 #[derive(Debug, Clone, Default)]
@@ -162,5 +163,6 @@ fn found(resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> O
             .and_then(|labels| labels.get(keys::ENVIRONMENT_LABEL))
             .cloned(),
         owners: metadata.owner_references.iter().flatten().map(|owner| owner.uid.clone()).collect(),
+        retention: Retention::of(|key| metadata.annotations.as_ref()?.get(key).map(String::as_str)),
     })
 }

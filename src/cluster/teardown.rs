@@ -2,7 +2,6 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding, Subject};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
@@ -13,11 +12,11 @@ use crate::api::convert::environment::Identity;
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::Namespace;
-use crate::domain::observed::LiveObject;
+use crate::domain::observed::{Deletion, LiveObject};
 use crate::domain::outcome::FailureClass;
 use crate::domain::plan::Observed;
-use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View};
-use crate::domain::residue::Reference;
+use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View, retain};
+use crate::domain::residue::Shared;
 
 impl Observer {
     /// Observes everything of `inventory` that is not confirmed gone, and, once only rights and identities are left, the pods that may
@@ -67,12 +66,22 @@ impl Observer {
     ///
     /// # Errors
     /// The first read that failed.
-    pub async fn left_to_others(&self, deployer: &Deployer, inventory: &Inventory) -> Result<Vec<ObjectKey>, Error> {
+    pub async fn left_to_others(&self, deployer: &Deployer, inventory: &Inventory) -> Result<Vec<Shared>, Error> {
         let as_deployer = self.connection.deployer(deployer)?;
         let found = self.read_outside(&as_deployer, inventory.iter().map(|(key, _)| key)).await?;
         let is_same = |live: &LiveObject| inventory.get(&live.key).is_some_and(|entry| entry.uid.as_ref() == Some(&live.uid));
         let shared = found.into_values().filter(|live| live.is_shared() && is_same(live));
-        Ok(shared.map(|live| live.key).collect())
+        Ok(shared
+            .map(|live| Shared {
+                owners: live
+                    .shares
+                    .iter()
+                    .filter(|(_, share)| share.ownership.is_some())
+                    .map(|(owner, _)| owner.clone())
+                    .collect(),
+                key: live.key,
+            })
+            .collect())
     }
 
     async fn read_outside<'k>(&self, as_deployer: &Client, keys: impl Iterator<Item = &'k ObjectKey>) -> Result<Observed, Error> {
@@ -113,8 +122,13 @@ impl Observer {
         let pods = list(&api, format!("pods in {namespace}")).await?;
         Ok(pods
             .into_iter()
+            .filter(|pod| !is_over(pod))
             .map(|pod| PodInUse {
                 name: pod.name_any(),
+                deletion: pod.metadata.deletion_timestamp.as_ref().map(|since| Deletion {
+                    since: since.0.to_string(),
+                    finalizers: pod.finalizers().to_vec(),
+                }),
                 service_account: pod
                     .spec
                     .and_then(|spec| spec.service_account_name)
@@ -122,47 +136,13 @@ impl Observer {
             })
             .collect())
     }
-
-    /// Bindings elsewhere that name one of `accounts`: after the teardown they would hand their rights to a later account of that name.
-    ///
-    /// # Errors
-    /// A listing failed.
-    pub async fn references(&self, namespace: &Namespace, accounts: &[String]) -> Result<Vec<Reference>, Error> {
-        let controller = self.connection.controller();
-        let bindings = list(&Api::<RoleBinding>::all(controller.clone()), "role bindings".to_owned()).await?;
-        let cluster_bindings = list(&Api::<ClusterRoleBinding>::all(controller), "cluster role bindings".to_owned()).await?;
-        let elsewhere = bindings
-            .iter()
-            .filter(|binding| binding.namespace().as_deref() != Some(namespace.as_str()))
-            .map(|binding| ("RoleBinding", binding.namespace(), binding.name_any(), &binding.subjects));
-        let everywhere = cluster_bindings
-            .iter()
-            .map(|binding| ("ClusterRoleBinding", None, binding.name_any(), &binding.subjects));
-        Ok(elsewhere
-            .chain(everywhere)
-            .flat_map(|(kind, home, name, subjects)| {
-                named(subjects.as_deref(), namespace, accounts).map(move |account| Reference {
-                    binding: ObjectKey {
-                        group: "rbac.authorization.k8s.io".to_owned(),
-                        version: "v1".to_owned(),
-                        kind: kind.to_owned(),
-                        namespace: home.clone(),
-                        name: name.clone(),
-                    },
-                    service_account: account,
-                })
-            })
-            .collect())
-    }
 }
 
-fn named<'a>(subjects: Option<&'a [Subject]>, namespace: &'a Namespace, accounts: &'a [String]) -> impl Iterator<Item = String> + use<'a> {
-    subjects
-        .unwrap_or_default()
-        .iter()
-        .filter(|subject| subject.kind == "ServiceAccount" && subject.namespace.as_deref() == Some(namespace.as_str()))
-        .filter(|subject| accounts.contains(&subject.name))
-        .map(|subject| subject.name.clone())
+/// Whether no container of the pod runs or will run again: whatever it was allowed to do, it does no more. Its object may stay for long,
+/// such as that of a Job.
+fn is_over(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 /// Whether everything of the earlier tiers is gone, so that the question who uses an identity is worth its request.
@@ -174,11 +154,15 @@ fn only_rights(view: &View, namespace: &Namespace, inventory: &Inventory) -> boo
         let (entry, live) = (inventory.get(key)?, view.observed.get(key)?);
         (entry.relation(live, namespace.as_str()) != Relation::Foreign).then_some(entry.stage)
     };
-    let mut left = view.observed.keys().filter(|key| ours(key) == Some(Stage::Deploy)).map(Tier::of);
+    // What is kept never goes, so nobody waits for it.
+    let kept = retain::kept(namespace.as_str(), inventory, view);
+    let leaves = |key: &&ObjectKey| !kept.iter().any(|kept| kept.key == **key);
+    let left = view.observed.keys().filter(leaves);
+    let mut left = left.filter(|key| ours(key) == Some(Stage::Deploy)).map(Tier::of);
     left.clone().any(|tier| tier == Tier::Identity) && left.all(|tier| tier >= Tier::Access)
 }
 
-async fn list<K>(api: &Api<K>, what: String) -> Result<Vec<K>, Error>
+pub(super) async fn list<K>(api: &Api<K>, what: String) -> Result<Vec<K>, Error>
 where
     K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
@@ -233,10 +217,23 @@ mod tests {
                 owners: Vec::new(),
                 shares: crate::domain::observed::Shares::new(),
                 shared_content: None,
+                retention: Default::default(),
             };
             view.observed.insert(key.clone(), live);
         }
         only_rights(&view, &"shop-a".parse().unwrap(), &inventory)
+    }
+
+    #[test]
+    fn f51_only_a_pod_whose_containers_have_all_ended_needs_no_account_any_more() {
+        let over = |phase: Option<&str>| {
+            let status = phase.map(|phase| serde_json::json!({ "phase": phase }));
+            is_over(&serde_json::from_value(serde_json::json!({ "metadata": {}, "status": status })).unwrap())
+        };
+        assert!(over(Some("Succeeded")) && over(Some("Failed")));
+        for phase in [None, Some("Pending"), Some("Running"), Some("Unknown")] {
+            assert!(!over(phase), "{phase:?}");
+        }
     }
 
     #[test]

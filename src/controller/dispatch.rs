@@ -15,6 +15,7 @@ use super::memory::Memory;
 use super::relay;
 use super::stores::{Change, Stores};
 use super::sync::Sync;
+use super::witnesses::Witnesses;
 use crate::api::convert;
 use crate::api::project::{BranchHead, BundleRevision, RepositoryBundle};
 use crate::api::{Environment, GitHost, Project, keys};
@@ -34,6 +35,8 @@ pub struct Dispatcher {
     pub sync: Arc<Sync>,
     /// What we wrote last.
     pub memory: Memory,
+    /// Tokens of accounts that are being removed.
+    pub witnesses: Witnesses,
     /// Environments to work on.
     pub triggers: mpsc::Sender<ObjectRef<Environment>>,
 }
@@ -55,8 +58,8 @@ struct ProjectVersion {
     templates: Option<BranchHead>,
 }
 
-/// The generation, and which namespace somebody asked to take over.
-type EnvironmentVersion = (Option<i64>, Option<String>);
+/// The generation, which namespace somebody asked to take over, and how far its life is extended, which the status shows as a deadline.
+type EnvironmentVersion = (Option<i64>, Option<String>, Option<String>);
 
 impl ProjectVersion {
     fn of(project: &Project) -> Self {
@@ -202,8 +205,9 @@ impl Dispatcher {
         let version = (
             object.metadata.generation,
             object.annotations().get(keys::ADOPT_ANNOTATION).cloned(),
+            object.annotations().get(keys::EXTENDED_ANNOTATION).cloned(),
         );
-        if seen.environments.insert(uid, version.clone()).as_ref() != Some(&version) {
+        if seen.environments.insert(uid, version.clone()) != Some(version) {
             self.trigger(&object.name_any(), &object.namespace().unwrap_or_default()).await;
         }
     }
@@ -213,6 +217,7 @@ impl Dispatcher {
         let uid = object.uid().unwrap_or_default();
         seen.environments.remove(&uid);
         self.memory.release(&uid);
+        self.witnesses.release(&uid);
         let reference = ObjectRef::new(&object.spec.project_ref.name).within(&object.namespace().unwrap_or_default());
         let project = self.stores.projects.get(&reference);
         let Some(Ok(project)) = project.map(|project| convert::project::project(&project)) else {

@@ -34,6 +34,8 @@ pub struct Hosts {
 pub struct Connected {
     /// The base URL, part of every environment's identity.
     pub url: String,
+    /// Whether the host knows pull requests.
+    pub tells_pull_requests: bool,
     /// The connection.
     pub host: Arc<dyn GitHost>,
 }
@@ -144,6 +146,10 @@ impl Hosts {
         };
         Ok(Connected {
             url: spec.url.clone(),
+            tells_pull_requests: match spec.provider {
+                Provider::Github => true,
+                Provider::Git => false,
+            },
             host,
         })
     }

@@ -167,7 +167,7 @@ async fn look(client: &Client, stores: &Stores, scope: &Scope) -> Result<BTreeMa
         .collect();
     claims.retain(|claim| {
         let is_known = known.contains(&(claim.project_namespace.clone(), claim.name.clone()));
-        !claim.ending && !is_known && scope.contains(claim.project_namespace.as_deref())
+        !claim.ending && !claim.retained && !is_known && scope.contains(claim.project_namespace.as_deref())
     });
     if claims.is_empty() {
         return Ok(orphans);

@@ -11,13 +11,17 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
 use super::desired::Bundles;
 use super::memory::Memory;
 use super::settings::Settings;
 use super::stores::Stores;
+use super::witnesses::Witnesses;
+use crate::api::convert::activity;
 use crate::api::convert::environment::{self as convert, Identity};
+use crate::api::convert::project::ttl;
 use crate::api::{Environment, EnvironmentStatus};
 use crate::cluster;
 use crate::cluster::connection::Deployer;
@@ -39,6 +43,8 @@ pub struct Reconciler {
     pub stores: Stores,
     /// What we wrote last.
     pub memory: Memory,
+    /// Tokens of accounts that are being removed.
+    pub witnesses: Witnesses,
     /// The bundles.
     pub bundles: Bundles,
     /// What the platform engineer decided.
@@ -165,11 +171,28 @@ impl Reconciler {
         complete: impl FnOnce(&mut EnvironmentStatus),
     ) -> Result<Environment, cluster::Error> {
         let mut status = convert::status(environment, identity, report, &now());
+        self.tell_deadline(environment, &mut status);
         complete(&mut status);
         let written = self.publisher.environment_status(environment, &status).await?;
         self.memory.remember(&written);
         self.announce_transition(environment, &written, report).await;
         Ok(written)
+    }
+
+    /// When the environment expires, for everybody to see. Nothing is decided by it.
+    fn tell_deadline(&self, environment: &Environment, status: &mut EnvironmentStatus) {
+        let namespace = environment.namespace().unwrap_or_default();
+        let reference = ObjectRef::new(&environment.spec.project_ref.name).within(&namespace);
+        let project = self.stores.projects.get(&reference);
+        let ttl = project
+            .filter(|_| environment.metadata.deletion_timestamp.is_none())
+            .and_then(|project| ttl(&project));
+        status.expires_at = activity::expires_at(environment, status, ttl);
+        if let (Some(crate::api::environment::Phase::Ready), Some(expires), Some(message)) =
+            (status.phase, &status.expires_at, &mut status.message)
+        {
+            message.push_str(&format!("; expires at {} unless something is pushed", expires.0));
+        }
     }
 
     async fn refuse(

@@ -3,11 +3,14 @@
 //! Both entries end in the same pure rule, `domain::roster`. A hint costs one look-up and a sweep one listing, whatever they say; only
 //! what the host confirms is acted on.
 
+mod clock;
+mod ended;
 mod project;
 mod receipts;
+mod retire;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
@@ -16,6 +19,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use self::clock::ServerClock;
+pub use self::ended::EndedMemory;
 use self::project::Sighting;
 use super::hosts::Hosts;
 use super::inbox::{Inbox, PendingHint};
@@ -51,6 +56,10 @@ pub struct Sync {
     pub orphans: Orphans,
     /// What has to be remembered from one look at a Project to the next.
     pub progress: Progress,
+    /// What is stored of environments that a rule has ended.
+    pub ended: EndedMemory,
+    /// What time it is.
+    pub clock: ServerClock,
 }
 
 /// What is remembered of each Project. It is lost with the process; that only delays.
@@ -61,6 +70,7 @@ pub struct Progress(Mutex<HashMap<ProjectKey, Arc<tokio::sync::Mutex<ProjectProg
 #[derive(Debug, Default)]
 struct ProjectProgress {
     absences: Absences,
+    closures: Absences,
     /// After a rate limit or a failure: not before this.
     not_before: Option<Instant>,
     failures: u32,
@@ -221,6 +231,12 @@ fn concerns(hint: &PendingHint, object: &Project, project: &policy::Project) -> 
     let same_id = hint.repository.id.as_ref().is_some_and(|id| Some(id.as_str()) == known_id);
     let same_name = hint.repository.name.as_str().eq_ignore_ascii_case(project.repository.as_str());
     hint.host == project.host && (same_id || same_name)
+}
+
+/// Time since the process started: unlike the wall clock it never jumps.
+fn uptime() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
 }
 
 // === impl Progress ===

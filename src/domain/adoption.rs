@@ -12,6 +12,7 @@ use super::git::BranchName;
 use super::inventory::{Inventory, Stage};
 use super::manifest::{ENVIRONMENT_LABEL, ObjectKey, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL};
 use super::name::{EnvironmentName, ProjectKey};
+use super::retention::RETAINED_FROM_ANNOTATION;
 
 /// The wanted revision of an Environment that was made anew and whose branch nobody has seen. No commit is called so, so whatever is seen
 /// of the branch is news.
@@ -38,6 +39,8 @@ pub struct Claim {
     pub applied: bool,
     /// Whether it is being deleted.
     pub ending: bool,
+    /// Whether a teardown left it on purpose, for what is kept in it.
+    pub retained: bool,
 }
 
 /// The keys under which graftling finds itself on a namespace, beside the labels that manifests bear.
@@ -101,6 +104,8 @@ pub enum Doubt {
     NoEnvironmentUid,
     /// The field managers do not show that graftling made it.
     NotApplied,
+    /// A teardown left it on purpose.
+    Retained,
 }
 
 /// What an object that bears an environment's label shows of its origin.
@@ -162,6 +167,9 @@ fn doubts(claim: &Claim, claimant: &Claimant<'_>, earlier_exists: bool) -> Vec<D
     if !claim.applied {
         doubts.push(Doubt::NotApplied);
     }
+    if claim.retained {
+        doubts.push(Doubt::Retained);
+    }
     doubts
 }
 
@@ -175,7 +183,10 @@ fn has_form_of_an_environment(name: &str) -> bool {
 /// What an object shows of its origin, judged for one environment.
 pub fn belonging(body: &Value, environment: &str, field_manager: &str) -> Belonging {
     let label = body.pointer("/metadata/labels").and_then(|labels| labels.get(ENVIRONMENT_LABEL));
-    if label.and_then(Value::as_str) != Some(environment) {
+    let is_retained = body
+        .pointer("/metadata/annotations")
+        .is_some_and(|annotations| annotations.get(RETAINED_FROM_ANNOTATION).is_some());
+    if is_retained || label.and_then(Value::as_str) != Some(environment) {
         return Belonging::Foreign;
     }
     match applied_label(body, field_manager, ENVIRONMENT_LABEL) {
@@ -237,6 +248,7 @@ impl Claim {
             branch: of("annotations", marks.branch),
             environment_uid: of("annotations", marks.environment_uid),
             applied: applied_label(body, marks.field_manager, ENVIRONMENT_LABEL),
+            retained: of("annotations", RETAINED_FROM_ANNOTATION).is_some(),
             ending: metadata.get("deletionTimestamp").is_some_and(|time| !time.is_null()),
         })
     }
@@ -271,6 +283,9 @@ impl fmt::Display for Doubt {
             Self::NoBranch => formatter.write_str("it has no annotation graftling.dev/branch"),
             Self::EnvironmentExists(uid) => write!(formatter, "the Environment that it was made for, UID {uid}, exists"),
             Self::NoEnvironmentUid => formatter.write_str("it has no annotation graftling.dev/environment-uid"),
+            Self::Retained => formatter.write_str(
+                "it was left on purpose by a teardown, for what is kept in it; take its annotation graftling.dev/retained-from off first",
+            ),
             Self::NotApplied => formatter.write_str("its managed fields do not show that graftling made it"),
         }
     }

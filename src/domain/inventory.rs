@@ -28,6 +28,8 @@ pub struct Entry {
     pub ownership: Option<String>,
     /// Whether its deletion was confirmed during a teardown.
     pub gone: bool,
+    /// Whether the server accepted a deletion of ours: what is gone without was removed by somebody else.
+    pub asked: bool,
 }
 
 /// The stages that graftling knows by itself, in their order.
@@ -101,6 +103,7 @@ impl Inventory {
             digest: Some(digest.to_owned()),
             ownership: live.ownership.clone(),
             gone: false,
+            asked: false,
         };
         self.put(&live.key, entry);
     }
@@ -121,6 +124,13 @@ impl Inventory {
     /// Forgets an object that is confirmed gone while the environment lives on.
     pub fn forget(&mut self, key: &ObjectKey) {
         self.entries.remove(key);
+    }
+
+    /// Records that the server accepted a deletion of ours; the object may linger.
+    pub fn mark_asked(&mut self, key: &ObjectKey) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.asked = true;
+        }
     }
 
     /// Marks an object as confirmed gone; the entry stays for the receipt.
@@ -158,6 +168,7 @@ impl Entry {
             digest: None,
             ownership: None,
             gone: false,
+            asked: false,
         }
     }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::manifest::ObjectKey;
 use super::manifest::scope::{OWNER_ANNOTATION_PREFIX, OWNER_MANAGER_PREFIX, SHARED_CONTENT_ANNOTATION};
 use super::readiness::{self, Readiness};
+use super::retention::Retention;
 
 /// A live object, reduced.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +42,8 @@ pub struct LiveObject {
     pub shares: Shares,
     /// Of a shared object, a digest of the content that it was given last, as its annotation says.
     pub shared_content: Option<String>,
+    /// What its annotations say about its keeping.
+    pub retention: Retention,
 }
 
 /// The environments that own a shared object, by name.
@@ -106,6 +109,7 @@ impl LiveObject {
                 .collect(),
             shares: shares(metadata),
             shared_content: text(&format!("/annotations/{}", escape(SHARED_CONTENT_ANNOTATION))),
+            retention: Retention::of(|key| metadata.get("annotations")?.get(key)?.as_str()),
             key,
         })
     }

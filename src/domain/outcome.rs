@@ -71,7 +71,8 @@ pub fn absorb(inventory: &mut Inventory, outcomes: &[Outcome]) {
         match outcome {
             Outcome::Applied { stage, digest, live } => inventory.record_applied(*stage, digest, live),
             Outcome::Vanished { key } => inventory.void_uid(key),
-            Outcome::Exists { .. } | Outcome::Deleting { .. } | Outcome::Failed(_) => {}
+            Outcome::Deleting { key } => inventory.mark_asked(key),
+            Outcome::Exists { .. } | Outcome::Failed(_) => {}
         }
     }
 }

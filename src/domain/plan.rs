@@ -28,6 +28,8 @@ pub struct Plan {
     pub stale: usize,
     /// How many shared objects keep their old content until all of their owners want the new one.
     pub withheld: usize,
+    /// Objects of the inventory that are no longer wanted and stay, because somebody asked to keep them or something that is kept.
+    pub retained: Vec<ObjectKey>,
 }
 
 /// Things to do at the same time.

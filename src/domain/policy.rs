@@ -4,6 +4,7 @@ mod source;
 mod values;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
@@ -40,6 +41,10 @@ pub struct Project {
     pub guardrails: Guardrails,
     /// How many environments there may be.
     pub max_environments: Option<u32>,
+    /// How long an environment may be there without any activity.
+    pub ttl: Option<Duration>,
+    /// What becomes of an environment whose pull request was closed.
+    pub on_close: OnClose,
     /// Kinds that templates may contain beyond the default list, as `group/Kind`.
     pub kinds: Vec<String>,
     /// What becomes of cluster-scoped objects.
@@ -48,10 +53,22 @@ pub struct Project {
     pub cluster_kinds: Vec<String>,
     /// Which things that a cluster has only once may be claimed.
     pub claims: ClaimPolicy,
+    /// Whether objects of templates may ask, by an annotation, to outlive their environment.
+    pub retain: Permission,
     /// The ServiceAccount, in the Project's namespace, that objects are written by.
     pub deployer: ObjectName,
     /// Whether nothing at all is to be done.
     pub suspended: bool,
+}
+
+/// What becomes of an environment whose pull request is open no more while its branch is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnClose {
+    /// It stays as long as the branch.
+    #[default]
+    Keep,
+    /// It is torn down.
+    Teardown,
 }
 
 /// What becomes of cluster-scoped objects of a bundle.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::inventory::Inventory;
 use super::manifest::ObjectKey;
+use super::retention::Retention;
 
 /// An object that a look over many kinds brought up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,15 +17,17 @@ pub struct Found {
     pub environment: Option<String>,
     /// The UIDs of its owners.
     pub owners: Vec<String>,
+    /// What its annotations say about its keeping.
+    pub retention: Retention,
 }
 
-/// A binding elsewhere that names one of the environment's ServiceAccounts.
+/// An object of the inventory that stays, because other environments own it as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    /// The binding.
-    pub binding: ObjectKey,
-    /// The ServiceAccount.
-    pub service_account: String,
+pub struct Shared {
+    /// The object.
+    pub key: ObjectKey,
+    /// The other environments, by name.
+    pub owners: Vec<String>,
 }
 
 /// The objects among `found`, the contents of one namespace, that neither we nor Kubernetes put there.
@@ -56,6 +59,22 @@ pub fn foreign(inventory: &Inventory, found: &[Found]) -> Vec<ObjectKey> {
         .filter(|object| !stateful_sets.iter().any(|set| is_claim_of(&object.key, set)))
         .map(|object| object.key.clone())
         .collect()
+}
+
+/// The objects among `found` that somebody asked to keep. What another object of the namespace owns goes or stays with its owner.
+pub fn retained(found: &[Found]) -> Vec<Found> {
+    let there: BTreeSet<&str> = found.iter().map(|object| object.uid.as_str()).collect();
+    let is_owned = |object: &Found| object.owners.iter().any(|owner| there.contains(owner.as_str()));
+    let asked = found.iter().filter(|object| object.retention.asked && !is_owned(object));
+    asked.cloned().collect()
+}
+
+/// Whether a search for an environment's objects may find this one without anything being wrong: a teardown kept it, the one that is
+/// searched after (`kept` are UIDs) or an earlier one of the same branch, whose namespaces are among `found` under their mark.
+pub fn is_kept(object: &Found, found: &[Found], kept: &BTreeSet<&str>) -> bool {
+    let is_home = |home: &&Found| home.key.kind == "Namespace" && Some(&home.key.name) == object.key.namespace.as_ref();
+    let stays = |object: &Found| object.retention.from.is_some() || kept.contains(object.uid.as_str());
+    stays(object) || found.iter().find(is_home).is_some_and(stays)
 }
 
 /// What every namespace gets, and what only records what happened.
@@ -101,6 +120,7 @@ mod tests {
             uid: uid.into(),
             environment: None,
             owners: owners.iter().map(ToString::to_string).collect(),
+            retention: Retention::default(),
         }
     }
 
@@ -113,6 +133,7 @@ mod tests {
                     digest: None,
                     ownership: None,
                     gone: true,
+                    asked: true,
                 };
                 (key, entry)
             }),

@@ -6,12 +6,22 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::git::{BranchName, Listing, PullRequest, RefLookup, Repository, RepositoryId, Revision};
 use super::name::{EnvironmentName, Identity};
 use super::policy::{Project, Verdict};
 
 mod brake;
+mod ended;
+mod expiry;
+mod pull_requests;
+mod retirement;
+mod skipped;
 pub use brake::Brake;
+pub use ended::{Ended, EndedBecause, MOST_ENDED};
+pub use retirement::{Proof, Retirement};
+pub use skipped::{SkipReason, Skipped};
 
 /// What the Git host confirmed.
 #[derive(Debug, Clone)]
@@ -32,7 +42,7 @@ pub struct Sighted {
 }
 
 /// An Environment object of the Project.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Existing {
     /// Its stored name, which is never computed again.
     pub name: EnvironmentName,
@@ -46,6 +56,8 @@ pub struct Existing {
     pub revision: String,
     /// The pull request it knows of.
     pub pull_request: Option<PullRequest>,
+    /// When something last happened to it, by the API server's clock. Unknown: it never expires.
+    pub active: Option<Timestamp>,
     /// Whether it is being torn down.
     pub deleting: bool,
 }
@@ -72,6 +84,14 @@ pub struct Question<'a> {
     pub confirmation: Duration,
     /// The digest of held retirements that somebody released.
     pub released: Option<&'a str>,
+    /// Branches whose environment was removed although they are there.
+    pub ended: &'a [Ended],
+    /// When pull requests were first seen to be open no more, as [`Absences`] of branches.
+    pub closures: &'a Absences,
+    /// Whether the host knows pull requests at all. One that does not never shows that one was closed.
+    pub tells_pull_requests: bool,
+    /// Now by the API server's clock; `None` while that cannot be relied on, and then nothing expires.
+    pub server_time: Option<Timestamp>,
 }
 
 /// What is to be done.
@@ -89,6 +109,10 @@ pub struct Roster {
     pub absences: Absences,
     /// Branches that get nothing.
     pub skipped: Vec<Skipped>,
+    /// Branches without an environment that are there: stored before anything is retired, or they would be back at the next look.
+    pub ended: Vec<Ended>,
+    /// The closures of pull requests to remember until next time.
+    pub closures: Absences,
 }
 
 /// An environment as it should be.
@@ -106,64 +130,19 @@ pub struct Wanted {
     pub pull_request: Option<PullRequest>,
 }
 
-/// An environment to retire.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retirement {
-    /// Its name.
-    pub name: EnvironmentName,
-    /// The UID of the object that the proof is about.
-    pub uid: String,
-    /// Its branch.
-    pub branch: BranchName,
-    /// What proves that the branch is gone.
-    pub proof: Proof,
-}
-
-/// What proves that a branch is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
-    /// The host twice said so, this far apart.
-    SeenTwice(Duration),
-    /// A verified webhook announced it and the host confirmed it.
-    AnnouncedAndConfirmed,
-}
-
-/// A branch that gets nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    /// The branch.
-    pub branch: BranchName,
-    /// Why.
-    pub reason: SkipReason,
-}
-
-/// Why a branch gets nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SkipReason {
-    /// `protected` matches.
-    Protected,
-    /// `exclude` matches.
-    Excluded,
-    /// Nothing of `include` matches.
-    NotIncluded,
-    /// There are as many environments as the Project allows.
-    AtCapacity,
-    /// The previous environment of this branch is still being torn down.
-    BeingTornDown,
-    /// An Environment that was made for something else bears the name that this branch's would have.
-    NameTaken,
-}
-
 /// Decides what to do.
 ///
 /// # Guarantees
 /// - Nothing is retired because of an absence that was seen once, or of an answer without the repository's default branch.
 /// - A branch that two looks disagree about is present.
+/// - An environment whose branch is there goes only if the branch is in `ended` of the same answer, and never in the look that moves it.
 /// - A listing of another repository (by id) than an environment was made for says nothing about that environment.
 /// - The answer depends on the question alone; the order of branches does not matter.
 pub fn decide(question: &Question<'_>) -> Roster {
     let mut roster = Roster {
         absences: question.absences.clone(),
+        closures: question.closures.clone(),
+        ended: question.ended.to_vec(),
         ..Roster::default()
     };
     if question.project.suspended {
@@ -184,7 +163,10 @@ pub fn decide(question: &Question<'_>) -> Roster {
             .any(|environment| environment.name == *name && !environment.deleting)
     };
     roster.absences.retain(|name, _| alive(name));
+    roster.closures.retain(|name, _| alive(name));
+    ended::limit(question, &mut roster);
     brake::apply(question, &mut roster);
+    roster.ended = ended::after(question, &roster);
     roster
 }
 
@@ -193,9 +175,7 @@ fn decide_listing(question: &Question<'_>, listing: &Listing, roster: &mut Roste
         return;
     }
     for (branch, revision) in &listing.branches {
-        let own = listing.pull_requests.iter().filter(|pull| pull.head == *branch && !pull.from_fork);
-        // Hosts list in an order of their own; a look-up answers with the lowest number too.
-        let pull_request = own.min_by_key(|pull| pull.number);
+        let pull_request = own_pull_request(listing, branch);
         present(question, &listing.repository, branch, revision, pull_request, roster);
     }
     for environment in question.existing {
@@ -203,6 +183,13 @@ fn decide_listing(question: &Question<'_>, listing: &Listing, roster: &mut Roste
             absent(question, environment, false, roster);
         }
     }
+}
+
+/// The open pull request from a branch of the repository itself.
+fn own_pull_request<'a>(listing: &'a Listing, branch: &BranchName) -> Option<&'a PullRequest> {
+    let own = listing.pull_requests.iter().filter(|pull| pull.head == *branch && !pull.from_fork);
+    // Hosts list in an order of their own; a look-up answers with the lowest number too.
+    own.min_by_key(|pull| pull.number)
 }
 
 /// A listing that lacks the default branch is an outage in disguise.
@@ -279,28 +266,47 @@ fn present(
     for environment in &existing {
         roster.absences.remove(&environment.name);
     }
-    match question.project.branches.verdict(branch) {
-        Verdict::Protected => return roster.skip(branch, SkipReason::Protected),
+    let verdict = question.project.branches.verdict(branch);
+    if verdict == Verdict::Protected {
+        return roster.skip(branch, SkipReason::Protected);
+    }
+    let alive: Vec<_> = existing.iter().copied().filter(|environment| !environment.deleting).collect();
+    let sight = Sight {
+        branch,
+        revision,
+        pull_request,
+    };
+    let staying: Vec<_> = alive
+        .iter()
+        .copied()
+        .filter(|environment| retirement::stays(question, environment, sight, roster))
+        .collect();
+    match verdict {
         Verdict::Excluded => return roster.skip(branch, SkipReason::Excluded),
         Verdict::NotIncluded => return roster.skip(branch, SkipReason::NotIncluded),
-        Verdict::Included => {}
+        Verdict::Protected | Verdict::Included => {}
     }
-    let wanted = |name: EnvironmentName| Wanted {
+    let wanted = |name: EnvironmentName, pull_request: Option<&PullRequest>| Wanted {
         name,
         branch: branch.clone(),
         repository: repository.id.clone(),
         revision: revision.clone(),
         pull_request: pull_request.cloned(),
     };
-    let alive: Vec<_> = existing.iter().filter(|environment| !environment.deleting).collect();
     if !alive.is_empty() {
-        let stale = alive
-            .iter()
-            .filter(|environment| environment.revision != revision.as_str() || environment.pull_request.as_ref() != pull_request);
-        return roster.refresh.extend(stale.map(|environment| wanted(environment.name.clone())));
+        for environment in staying {
+            let shown = pull_requests::shown(question, environment, pull_request);
+            if environment.revision != revision.as_str() || environment.pull_request.as_ref() != shown {
+                roster.refresh.push(wanted(environment.name.clone(), shown));
+            }
+        }
+        return;
     }
     if !existing.is_empty() {
         return roster.skip(branch, SkipReason::BeingTornDown);
+    }
+    if let Some(ended) = ended::of(question, &repository.id, sight) {
+        return roster.skip(branch, ended.because.skip_reason());
     }
     let name = EnvironmentName::compute(Identity {
         host_url: question.host_url,
@@ -313,8 +319,16 @@ fn present(
     } else if at_capacity(question, roster) {
         roster.skip(branch, SkipReason::AtCapacity);
     } else {
-        roster.create.push(wanted(name));
+        roster.create.push(wanted(name, pull_request));
     }
+}
+
+/// A branch as the host shows it.
+#[derive(Debug, Clone, Copy)]
+struct Sight<'a> {
+    branch: &'a BranchName,
+    revision: &'a Revision,
+    pull_request: Option<&'a PullRequest>,
 }
 
 fn at_capacity(question: &Question<'_>, roster: &Roster) -> bool {
@@ -344,6 +358,7 @@ fn absent(question: &Question<'_>, environment: &Existing, announced: bool, rost
         name: environment.name.clone(),
         uid: environment.uid.clone(),
         branch: environment.branch.clone(),
+        head: None,
         proof,
     });
 }
@@ -354,20 +369,6 @@ impl Roster {
             branch: branch.clone(),
             reason,
         });
-    }
-}
-
-impl SkipReason {
-    /// The reason as a sentence for people who push branches.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Protected => "the Project protects this branch",
-            Self::Excluded => "the Project excludes this branch",
-            Self::NotIncluded => "the Project includes no such branch",
-            Self::AtCapacity => "the Project has as many environments as it allows",
-            Self::BeingTornDown => "the previous environment of this branch is still being torn down",
-            Self::NameTaken => "an Environment that was made for another branch or repository bears its name; remove that Environment",
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::inventory::{Inventory, Stage};
 use super::manifest::ObjectKey;
 use super::observed::LiveObject;
 use super::outcome::{self, Failure, FailureClass, Outcome};
-use super::plan::teardown::{Next, TeardownPlan};
+use super::plan::teardown::{Next, TeardownPlan, retain};
 use super::plan::{Obstacle, Plan, Step, Waiting};
 use super::readiness::Readiness;
 
@@ -115,7 +115,7 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
         let message = format!("removing {} objects that the bundle no longer contains", plan.stale);
         (Phase::Deploying, "Pruning", message, Some(SOON))
     } else {
-        (Phase::Ready, "Ready", "everything is applied and ready".to_owned(), None)
+        (Phase::Ready, "Ready", ready(plan), None)
     };
     let held = plan.waiting.iter().any(|waiting| waiting.deletion.is_some());
     let applied = plan.obstacles.is_empty() && failure.is_none() && !interrupted && !held && plan.withheld == 0;
@@ -166,6 +166,7 @@ pub fn summarise_teardown(plan: &TeardownPlan, outcomes: &[Outcome]) -> Report {
             };
         }
         Next::LookForForeign => report.message = "looking for objects of others".to_owned(),
+        Next::LookForReferences => report.message = "looking for what counts on the service accounts".to_owned(),
         Next::DeleteNamespace(_) => {
             report.message = "removing the namespace".to_owned();
             report.again = Some(NAMESPACE);
@@ -187,8 +188,22 @@ pub fn summarise_teardown(plan: &TeardownPlan, outcomes: &[Outcome]) -> Report {
         report.phase = if phase == Phase::Failed { Phase::Blocked } else { Phase::Deleting };
         (report.reason, report.message, report.again) = (reason, message, again);
     }
+    if let Some(kept) = retain::sentence(&plan.kept) {
+        report.message = format!("{}; {kept}", report.message);
+    }
     report.message = shorten(&report.message);
     report
+}
+
+fn ready(plan: &Plan) -> String {
+    let ready = "everything is applied and ready";
+    match plan.retained.as_slice() {
+        [] => ready.to_owned(),
+        [first, ..] => format!(
+            "{ready}; {} objects that the bundle no longer contains stay because of the annotation graftling.dev/retain: {first}",
+            plan.retained.len()
+        ),
+    }
 }
 
 impl Report {

@@ -5,6 +5,7 @@ use std::fmt;
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
 
 use crate::domain::git::Provider;
+use crate::domain::removal::Cause;
 
 /// Declares a closed set of label values with their texts.
 macro_rules! label_values {
@@ -88,6 +89,37 @@ label_values! {
         Coalesced => "coalesced",
         /// There was no place, or the inbox is closed.
         Refused => "refused",
+    }
+}
+
+label_values! {
+    /// What led to the removal of an environment.
+    RemovalCause {
+        /// The branch is proven to be gone.
+        BranchGone => "branch_gone",
+        /// The pull request is open no more.
+        PullRequestClosed => "pull_request_closed",
+        /// Nothing happened for too long.
+        Expired => "expired",
+        /// A person asked for it with the command line.
+        Requested => "requested",
+        /// It belonged to nothing any more.
+        Orphaned => "orphaned",
+        /// The Environment object was deleted without a word.
+        Deleted => "deleted",
+    }
+}
+
+impl From<Cause> for RemovalCause {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::BranchGone => Self::BranchGone,
+            Cause::PullRequestClosed => Self::PullRequestClosed,
+            Cause::Expired => Self::Expired,
+            Cause::Requested => Self::Requested,
+            Cause::Orphaned => Self::Orphaned,
+            Cause::Deleted => Self::Deleted,
+        }
     }
 }
 

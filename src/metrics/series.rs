@@ -12,8 +12,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::label::{
-    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, RenderResult,
-    SweepResult, WriteResult, WriteVerb,
+    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, RemovalCause,
+    RenderResult, SweepResult, WriteResult, WriteVerb,
 };
 
 /// The metrics of the process and the registry that shows them.
@@ -32,7 +32,7 @@ pub(super) struct Registered {
     pub(super) environments: Family<PhaseLabels, Gauge>,
     pub(super) cluster_writes: Family<WriteLabels, Counter>,
     pub(super) sweeps: Family<SweepLabels, Counter>,
-    pub(super) retired: Counter,
+    pub(super) retired: Family<RemovalLabels, Counter>,
     pub(super) braked: Counter,
     pub(super) residue: Gauge,
     pub(super) orphans: Gauge,
@@ -59,7 +59,7 @@ impl Registered {
             environments: into.family("environments", "Environments by phase"),
             cluster_writes: into.family("cluster_writes", "Writes to the Kubernetes API"),
             sweeps: into.family("sweeps", "Full listings of a repository"),
-            retired: into.counter("environments_retired", "Environments whose teardown was decided"),
+            retired: into.family("environments_retired", "Environments that were torn down, by what led to it"),
             braked: into.counter("environments_braked", "Environments whose teardown the brake held back"),
             orphans: into.gauge("orphaned_namespaces", "Namespaces of environments whose Environment object is lost"),
             residue: into.gauge("residue_objects", "Objects that teardowns had to leave behind"),
@@ -154,4 +154,5 @@ labels! {
     WriteLabels { verb: WriteVerb, result: WriteResult }
     SweepLabels { result: SweepResult }
     RenderLabels { result: RenderResult }
+    RemovalLabels { cause: RemovalCause }
 }

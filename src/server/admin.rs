@@ -95,13 +95,13 @@ mod tests {
     #[tokio::test]
     async fn feature_o1_metrics_are_open_metrics_text() {
         let metrics = Metrics::new();
-        metrics.retired();
+        metrics.retired(crate::metrics::RemovalCause::BranchGone);
         let (status, kind, body) = get(&routes(Readiness::new(), metrics), "/metrics").await;
         assert_eq!(
             (status, kind.as_str()),
             (200, "application/openmetrics-text; version=1.0.0; charset=utf-8")
         );
-        assert!(body.contains("graftling_environments_retired_total 1\n"));
+        assert!(body.contains("graftling_environments_retired_total{cause=\"branch_gone\"} 1\n"));
         assert!(body.ends_with("# EOF\n"));
     }
 

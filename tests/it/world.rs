@@ -284,7 +284,7 @@ impl World {
     /// The text of an environment's receipt.
     pub async fn receipt(&self, environment: &Environment) -> String {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), self.namespace.name());
-        let receipt = api.get(&format!("{}-receipt", environment.name_any())).await.unwrap();
+        let receipt = api.get(&receipt_name(environment)).await.unwrap();
         receipt.data.unwrap()["receipt.yaml"].clone()
     }
 
@@ -337,6 +337,11 @@ impl World {
         let body: Namespace = serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
         api.create(&PostParams::default(), &body).await.unwrap()
     }
+}
+
+/// The name of the ConfigMap with an environment's receipt.
+pub fn receipt_name(environment: &Environment) -> String {
+    graftling::api::receipt::config_map_name(&environment.name_any(), &environment.uid().unwrap())
 }
 
 /// The repository's name below its directory.

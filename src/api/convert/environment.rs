@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use super::activity;
 use super::condition::{Claim, conditions};
 use crate::api::environment::{
     Environment, EnvironmentSpec, EnvironmentStatus, HistoryEntry, InventoryEntry, NamespaceStatus, Phase, PullRequest, StageStatus,
@@ -69,6 +70,7 @@ pub fn existing(environment: &Environment) -> Result<Existing, String> {
         branch: identity.branch,
         repository: identity.repository,
         revision: environment.spec.revision.clone(),
+        active: activity::latest(environment, environment.status.as_ref()),
         deleting: environment.metadata.deletion_timestamp.is_some(),
     })
 }
@@ -135,6 +137,7 @@ fn inventory_entry(entry: &InventoryEntry) -> Result<(ObjectKey, Entry), String>
         digest: entry.digest.clone(),
         ownership: entry.ownership.clone(),
         gone: entry.gone,
+        asked: entry.asked,
     };
     Ok((key, entry))
 }
@@ -153,6 +156,7 @@ pub fn stored_inventory(inventory: &Inventory) -> Vec<InventoryEntry> {
             digest: entry.digest.clone(),
             ownership: entry.ownership.clone(),
             gone: entry.gone,
+            asked: entry.asked,
         })
         .collect()
 }

@@ -1,16 +1,20 @@
 //! Project → domain: every problem at once, each with its field.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kube::ResourceExt;
 
 use crate::api::project::{
     self, BranchFile, BundleReference, BundleRevision, ForeignObjects, Guardrails, NetworkMode, PodSecurity, Project, Scheme, ValuesRule,
 };
+use crate::domain::deadline::Span;
 use crate::domain::git::Commit;
 use crate::domain::name::{GitHostKey, ProjectKey};
 use crate::domain::plan::teardown;
-use crate::domain::policy::{self, AllowedKeys, BranchPolicy, BundleSource, ClaimPolicy, ClusterScoped, Permission, Rule, TemplatesFrom};
+use crate::domain::policy::{
+    self, AllowedKeys, BranchPolicy, BundleSource, ClaimPolicy, ClusterScoped, OnClose, Permission, Rule, TemplatesFrom,
+};
 
 /// Reads a Project.
 ///
@@ -35,6 +39,8 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         .ok();
     let rules = rules(&mut problems, &spec.rules);
     let branch_file = branch_file(&mut problems, &spec.branch_file);
+    let ttl = spec.lifecycle.ttl.as_deref();
+    let ttl = ttl.and_then(|text| read::<Span>(&mut problems, "spec.lifecycle.ttl", text).map(Span::duration));
     check_kinds(&mut problems, "kinds", &spec.policy.kinds);
     check_kinds(&mut problems, "clusterKinds", &spec.policy.cluster_kinds);
     let (Some(namespace), Some(name), Some(host), Some(repository), Some(bundle), Some(domain), Some(deployer), Some(branches)) =
@@ -62,10 +68,16 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         https: spec.scheme == Scheme::Https,
         guardrails: guardrails(&spec.guardrails, claims(&spec.policy.claims)),
         max_environments: spec.lifecycle.max_environments,
+        ttl,
+        on_close: match spec.pull_requests.on_close {
+            project::OnClose::Keep => OnClose::Keep,
+            project::OnClose::Teardown => OnClose::Teardown,
+        },
         kinds: spec.policy.kinds.clone(),
         cluster_scoped: cluster_scoped(spec.policy.cluster_scoped),
         cluster_kinds: spec.policy.cluster_kinds.clone(),
         claims: claims(&spec.policy.claims),
+        retain: permission(spec.policy.retain),
         deployer,
         suspended: spec.suspend,
     })
@@ -75,7 +87,14 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
 pub fn teardown_rules(project: &Project) -> teardown::Rules {
     teardown::Rules {
         delete_foreign: project.spec.policy.foreign_objects == ForeignObjects::Delete,
+        references: super::references::rules(&project.spec.policy.references),
     }
+}
+
+/// How long an environment may be there without any activity, if the Project says so in words that can be read.
+pub fn ttl(project: &Project) -> Option<Duration> {
+    let text = project.spec.lifecycle.ttl.as_deref()?;
+    text.parse::<Span>().ok().map(Span::duration)
 }
 
 fn check_kinds(problems: &mut Vec<String>, field: &str, kinds: &[String]) {
@@ -182,16 +201,19 @@ fn cluster_scoped(policy: project::ClusterScoped) -> ClusterScoped {
     }
 }
 
-fn claims(claims: &project::Claims) -> ClaimPolicy {
-    let read = |permission| match permission {
+fn permission(permission: project::Permission) -> Permission {
+    match permission {
         project::Permission::Deny => Permission::Deny,
         project::Permission::Allow => Permission::Allow,
-    };
+    }
+}
+
+fn claims(claims: &project::Claims) -> ClaimPolicy {
     ClaimPolicy {
-        node_ports: read(claims.node_ports),
-        host_ports: read(claims.host_ports),
-        load_balancers: read(claims.load_balancers),
-        static_volumes: read(claims.static_volumes),
+        node_ports: permission(claims.node_ports),
+        host_ports: permission(claims.host_ports),
+        load_balancers: permission(claims.load_balancers),
+        static_volumes: permission(claims.static_volumes),
     }
 }
 

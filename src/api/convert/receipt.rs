@@ -2,13 +2,17 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use serde::Serialize;
 
 use super::environment::Identity;
+use super::references;
 use crate::api::environment::{Environment, LeftOver, Receipt};
-use crate::domain::inventory::Inventory;
+use crate::api::receipt::{API_VERSION, FullReceipt, Mention, ObjectResult, Scan, VolumeResult, config_map_name};
+use crate::domain::inventory::{Entry, Inventory};
 use crate::domain::manifest::ObjectKey;
-use crate::domain::residue::Reference;
+use crate::domain::plan::teardown::identities::Proof;
+use crate::domain::plan::teardown::references::Reference;
+use crate::domain::plan::teardown::retain::Kept;
+use crate::domain::residue::Shared;
 
 /// A teardown that is over.
 #[derive(Debug)]
@@ -19,182 +23,142 @@ pub struct Teardown<'a> {
     pub identity: &'a Identity,
     /// Everything that was ever created, with what is confirmed gone.
     pub inventory: &'a Inventory,
+    /// What stays on purpose.
+    pub kept: &'a [Kept],
     /// Bindings elsewhere that still name a removed ServiceAccount.
     pub references: &'a [Reference],
+    /// What is known of the tokens of removed ServiceAccounts.
+    pub proofs: &'a [Proof],
     /// Objects that are there still, because other environments own them as well.
-    pub shared: &'a [ObjectKey],
-    /// Kinds that could not be listed.
-    pub unseen: &'a [String],
+    pub shared: &'a [Shared],
+    /// The volumes that claims were bound to.
+    pub volumes: Vec<VolumeResult>,
+    /// What else mentions the environment.
+    pub mentions: Vec<Mention>,
+    /// What the last look cost and could not see.
+    pub scan: Scan,
+    /// The id of the key that the text is going to be signed with, or why there is none.
+    pub key: Result<String, String>,
     /// When the last look ended.
     pub at: Time,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FullReceipt {
-    environment: String,
-    project: String,
-    branch: String,
-    repository_id: String,
-    revision: Option<String>,
-    requested_at: Option<Time>,
-    completed_at: Time,
-    created: usize,
-    removed: usize,
-    left: Vec<LeftOver>,
-    objects: Vec<Removed>,
-    shared_objects: Vec<String>,
-    foreign_objects: Vec<String>,
-    dangling_references: Vec<String>,
-    kinds_not_visible: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Removed {
-    object: String,
-    uid: Option<String>,
-}
-
 /// The short receipt and the text of the full one.
-pub fn write(teardown: &Teardown<'_>) -> (Receipt, String) {
-    let environment = teardown.environment;
-    let left = left(teardown.inventory);
-    let created = teardown.inventory.iter().filter(|(_, entry)| entry.uid.is_some()).count();
-    let removed = teardown
-        .inventory
-        .iter()
-        .filter(|(_, entry)| entry.uid.is_some() && entry.gone)
-        .count();
-    let full = FullReceipt {
-        environment: environment.name_any(),
-        project: teardown.identity.project.to_string(),
-        branch: environment.spec.branch.clone(),
-        repository_id: environment.spec.repository_id.clone(),
-        revision: environment
-            .status
-            .as_ref()
-            .and_then(|status| status.revision.as_ref()?.applied.clone()),
-        requested_at: environment.metadata.deletion_timestamp.clone(),
-        completed_at: teardown.at.clone(),
-        created,
-        removed,
-        left: left.clone(),
-        objects: objects(teardown.inventory),
-        shared_objects: teardown.shared.iter().map(ToString::to_string).collect(),
-        foreign_objects: environment.status.as_ref().map(|status| status.foreign.clone()).unwrap_or_default(),
-        dangling_references: teardown.references.iter().map(reference).collect(),
-        kinds_not_visible: teardown.unseen.to_vec(),
-    };
+pub fn write(teardown: Teardown<'_>) -> (Receipt, String) {
+    let full = full(teardown);
     let summary = Receipt {
-        created: u32::try_from(created).unwrap_or(u32::MAX),
-        removed: u32::try_from(removed).unwrap_or(u32::MAX),
-        left,
-        at: teardown.at.clone(),
-        config_map: format!("{}-receipt", environment.name_any()),
+        created: full.created,
+        removed: full.removed,
+        left: full.left.clone(),
+        at: full.completed_at.clone(),
+        config_map: config_map_name(&full.environment, &full.uid),
     };
     // Plain structures of text and numbers always serialise; the short receipt says the same if they ever should not.
-    let text = serde_saphyr::to_string(&full).unwrap_or_else(|_| format!("created: {created}\nremoved: {removed}\n"));
+    let text = serde_saphyr::to_string(&full).unwrap_or_else(|_| format!("created: {}\nremoved: {}\n", full.created, full.removed));
     (summary, text)
 }
 
-fn left(inventory: &Inventory) -> Vec<LeftOver> {
-    inventory
-        .present()
-        .map(|(key, _)| LeftOver {
-            object: key.to_string(),
-            reason: "its deletion is not confirmed".to_owned(),
-        })
-        .collect()
+fn full(teardown: Teardown<'_>) -> FullReceipt {
+    let environment = teardown.environment;
+    let status = environment.status.as_ref();
+    let objects = objects(&teardown);
+    let left = left(teardown.kept, &objects, &teardown.volumes);
+    let accounts = status.map(|status| status.references.clone()).unwrap_or_default();
+    let tokens = teardown.proofs.iter().map(|proof| references::proof(proof, &teardown.at)).collect();
+    let (signed_by, unsigned_because) = match teardown.key {
+        Ok(id) => (Some(id), None),
+        Err(because) => (None, Some(because)),
+    };
+    FullReceipt {
+        api_version: API_VERSION.to_owned(),
+        environment: environment.name_any(),
+        uid: environment.uid().unwrap_or_default(),
+        project: teardown.identity.project.to_string(),
+        branch: environment.spec.branch.clone(),
+        because: super::removal::reason(environment).text,
+        repository_id: environment.spec.repository_id.clone(),
+        revision: status.and_then(|status| status.revision.as_ref()?.applied.clone()),
+        requested_at: environment.metadata.deletion_timestamp.clone(),
+        completed_at: teardown.at,
+        created: count(objects.len()),
+        removed: count(objects.iter().filter(|object| object.is_removed()).count()),
+        kept: count(objects.iter().filter(|object| object.is_kept()).count()),
+        left,
+        objects,
+        shared_objects: teardown.shared.iter().map(|shared| shared.key.to_string()).collect(),
+        foreign_objects: status.map(|status| status.foreign.clone()).unwrap_or_default(),
+        dangling_references: teardown.references.iter().map(references::dangling).collect(),
+        tokens,
+        cloud_identities: accounts.cloud_identities,
+        token_secrets: accounts.token_secrets,
+        volumes: teardown.volumes,
+        mentions: teardown.mentions,
+        scan: teardown.scan,
+        signed_by,
+        unsigned_because,
+    }
 }
 
-fn objects(inventory: &Inventory) -> Vec<Removed> {
-    inventory
-        .iter()
-        .filter(|(_, entry)| entry.uid.is_some())
-        .map(|(key, entry)| Removed {
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn objects(teardown: &Teardown<'_>) -> Vec<ObjectResult> {
+    let created = teardown.inventory.iter().filter(|(_, entry)| entry.uid.is_some());
+    created
+        .map(|(key, entry)| ObjectResult {
             object: key.to_string(),
             uid: entry.uid.clone(),
+            result: result(teardown, key, entry),
         })
         .collect()
 }
 
-fn reference(reference: &Reference) -> String {
-    format!("{} still names ServiceAccount {}", reference.binding, reference.service_account)
+fn result(teardown: &Teardown<'_>, key: &ObjectKey, entry: &Entry) -> String {
+    if let Some(shared) = teardown.shared.iter().find(|shared| shared.key == *key) {
+        return format!("kept: shared with {}", shared.owners.join(", "));
+    }
+    if let Some(kept) = teardown.kept.iter().find(|kept| kept.key == *key) {
+        return format!("kept: it {}", kept.because.reason());
+    }
+    if !entry.gone {
+        return "left: its deletion is not confirmed".to_owned();
+    }
+    let with_its_namespace = || {
+        let home =
+            |(home, entry): (&ObjectKey, &Entry)| home.kind == "Namespace" && Some(&home.name) == key.namespace.as_ref() && entry.asked;
+        teardown.inventory.iter().any(home)
+    };
+    if entry.asked {
+        "removed".to_owned()
+    } else if with_its_namespace() {
+        "went with its namespace".to_owned()
+    } else {
+        // Somebody else removed it, or a crash lost the answer to our own deletion.
+        "gone before".to_owned()
+    }
+}
+
+fn left(kept: &[Kept], objects: &[ObjectResult], volumes: &[VolumeResult]) -> Vec<LeftOver> {
+    let reason = |result: &str| result.strip_prefix("left: ").map(str::to_owned);
+    let objects = objects.iter().filter_map(|object| {
+        Some(LeftOver {
+            object: object.object.clone(),
+            reason: reason(&object.result)?,
+        })
+    });
+    let volumes = volumes.iter().filter_map(|volume| {
+        Some(LeftOver {
+            object: format!("v1 PersistentVolume {}", volume.persistent_volume),
+            reason: reason(&volume.result)?,
+        })
+    });
+    let kept = kept.iter().map(|kept| LeftOver {
+        object: kept.key.to_string(),
+        reason: format!("it {}", kept.because.reason()),
+    });
+    kept.chain(objects).chain(volumes).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
-
-    use super::*;
-    use crate::api::convert::environment;
-    use crate::domain::inventory::Stage;
-    use crate::domain::roster::Wanted;
-
-    fn key(kind: &str, name: &str) -> ObjectKey {
-        ObjectKey {
-            group: String::new(),
-            version: "v1".into(),
-            kind: kind.into(),
-            namespace: Some("n".into()),
-            name: name.into(),
-        }
-    }
-
-    fn written(inventory: &Inventory, references: &[Reference]) -> (Receipt, String) {
-        let wanted = Wanted {
-            name: "shop-a-aaaaaaaaaa".parse().unwrap(),
-            branch: "true".parse().unwrap(),
-            repository: "1".parse().unwrap(),
-            revision: "a".repeat(40).parse().unwrap(),
-            pull_request: None,
-        };
-        let spec = environment::spec(&wanted, &"team/shop".parse().unwrap());
-        let mut object = Environment::new(wanted.name.as_str(), spec);
-        object.metadata.namespace = Some("team".into());
-        object.metadata.uid = Some("u".into());
-        let identity = environment::identity(&object).unwrap();
-        write(&Teardown {
-            environment: &object,
-            identity: &identity,
-            inventory,
-            references,
-            shared: &[],
-            unseen: &["metrics.k8s.io/PodMetrics".to_owned()],
-            at: Time(jiff::Timestamp::UNIX_EPOCH),
-        })
-    }
-
-    #[test]
-    fn feature_x13_the_receipt_counts_what_was_created_and_names_what_is_left() {
-        let mut inventory = Inventory::default();
-        for (name, uid, gone) in [("a", Some("1"), true), ("b", Some("2"), false), ("c", None, true)] {
-            inventory.write_ahead(&key("Service", name), Stage::Deploy);
-            uid.into_iter().for_each(|uid| inventory.record_found(&key("Service", name), uid));
-            if gone {
-                inventory.mark_gone(&key("Service", name));
-            }
-        }
-        let (summary, text) = written(&inventory, &[]);
-        assert_eq!((summary.created, summary.removed), (2, 1));
-        assert_eq!(summary.left.len(), 1);
-        assert_eq!(summary.left[0].object, key("Service", "b").to_string());
-        assert_eq!(summary.config_map, "shop-a-aaaaaaaaaa-receipt");
-        let full: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
-        assert_eq!((full["created"].as_u64(), full["removed"].as_u64()), (Some(2), Some(1)));
-        assert_eq!(full["objects"].as_array().unwrap().len(), 2);
-        assert_eq!(full["kindsNotVisible"][0], "metrics.k8s.io/PodMetrics");
-    }
-
-    #[test]
-    fn f52_a_binding_elsewhere_that_names_a_removed_account_is_told() {
-        let reference = Reference {
-            binding: key("RoleBinding", "deploys"),
-            service_account: "web".into(),
-        };
-        let (_, text) = written(&Inventory::default(), &[reference]);
-        let full: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
-        let told = full["danglingReferences"][0].as_str().unwrap();
-        assert_eq!(told, format!("{} still names ServiceAccount web", key("RoleBinding", "deploys")));
-    }
-}
+mod tests;

@@ -51,3 +51,49 @@ pub enum Permission {
     /// It may, unless somebody else holds it.
     Allow,
 }
+
+/// What a teardown does when something still counts on a ServiceAccount that it is about to delete.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct References {
+    /// ClusterRoleBindings, and RoleBindings of other namespaces, that name an account of the environment or all of its accounts: a later
+    /// account of that name would have their rights.
+    #[serde(default = "OnReference::block")]
+    pub bindings: OnReference,
+    /// Secrets of type `kubernetes.io/service-account-token` that somebody else made for an account of the environment: Kubernetes
+    /// deletes them together with the account.
+    #[serde(default = "OnReference::block")]
+    pub tokens: OnReference,
+    /// Annotations of accounts that name an identity of a cloud: what trusts the account there outlives it.
+    #[serde(default = "OnReference::report")]
+    pub cloud_identities: OnReference,
+}
+
+/// What to do about a reference.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+pub enum OnReference {
+    /// The accounts and their rights stay until the reference is gone; the status names it.
+    Block,
+    /// The teardown goes on; the receipt lists the reference.
+    Report,
+}
+
+impl OnReference {
+    fn block() -> Self {
+        Self::Block
+    }
+
+    fn report() -> Self {
+        Self::Report
+    }
+}
+
+impl Default for References {
+    fn default() -> Self {
+        Self {
+            bindings: OnReference::Block,
+            tokens: OnReference::Block,
+            cloud_identities: OnReference::Report,
+        }
+    }
+}

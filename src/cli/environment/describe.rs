@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
 use super::show::{NONE, phase, short};
+use crate::api::convert::removal;
 use crate::api::environment::{
     Environment, EnvironmentStatus, HistoryEntry, InventoryEntry, PullRequest, Receipt, RevisionStatus, StageStatus,
 };
@@ -44,6 +45,21 @@ fn identity(environment: &Environment, status: &EnvironmentStatus, now: Timestam
         ),
         ("Phase", Some(phase(environment))),
         ("Message", status.message.clone()),
+        (
+            "Expires",
+            status
+                .expires_at
+                .as_ref()
+                .map(|time| format!("{} unless something is pushed", time.0)),
+        ),
+        (
+            "Removed",
+            environment
+                .metadata
+                .deletion_timestamp
+                .as_ref()
+                .map(|_| format!("because {}", removal::reason(environment))),
+        ),
         ("Suspended", spec.suspend.then(|| "yes: nothing is applied".to_owned())),
         ("URL", status.url.clone()),
         ("URLs", (!status.urls.is_empty()).then(|| status.urls.join(", "))),

@@ -128,6 +128,9 @@ impl Reconciler {
     ) -> Result<Option<Pass>, cluster::Error> {
         let (identity, inventory) = own;
         let claim = self.observer.claim(&identity.name).await?;
+        if claim.as_ref().is_some_and(|claim| claim.retained) {
+            return Ok(None);
+        }
         let claim = claim.filter(|claim| !is_recorded(inventory, identity, claim));
         let consent = environment.annotations().get(keys::ADOPT_ANNOTATION).map(String::as_str);
         let claimant = Claimant {
@@ -137,7 +140,7 @@ impl Reconciler {
             consent,
         };
         if let Some(claim) = &claim {
-            match self.verdict(claim, &claimant, &identity.uid).await? {
+            match self.judge_adoption(claim, &claimant, &identity.uid).await? {
                 Verdict::Adopt => {}
                 Verdict::Ending => return self.await_end(environment, own, phase).await.map(Some),
                 Verdict::Refuse { doubts, curable } => {
@@ -162,7 +165,7 @@ impl Reconciler {
     }
 
     /// The Environment that a namespace names is asked for last: it costs a listing.
-    async fn verdict(&self, claim: &Claim, claimant: &Claimant<'_>, own_uid: &str) -> Result<Verdict, cluster::Error> {
+    async fn judge_adoption(&self, claim: &Claim, claimant: &Claimant<'_>, own_uid: &str) -> Result<Verdict, cluster::Error> {
         let verdict = judge(claim, claimant, false);
         let Some(earlier) = claim.environment_uid.as_deref().filter(|uid| *uid != own_uid) else {
             return Ok(verdict);

@@ -1,5 +1,6 @@
 //! Towards nothing: drain, then delete, then prove it.
 
+mod accounts;
 mod binding;
 mod conclude;
 mod definition;
@@ -18,12 +19,22 @@ use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::outcome::{FailureClass, Outcome};
 use crate::domain::plan::Step;
+use crate::domain::plan::teardown::references::{self, References};
 use crate::domain::plan::teardown::{self, Next, Rules, TeardownPlan};
 use crate::domain::residue;
 use crate::domain::status::summarise_teardown;
 
 /// Each round empties a tier or finds it empty; what is left after so many waits for somebody.
 const ROUNDS: usize = 12;
+
+/// What a pass found beside the inventory.
+#[derive(Default)]
+struct FoundElsewhere {
+    /// Objects of others in the namespace.
+    foreign: Vec<ObjectKey>,
+    /// What counts on the accounts that are about to go.
+    references: Option<References>,
+}
 
 impl Reconciler {
     /// One pass of a teardown: as many steps as need no waiting.
@@ -45,7 +56,7 @@ impl Reconciler {
         let mut environment = environment.clone();
         for _ in 0..ROUNDS {
             let planned = self.plan_teardown(&environment, &identity, &inventory, &deployer).await;
-            let (plan, foreign) = match planned {
+            let (plan, found) = match planned {
                 Err(error) if error.class() == FailureClass::Forbidden => {
                     let own = (&identity, inventory);
                     return self.restore_binding(&environment, own, &deployer, error).await;
@@ -53,9 +64,13 @@ impl Reconciler {
                 planned => planned?,
             };
             if plan.next == Next::Conclude {
-                return self.conclude(&environment, &identity, &plan.inventory, &deployer).await;
+                return self.conclude(&environment, &identity, &plan, &deployer).await;
             }
-            environment = self.record_foreign(&environment, &identity, &plan, &foreign).await?;
+            environment = self.record_foreign(&environment, &identity, &plan, &found.foreign).await?;
+            environment = self
+                .record_references(&environment, &identity, &plan, found.references.as_ref())
+                .await?;
+            self.witness_accounts(&environment, &deployer, &plan).await;
             let outcomes = self.carry_out_teardown(&deployer, &plan).await;
             let report = summarise_teardown(&plan, &outcomes);
             if outcomes.is_empty() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Deleting { .. })) {
@@ -73,13 +88,20 @@ impl Reconciler {
         identity: &Identity,
         inventory: &Inventory,
         deployer: &Deployer,
-    ) -> Result<(TeardownPlan, Vec<ObjectKey>), cluster::Error> {
+    ) -> Result<(TeardownPlan, FoundElsewhere), cluster::Error> {
         let namespace = identity.name.namespace();
         let rules = self.teardown_rules(environment);
         let mut view = self.observer.view(deployer, identity, inventory).await?;
-        let plan = teardown::plan(&identity.name, inventory, &view, &rules);
+        let mut found = FoundElsewhere::default();
+        let mut plan = teardown::plan(&identity.name, inventory, &view, &rules);
+        if plan.next == Next::LookForReferences {
+            let references = self.observer.references(deployer, &namespace).await?;
+            found.references = Some(references::relevant(&identity.name, &plan.inventory, &view, &references));
+            view.references = Some(references);
+            plan = teardown::plan(&identity.name, &plan.inventory, &view, &rules);
+        }
         if plan.next != Next::LookForForeign {
-            return Ok((plan, Vec::new()));
+            return Ok((plan, found));
         }
         let connection = &self.observer.connection;
         let clients = [connection.controller(), connection.deployer(deployer)?];
@@ -93,8 +115,10 @@ impl Reconciler {
         }
         let foreign = residue::foreign(&plan.inventory, &contents.found);
         view.foreign = Some(foreign.clone());
+        view.retained = residue::retained(&contents.found);
+        found.foreign = foreign;
         let plan = teardown::plan(&identity.name, &plan.inventory, &view, &rules);
-        Ok((plan, foreign))
+        Ok((plan, found))
     }
 
     /// What of others goes with the namespace is recorded before it goes.
@@ -117,7 +141,7 @@ impl Reconciler {
         let deletes = match &plan.next {
             Next::Drain { deletes, .. } => deletes.clone(),
             Next::DeleteNamespace(delete) => vec![delete.clone()],
-            Next::LookForForeign | Next::AwaitNamespace(_) | Next::Conclude | Next::Blocked(_) => Vec::new(),
+            Next::LookForForeign | Next::LookForReferences | Next::AwaitNamespace(_) | Next::Conclude | Next::Blocked(_) => Vec::new(),
         };
         self.observer.carry_out(deployer, &[Step::Delete(deletes)]).await
     }

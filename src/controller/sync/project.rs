@@ -1,7 +1,6 @@
 //! One look at one Project: facts, decision, Environment objects, status.
 
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -9,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
-use super::{ProjectProgress, Sync};
+use super::{ProjectProgress, Sync, uptime};
 use crate::api::convert;
 use crate::api::convert::condition::{Claim, conditions};
 use crate::api::project::{Brake as StoredBrake, BranchHead, Project, ProjectStatus, SkippedBranch};
@@ -22,7 +21,7 @@ use crate::controller::inbox::PendingHint;
 use crate::domain::git::{BranchName, RepositoryId, Revision};
 use crate::domain::name::GitHostKey;
 use crate::domain::policy;
-use crate::domain::roster::{self, Existing, Facts, Question, Retirement, Roster, Sighted};
+use crate::domain::roster::{self, Existing, Facts, Question, Roster, Sighted};
 use crate::githost::{self, Class};
 use crate::metrics::{HostCallResult, HostOperation, SweepResult};
 
@@ -131,6 +130,17 @@ impl Sync {
         facts: &Facts,
         progress: &mut ProjectProgress,
     ) {
+        let before = match self.ended_of(object).await {
+            Ok(before) => before,
+            Err(error) => {
+                return tracing::warn!(project = %project.key, error = %chain(&error), "nothing is decided; the next look tries again");
+            }
+        };
+        let ended = convert::ended::from_stored(&before);
+        let server_time = match project.ttl {
+            Some(_) => self.clock.now(&self.client).await,
+            None => None,
+        };
         let decide = |environments: &[Arc<Environment>]| {
             let existing: Vec<Existing> = environments
                 .iter()
@@ -145,6 +155,10 @@ impl Sync {
                 now: uptime(),
                 confirmation: self.settings.absence_confirmation,
                 released: object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).map(String::as_str),
+                ended: &ended,
+                closures: &progress.closures,
+                tells_pull_requests: connected.tells_pull_requests,
+                server_time,
             })
         };
         let mut environments = self.environments_of(project);
@@ -160,6 +174,11 @@ impl Sync {
             roster = decide(&environments);
         }
         progress.absences.clone_from(&roster.absences);
+        progress.closures.clone_from(&roster.closures);
+        if let Err(error) = self.remember_ended(object, &before, &roster).await {
+            tracing::warn!(project = %project.key, error = %error.chain(), "could not remember which environments end; they stay until the next look");
+            roster.retire.retain(|retirement| retirement.head.is_none());
+        }
         self.act(project, &environments, &roster).await;
         if let Facts::Listing(listing) = facts {
             let created = roster.create.iter().map(|wanted| wanted.name.clone());
@@ -192,7 +211,8 @@ impl Sync {
         let creations = roster.create.iter().map(|wanted| self.write(project, wanted, None));
         let refreshes = roster.refresh.iter().map(|wanted| self.write(project, wanted, uid(wanted)));
         concurrently(creations.chain(refreshes).collect()).await;
-        concurrently(roster.retire.iter().map(|retirement| self.retire(project, retirement)).collect()).await;
+        let retire = |retirement| self.retire(project, retirement, environments);
+        concurrently(roster.retire.iter().map(retire).collect()).await;
     }
 
     async fn write(&self, project: &policy::Project, wanted: &roster::Wanted, uid: Option<String>) {
@@ -202,38 +222,6 @@ impl Sync {
             }
             Err(error) => {
                 tracing::warn!(project = %project.key, branch = %wanted.branch, error = %error.chain(), "could not write the Environment; the next look tries again");
-            }
-        }
-    }
-
-    /// The destructive one: repeats a consistent read first, because the watch may be behind.
-    async fn retire(&self, project: &policy::Project, retirement: &Retirement) {
-        let retired = async {
-            let fresh = environments::read(self.client.clone(), &project.key, &retirement.name).await?;
-            let Some(fresh) = fresh
-                .filter(|fresh| fresh.metadata.deletion_timestamp.is_none() && fresh.uid().as_deref() == Some(retirement.uid.as_str()))
-            else {
-                return Ok(());
-            };
-            environments::retire(self.client.clone(), &fresh).await?;
-            self.metrics.retired();
-            let announcement = Announcement {
-                reason: "Retired",
-                warning: false,
-                note: format!(
-                    "branch {} is gone ({:?}); the environment is removed",
-                    retirement.branch, retirement.proof
-                ),
-            };
-            self.publisher.announce(&fresh.object_ref(&()), &announcement).await;
-            Ok::<_, crate::cluster::Error>(())
-        };
-        match retired.await {
-            Ok(()) => {
-                tracing::info!(project = %project.key, branch = %retirement.branch, environment = %retirement.name, proof = ?retirement.proof, "environment retired");
-            }
-            Err(error) => {
-                tracing::warn!(project = %project.key, branch = %retirement.branch, error = %error.chain(), "could not retire the Environment; the next look tries again");
             }
         }
     }
@@ -314,6 +302,9 @@ impl Sync {
         status.observed_generation = object.metadata.generation;
         status.orphans = self.orphans.listed(object);
         self.orphans.announce(&self.publisher, object, &status.orphans).await;
+        if let Some(ended) = self.ended.known(object) {
+            status.ended = ended;
+        }
         status.bundle = convert::project::project(object).ok().map(|project| project.bundle.label());
         status.message = Some(message.to_owned());
         // The watch may be behind our own last write; writing the same again costs a request and changes nothing.
@@ -379,10 +370,4 @@ fn skipped(roster: &Roster) -> Vec<SkippedBranch> {
         reason: skipped.reason.text().to_owned(),
     })
     .collect()
-}
-
-/// Time since the process started: unlike the wall clock it never jumps.
-fn uptime() -> Duration {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed()
 }

@@ -65,7 +65,10 @@ fn cases() -> Vec<(&'static str, Value, bool)> {
     stranger["metadata"]["managedFields"][0]["manager"] = json!("kubectl");
     let mut copied = body();
     copied["metadata"]["managedFields"][0]["fieldsV1"] = json!({"f:metadata": {"f:labels": {"f:graftling.dev/project": {}}}});
+    let mut retained = body();
+    retained["metadata"]["annotations"]["graftling.dev/retained-from"] = json!("lost");
     vec![
+        ("kept by a teardown", retained, false),
         (
             "another environment's label",
             changed("/metadata/labels/graftling.dev~1environment", json!("shop-b-bbbbbbbbbb")),

@@ -98,6 +98,7 @@ fn plan(bodies: &[Value]) -> Plan {
         obstacles: Vec::new(),
         stale: 0,
         withheld: 0,
+        retained: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::ObjectKey;
 use super::scope;
 use crate::domain::name::NameError;
-use crate::domain::policy::{ClaimPolicy, ClusterScoped, Project};
+use crate::domain::policy::{ClaimPolicy, ClusterScoped, Permission, Project};
 use crate::domain::render::suggest::did_you_mean;
 
 /// A kind of some API group, whatever the version. Written `group/Kind`, or `Kind` for the core.
@@ -29,6 +29,7 @@ pub struct AllowedKinds {
     cluster: BTreeSet<GroupKind>,
     pub(super) cluster_scoped: ClusterScoped,
     pub(super) claims: ClaimPolicy,
+    pub(super) retain: Permission,
 }
 
 /// When an object is applied, earlier ones first. A teardown goes the other way.
@@ -98,7 +99,8 @@ impl AllowedKinds {
         let allowed = Self::with(read(&project.kinds)?);
         Ok(allowed
             .cluster_scoped(project.cluster_scoped, read(&project.cluster_kinds)?)
-            .claims(project.claims))
+            .claims(project.claims)
+            .retain(project.retain))
     }
 
     /// The same, and these.
@@ -121,6 +123,13 @@ impl AllowedKinds {
     #[must_use]
     pub fn claims(mut self, claims: ClaimPolicy) -> Self {
         self.claims = claims;
+        self
+    }
+
+    /// The same, with whether objects may ask to outlive their environment.
+    #[must_use]
+    pub fn retain(mut self, retain: Permission) -> Self {
+        self.retain = retain;
         self
     }
 

@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::review::Review;
+use crate::domain::policy::Permission;
+use crate::domain::retention::RETAIN_ANNOTATION;
 
 /// What a bundle may set. Everything else is set by the cluster.
 const ALLOWED: [&str; 4] = ["name", "namespace", "labels", "annotations"];
@@ -110,6 +112,10 @@ fn check_reserved(review: &mut Review<'_>, metadata: &Value, path: &str) {
             .into_iter()
             .flat_map(|entries| entries.keys());
         for key in keys {
+            if path == "metadata" && field == "annotations" && key == RETAIN_ANNOTATION {
+                check_retain(review, &metadata[field][key.as_str()]);
+                continue;
+            }
             let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
             if prefix == "graftling.dev" || prefix.ends_with(".graftling.dev") {
                 review.refuse(
@@ -128,5 +134,19 @@ fn check_reserved(review: &mut Review<'_>, metadata: &Value, path: &str) {
         if path != "metadata" && metadata.get(field).is_some_and(|value| !value.is_null()) {
             review.refuse(format!("{path}.{field}"), "must not be set by a bundle: remove it");
         }
+    }
+}
+
+/// Kept objects keep their namespace for ever, so a bundle may ask for it only where the Project lets it.
+fn check_retain(review: &mut Review<'_>, value: &Value) {
+    let field = format!("metadata.annotations[{RETAIN_ANNOTATION:?}]");
+    if review.admission.kinds.retain == Permission::Deny {
+        review.refuse(
+            field,
+            "would keep the object and its namespace after their branch is gone: remove it, or set spec.policy.retain of the Project to \
+             Allow",
+        );
+    } else if value.as_str() != Some("true") {
+        review.refuse(field, "must be \"true\": write that, or remove it");
     }
 }

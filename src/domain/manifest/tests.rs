@@ -765,3 +765,27 @@ fn feature_i6_what_the_cluster_has_only_once_is_admitted_where_the_project_says_
         assert_eq!(admit_with(&claims(policy), vec![body]).err(), None);
     }
 }
+
+#[test]
+fn feature_x3_an_object_may_ask_to_be_kept_only_where_the_project_lets_it() {
+    let asks = |value: &str| {
+        object(
+            "v1",
+            "ConfigMap",
+            json!({ "metadata": { "annotations": { "graftling.dev/retain": value } } }),
+        )
+    };
+    check_refused(asks("true"), "set spec.policy.retain of the Project to Allow");
+    let allowed = AllowedKinds::default().retain(Permission::Allow);
+    assert_eq!(admit_with(&allowed, vec![asks("true")]).map(|admitted| admitted.len()), Ok(1));
+    let refused = admit_with(&allowed, vec![asks("yes")]).err().unwrap_or_default();
+    assert!(refused[0].contains("must be \"true\""), "{refused:?}");
+    let nested = json!({ "metadata": { "labels": { "app": "x" }, "annotations": { "graftling.dev/retain": "true" } } });
+    let pods = object(
+        "apps/v1",
+        "Deployment",
+        json!({ "spec": { "selector": { "matchLabels": { "app": "x" } }, "template": nested } }),
+    );
+    let refused = admit_with(&allowed, vec![pods]).err().unwrap_or_default();
+    assert!(refused.iter().any(|text| text.contains("say what is whose")), "{refused:?}");
+}

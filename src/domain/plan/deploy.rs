@@ -10,7 +10,7 @@ use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::{Manifest, ObjectKey, Wave, wave};
 use crate::domain::name::EnvironmentName;
 use crate::domain::observed::{LiveObject, secret_digests};
-use crate::domain::plan::teardown::{LABEL_TAKEN_OFF, Tier};
+use crate::domain::plan::teardown::{LABEL_TAKEN_OFF, Tier, retain};
 use crate::domain::readiness::Readiness;
 
 /// Everything that an environment should consist of.
@@ -33,9 +33,11 @@ pub struct Desired {
 ///   wishes for shared objects, without which their owners could never agree.
 /// - The content of a shared object changes only if all of its owners want it to.
 /// - What the bundle no longer contains is deleted only once everything it does contain is ready, and in the order of a teardown:
-///   a tier only after the tiers before it are gone.
+///   a tier only after the tiers before it are gone. What somebody asked to keep stays, with what it may need.
 /// - Planning again over the result plans nothing.
 pub fn plan(environment: &EnvironmentName, environment_uid: &str, desired: &Desired, inventory: &Inventory, observed: &Observed) -> Plan {
+    let (retained, stale): (Vec<_>, Vec<_>) =
+        stale(inventory, desired).partition(is_kept(environment.as_str(), inventory, desired, observed));
     let mut planning = Planning {
         environment: environment.as_str(),
         plan: Plan {
@@ -43,8 +45,9 @@ pub fn plan(environment: &EnvironmentName, environment_uid: &str, desired: &Desi
             steps: Vec::new(),
             waiting: Vec::new(),
             obstacles: Vec::new(),
-            stale: stale(inventory, desired).count(),
+            stale: stale.len(),
             withheld: 0,
+            retained: retained.into_iter().map(|(key, _)| key.clone()).collect(),
         },
         observed,
     };
@@ -65,6 +68,10 @@ pub fn plan(environment: &EnvironmentName, environment_uid: &str, desired: &Desi
     }
     planning.plan
 }
+
+/// What is said of a namespace in which a teardown left what somebody had asked to keep.
+const NAMESPACE_KEPT: &str = "holds what an earlier environment of this branch left because of the annotation graftling.dev/retain; nothing is \
+     written to it: move what was kept or delete it, then delete the namespace";
 
 /// What is said of an object that somebody else created, worded to follow its key.
 pub fn not_ours(key: &ObjectKey) -> &'static str {
@@ -92,7 +99,11 @@ impl Planning<'_> {
         let unrecorded = Entry::ahead(Stage::Namespace).relation(live, self.environment);
         let made_for_us = live.environment_uid.as_deref() == Some(environment_uid) && unrecorded != Relation::Foreign;
         if recorded != Some(live.uid.as_str()) && !made_for_us {
-            self.obstacle(Stage::Namespace, &manifest.key, not_ours(&manifest.key));
+            let reason = match live.retention.from {
+                Some(_) => NAMESPACE_KEPT,
+                None => not_ours(&manifest.key),
+            };
+            self.obstacle(Stage::Namespace, &manifest.key, reason);
             return false;
         }
         if live.deletion.is_some() {
@@ -200,6 +211,7 @@ impl Planning<'_> {
     /// Deletes what is ours and no longer wanted, tier by tier as in a teardown: the next tier is planned once this one is gone.
     fn prune(&mut self, desired: &Desired) {
         let stale: Vec<_> = stale(&self.plan.write_ahead, desired)
+            .filter(|(key, _)| !self.plan.retained.contains(key))
             .map(|(key, entry)| (key.clone(), entry.clone()))
             .collect();
         for tier in Tier::ALL {
@@ -248,6 +260,21 @@ pub fn stale<'a>(inventory: &'a Inventory, desired: &'a Desired) -> impl Iterato
                 .any(|manifest| manifest.key == *key)
     };
     inventory.present().filter(move |(key, _)| !wanted(key))
+}
+
+/// Which of the stale objects stay: those that somebody asked to keep, and what they may need.
+fn is_kept<'a>(
+    environment: &'a str,
+    inventory: &'a Inventory,
+    desired: &'a Desired,
+    observed: &'a Observed,
+) -> impl FnMut(&(&'a ObjectKey, &'a Entry)) -> bool {
+    let is_asked = |(key, entry): &(&ObjectKey, &Entry)| {
+        let live = observed.get(key).filter(|live| retain::is_asked(live, environment));
+        live.is_some_and(|live| entry.relation(live, environment) != Relation::Foreign)
+    };
+    let asked: Vec<_> = stale(inventory, desired).filter(is_asked).map(|(key, _)| key).collect();
+    move |(key, _)| asked.contains(key) || !asked.is_empty() && observed.contains_key(key) && retain::is_needed(key, &asked)
 }
 
 /// Nobody else applies the object, so fields may be taken back from who updated them.

@@ -2,17 +2,24 @@
 
 mod drain;
 mod forecast;
+pub mod identities;
+pub mod references;
+pub mod retain;
 mod tier;
 
 use super::{Delete, Observed, Obstacle, Removal, Waiting};
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::EnvironmentName;
+use crate::domain::observed::Deletion;
+use crate::domain::residue::Found;
 
 pub use self::forecast::forecast;
 pub use self::tier::Tier;
 
 use self::drain::drain;
+use self::references::{ReferenceRules, References};
+use self::retain::Kept;
 
 /// Without the label there is no proof that the object is still meant to be ours.
 pub(super) const LABEL_TAKEN_OFF: &str =
@@ -23,6 +30,8 @@ pub(super) const LABEL_TAKEN_OFF: &str =
 pub struct Rules {
     /// Whether objects of others go with the namespace; otherwise they keep it.
     pub delete_foreign: bool,
+    /// What becomes of references to accounts that are about to go.
+    pub references: ReferenceRules,
 }
 
 /// What was observed for a teardown. Everything in it was read with the API server's consistent reads, never from a watch.
@@ -34,6 +43,10 @@ pub struct View {
     pub pods: Vec<Pod>,
     /// What the namespace holds beside the inventory; `None` while nobody has looked.
     pub foreign: Option<Vec<ObjectKey>>,
+    /// What the namespace holds that somebody asked to keep, whoever made it; known once somebody has looked for `foreign`.
+    pub retained: Vec<Found>,
+    /// What counts on the accounts of the namespace; `None` while nobody has looked.
+    pub references: Option<References>,
 }
 
 /// A pod, as far as it can need an identity.
@@ -43,6 +56,8 @@ pub struct Pod {
     pub name: String,
     /// The ServiceAccount it runs as.
     pub service_account: String,
+    /// Set while it is being deleted.
+    pub deletion: Option<Deletion>,
 }
 
 /// What to do next.
@@ -59,11 +74,13 @@ pub enum Next {
     },
     /// Look at what else the namespace holds, then plan again.
     LookForForeign,
+    /// Look at what counts on the accounts, then plan again.
+    LookForReferences,
     /// Delete the namespace.
     DeleteNamespace(Delete),
     /// The namespace is ending.
     AwaitNamespace(Waiting),
-    /// Everything of the inventory is gone: scan for residue, write the receipt, let go.
+    /// Everything of the inventory is gone but for what is kept: scan for residue, write the receipt, let go.
     Conclude,
     /// Only a person can settle this.
     Blocked(Vec<Obstacle>),
@@ -76,6 +93,8 @@ pub struct TeardownPlan {
     pub inventory: Inventory,
     /// What to do next.
     pub next: Next,
+    /// What stays when everything else is gone.
+    pub kept: Vec<Kept>,
 }
 
 /// Plans the next step of a teardown.
@@ -83,13 +102,16 @@ pub struct TeardownPlan {
 /// # Guarantees
 /// - Only objects that bear our label and the recorded UID are deleted, each under its UID as precondition.
 /// - A shared object is deleted by the last of its owners alone, and only if nobody has become one since; the others let go of it.
-/// - No ServiceAccount, and nothing that gives it rights, is deleted while a pod of the namespace runs as it.
+/// - No ServiceAccount, and nothing that gives it rights, is deleted while a pod of the namespace runs as it, nor, unless the rules let
+///   it go, while a binding elsewhere or somebody else's token Secret names it.
 /// - The namespace is deleted only when everything of the inventory inside it is gone and, unless the rules let it go, nothing else is left.
+/// - Nothing that bears the annotation `graftling.dev/retain` is deleted, nor the namespace that it is in (see [`retain::kept`]).
 pub fn plan(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules) -> TeardownPlan {
     let mut inventory = inventory.clone();
     settle(environment, &mut inventory, &view.observed);
-    let next = next(environment, &inventory, view, rules);
-    TeardownPlan { inventory, next }
+    let kept = retain::kept(environment.as_str(), &inventory, view);
+    let next = next(environment, &inventory, view, rules, &kept);
+    TeardownPlan { inventory, next, kept }
 }
 
 /// Marks everything gone that is gone, or that turned out never to have been ours, and records the UIDs that a crash lost.
@@ -115,7 +137,7 @@ fn settle(environment: &EnvironmentName, inventory: &mut Inventory, observed: &O
     }
 }
 
-fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules) -> Next {
+fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules, kept: &[Kept]) -> Next {
     let namespace = inventory.present().find(|(key, _)| key.kind == "Namespace");
     if let Some((key, _)) = namespace
         && let Some(live) = view.observed.get(key)
@@ -128,14 +150,23 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules
             failed: false,
         }));
     }
+    let leaving = retain::leaving(inventory, kept);
     for tier in Tier::DRAINED {
-        if let Some(next) = drain(environment, inventory, view, tier) {
+        if tier == Tier::Access
+            && let Some(next) = references::guard(environment, &leaving, view, &rules.references)
+        {
+            return next;
+        }
+        if let Some(next) = drain(environment, &leaving, view, tier) {
             return next;
         }
     }
     let Some((key, entry)) = namespace else {
         return Next::Conclude;
     };
+    if view.foreign.is_some() && kept.iter().any(|kept| kept.key == *key) {
+        return Next::Conclude;
+    }
     finish(environment, (key, entry), view, rules)
 }
 

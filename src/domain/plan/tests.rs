@@ -7,6 +7,8 @@ mod cluster;
 mod controller;
 mod deploy;
 mod examples;
+mod references;
+mod retain;
 mod shared;
 mod teardown;
 mod words;

@@ -7,12 +7,18 @@ use super::{Because, Delete, Fence, Obstacle, Plan, Removal, Step, Waiting};
 
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.steps.is_empty() && self.waiting.is_empty() && self.obstacles.is_empty() {
+        if self.steps.is_empty() && self.waiting.is_empty() && self.obstacles.is_empty() && self.retained.is_empty() {
             return writeln!(formatter, "Nothing to do: everything is as it should be.");
         }
         for (number, step) in self.steps.iter().enumerate() {
             writeln!(formatter, "Step {}:", number + 1)?;
             write!(formatter, "{step}")?;
+        }
+        for key in &self.retained {
+            writeln!(
+                formatter,
+                "Keep: {key}, which the bundle no longer contains, because of the annotation graftling.dev/retain"
+            )?;
         }
         write_waiting(formatter, &self.waiting)?;
         write_obstacles(formatter, &self.obstacles)
@@ -54,9 +60,19 @@ impl fmt::Display for TeardownPlan {
                 write_waiting(formatter, waiting)
             }
             Next::LookForForeign => writeln!(formatter, "Look for objects of others in the namespace."),
+            Next::LookForReferences => writeln!(
+                formatter,
+                "Look for what still counts on the service accounts: bindings elsewhere, tokens, clouds."
+            ),
             Next::DeleteNamespace(delete) => writeln!(formatter, "Delete {} (UID {}).", delete.key, delete.uid),
             Next::AwaitNamespace(waiting) => write_waiting(formatter, std::slice::from_ref(waiting)),
-            Next::Conclude => writeln!(formatter, "Everything is gone: scan for residue and write the receipt."),
+            Next::Conclude if self.kept.is_empty() => writeln!(formatter, "Everything is gone: scan for residue and write the receipt."),
+            Next::Conclude => {
+                writeln!(formatter, "Everything else is gone: scan for residue and write the receipt. Left:")?;
+                self.kept
+                    .iter()
+                    .try_for_each(|kept| writeln!(formatter, "  keep {}: it {}", kept.key, kept.because.reason()))
+            }
             Next::Blocked(obstacles) => write_obstacles(formatter, obstacles),
         }
     }

@@ -20,17 +20,27 @@ const ALWAYS_ALLOWED: usize = 3;
 const SHARE_PERCENT: usize = 30;
 
 /// Moves the retirements of `roster` to `held` if, together with those already under way, they are too many.
+///
+/// What the Project's own rules end counts as what the host's answers end: a `ttl` of a minute instead of a month is as easily written
+/// as an outage is read as "no branches". But many that expire at once do not keep branches from going that are gone.
 pub(super) fn apply(question: &Question<'_>, roster: &mut Roster) {
     let under_way = question.existing.iter().filter(|environment| environment.deleting).count();
-    if roster.retire.is_empty() || under_way + roster.retire.len() <= allowed(question.existing.len()) {
+    let allowed = allowed(question.existing.len());
+    let gone = roster.retire.iter().filter(|retirement| retirement.head.is_none()).count();
+    if roster.retire.is_empty() || under_way + roster.retire.len() <= allowed {
         return;
     }
-    let brake = Brake::over(&roster.retire);
+    let (going, held): (Vec<_>, Vec<_>) = roster
+        .retire
+        .drain(..)
+        .partition(|retirement| retirement.head.is_none() && under_way + gone <= allowed);
+    let brake = Brake::over(&held);
+    roster.retire = going;
     if question.released == Some(brake.digest.as_str()) {
-        return;
+        roster.retire.extend(held);
+    } else {
+        roster.held = Some(brake);
     }
-    roster.retire.clear();
-    roster.held = Some(brake);
 }
 
 /// max(3, 30 %), rounded down.

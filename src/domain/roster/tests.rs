@@ -4,6 +4,7 @@
 mod absence;
 mod brake;
 mod decisions;
+mod ended;
 mod histories;
 
 use std::sync::LazyLock;
@@ -59,12 +60,15 @@ fn make_project() -> Project {
             pod_security: "baseline",
         },
         max_environments: None,
+        ttl: None,
+        on_close: crate::domain::policy::OnClose::default(),
         rules: Vec::new(),
         branch_file: AllowedKeys::default(),
         kinds: Vec::new(),
         cluster_scoped: crate::domain::policy::ClusterScoped::default(),
         cluster_kinds: Vec::new(),
         claims: crate::domain::policy::ClaimPolicy::default(),
+        retain: crate::domain::policy::Permission::default(),
         deployer: "deployer".parse().unwrap(),
         suspended: false,
     }
@@ -88,6 +92,7 @@ fn existing(repository: &str, branch_name: &str, digit: char) -> Existing {
         repository: repository.parse().unwrap(),
         revision: revision(digit).to_string(),
         pull_request: None,
+        active: None,
         deleting: false,
     }
 }
@@ -142,6 +147,11 @@ struct Asked<'a> {
     absences: Absences,
     at: u64,
     released: Option<&'a str>,
+    ended: Vec<Ended>,
+    closures: Absences,
+    /// By the API server's clock.
+    server_time: Option<i64>,
+    plain_git: bool,
 }
 
 fn ask(facts: Facts, existing: &[Existing]) -> Asked<'_> {
@@ -152,6 +162,10 @@ fn ask(facts: Facts, existing: &[Existing]) -> Asked<'_> {
         absences: Absences::new(),
         at: 1000,
         released: None,
+        ended: Vec::new(),
+        closures: Absences::new(),
+        server_time: None,
+        plain_git: false,
     }
 }
 
@@ -171,6 +185,10 @@ impl Asked<'_> {
             now: Duration::from_secs(self.at),
             confirmation: CONFIRMATION,
             released: self.released,
+            ended: &self.ended,
+            closures: &self.closures,
+            tells_pull_requests: !self.plain_git,
+            server_time: self.server_time.map(|seconds| Timestamp::from_second(seconds).unwrap()),
         })
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::observed::{Deletion, LiveObject};
 use crate::domain::plan::teardown::Tier;
 use crate::domain::plan::{Apply, Because, Delete, Fence};
 use crate::domain::readiness::Readiness;
+use crate::domain::retention::Retention;
 
 fn key(kind: &str) -> ObjectKey {
     ObjectKey {
@@ -43,6 +44,7 @@ fn live(kind: &str) -> Box<LiveObject> {
         owners: Vec::new(),
         shares: crate::domain::observed::Shares::new(),
         shared_content: None,
+        retention: Retention::default(),
     })
 }
 
@@ -101,6 +103,7 @@ fn quiet() -> Plan {
         obstacles: Vec::new(),
         stale: 0,
         withheld: 0,
+        retained: Vec::new(),
     }
 }
 
@@ -321,7 +324,11 @@ fn f26_the_inventory_of_a_report_keeps_what_was_applied_before_the_failure() {
 
 fn teardown(next: Next) -> TeardownPlan {
     let inventory = quiet().write_ahead;
-    TeardownPlan { inventory, next }
+    TeardownPlan {
+        inventory,
+        next,
+        kept: Vec::new(),
+    }
 }
 
 #[test]
@@ -349,6 +356,11 @@ fn every_step_of_a_teardown_has_a_phase_a_sentence_and_a_next_look() {
             format!("{} is starting (and 1 more)", key("Service")),
         ),
         (Next::LookForForeign, Phase::Deleting, "looking for objects of others".to_owned()),
+        (
+            Next::LookForReferences,
+            Phase::Deleting,
+            "looking for what counts on the service accounts".to_owned(),
+        ),
         (Next::DeleteNamespace(delete), Phase::Deleting, "removing the namespace".to_owned()),
         (
             Next::AwaitNamespace(waiting("Namespace", false)),

@@ -288,7 +288,7 @@ fn obeying(receipt: Answer) -> Cluster {
             gone.store(true, Ordering::SeqCst);
             (200, environment("shop", "main", "shop-main-cccccccccc").to_string())
         }
-        (_, target) if target.contains("/configmaps/shop-main-cccccccccc-receipt") => receipt.clone(),
+        (_, target) if target.contains("/configmaps/shop-main-cccccccccc-uid-of-s-receipt") => receipt.clone(),
         _ if gone.load(Ordering::SeqCst) => listing(request, &[]),
         _ => listing(request, &[environment("shop", "main", "shop-main-cccccccccc")]),
     })

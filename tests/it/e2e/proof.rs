@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use testbed::wait;
 
 use super::scene::{CONFIG, Scene, WEB};
-use crate::world::LONG;
+use crate::world::{LONG, receipt_name};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_x13_the_receipt_lists_every_object_and_is_kept_for_thirty_days() {
@@ -36,7 +36,7 @@ async fn feature_x13_the_receipt_lists_every_object_and_is_kept_for_thirty_days(
     assert!(inventory.iter().all(|entry| listed(entry.uid.as_deref().unwrap())), "{receipt:#}");
 
     let stored = scene
-        .read("v1", "ConfigMap", scene.world.namespace.name(), &format!("{name}-receipt"))
+        .read("v1", "ConfigMap", scene.world.namespace.name(), &receipt_name(&environment))
         .await
         .unwrap();
     let expires: Timestamp = stored["metadata"]["annotations"]["graftling.dev/expires"]
@@ -62,8 +62,9 @@ async fn event(scene: &Scene, environment: &str, reason: &str) -> Option<String>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f52_f53_bindings_elsewhere_that_name_a_removed_account_are_in_the_receipt() {
-    let scene = Scene::start("bindings", WEB).await;
+async fn f52_f53_bindings_elsewhere_that_name_a_removed_account_are_in_the_receipt_where_the_project_lets_them_be() {
+    let policy = json!({ "policy": { "references": { "bindings": "Report" } } });
+    let scene = Scene::with("bindings", WEB, policy, &[]).await;
     let environment = scene.up("feature/a").await;
     let name = environment.name_any();
     let home = scene.world.namespace.name();
@@ -92,7 +93,7 @@ async fn f52_f53_bindings_elsewhere_that_name_a_removed_account_are_in_the_recei
     let told = |words: &[&str]| {
         dangling
             .iter()
-            .any(|line| words.iter().all(|word| line.as_str().unwrap().contains(word)))
+            .any(|reference| words.iter().all(|word| reference.to_string().contains(word)))
     };
     assert!(told(&[" RoleBinding", "elsewhere", "ServiceAccount web"]), "{dangling:?}");
     assert!(told(&["ClusterRoleBinding", &cluster_wide, "ServiceAccount web"]), "{dangling:?}");

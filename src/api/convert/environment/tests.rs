@@ -98,6 +98,8 @@ fn inventories() -> impl Strategy<Value = Inventory> {
                 digest,
                 ownership,
                 gone,
+                // Something that varies without another strategy.
+                asked: !gone,
             };
             (key, entry)
         }))

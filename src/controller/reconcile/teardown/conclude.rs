@@ -6,53 +6,70 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::super::{Pass, Reconciler, now};
+use super::accounts::Proved;
 use crate::api::convert::environment::Identity;
 use crate::api::convert::receipt::{self, Teardown};
+use crate::api::convert::removal;
 use crate::api::environment::{Environment, Receipt};
+use crate::api::receipt::Scan;
 use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::cluster::publish::Announcement;
-use crate::domain::inventory::{Inventory, Stage};
-use crate::domain::residue::Found;
+use crate::domain::inventory::Inventory;
+use crate::domain::plan::teardown::TeardownPlan;
+use crate::domain::plan::teardown::references::dangling;
+use crate::domain::residue::{self, Found};
 use crate::domain::status::{Phase, Report, summarise_refusal};
 
 impl Reconciler {
-    /// Nothing of the inventory is left: look everywhere once more, keep the proof, let the object go.
+    /// Nothing of the inventory is left but what is kept: look everywhere once more, keep the proof, let the object go.
     pub(super) async fn conclude(
         &self,
         environment: &Environment,
         identity: &Identity,
-        inventory: &Inventory,
+        plan: &TeardownPlan,
         deployer: &Deployer,
     ) -> Result<Pass, cluster::Error> {
+        let (inventory, kept) = (&plan.inventory, &plan.kept);
+        self.observer.mark_kept(deployer, identity, kept).await?;
         let look = self.observer.residue(&identity.name).await?;
-        if !look.found.is_empty() {
-            let own = (identity, inventory);
-            if let Some(pass) = self.adopt_for_teardown(environment, own, &look.found, deployer).await? {
+        let uids = kept.iter().filter_map(|kept| kept.uid.as_deref()).collect();
+        let is_residue = |object: &&Found| !residue::is_kept(object, &look.found, &uids);
+        let found: Vec<_> = look.found.iter().filter(is_residue).cloned().collect();
+        if !found.is_empty() {
+            if let Some(pass) = self
+                .adopt_for_teardown(environment, (identity, inventory), &found, deployer)
+                .await?
+            {
                 return Ok(pass);
             }
-            return self.residue_found(environment, identity, inventory, &look.found).await;
+            return self.residue_found(environment, identity, inventory, &found).await;
         }
-        let accounts: Vec<String> = inventory
-            .iter()
-            .filter(|(key, entry)| key.kind == "ServiceAccount" && entry.stage == Stage::Deploy)
-            .map(|(key, _)| key.name.clone())
-            .collect();
-        let references = match accounts.is_empty() {
-            true => Vec::new(),
-            false => self.observer.references(&identity.name.namespace(), &accounts).await?,
+        let proofs = match self.prove_tokens_dead(environment, identity, inventory).await? {
+            Proved::All(proofs) => proofs,
+            Proved::NotYet(pass) => return Ok(pass),
         };
+        let bindings = self.observer.bindings_elsewhere(&identity.name.namespace()).await?;
+        let references = dangling(inventory, &bindings);
         let shared = self.observer.left_to_others(deployer, inventory).await?;
         let teardown = Teardown {
             environment,
             identity,
             inventory,
+            kept,
             references: &references,
+            proofs: &proofs,
             shared: &shared,
-            unseen: &look.unseen,
+            volumes: Vec::new(),
+            mentions: Vec::new(),
+            scan: Scan {
+                not_visible: look.unseen.clone(),
+                ..Scan::default()
+            },
+            key: Err("this version signs nothing".to_owned()),
             at: now(),
         };
-        let (summary, text) = receipt::write(&teardown);
+        let (summary, text) = receipt::write(teardown);
         self.publisher
             .receipt(environment, &summary.config_map, &text, Timestamp::now())
             .await?;
@@ -60,8 +77,9 @@ impl Reconciler {
     }
 
     pub(super) async fn let_go(&self, environment: &Environment, summary: Receipt) -> Result<Pass, cluster::Error> {
+        let reason = removal::reason(environment);
         let note = format!(
-            "removed {} of {} objects, left {}; receipt in ConfigMap {}",
+            "removed {} of {} objects, left {}; receipt in ConfigMap {}; because {reason}",
             summary.removed,
             summary.created,
             summary.left.len(),
@@ -81,6 +99,7 @@ impl Reconciler {
             .announce(&kube::Resource::object_ref(&written, &()), &announcement)
             .await;
         self.publisher.remove_finalizer(&written).await?;
+        self.metrics.retired(reason.cause.into());
         tracing::info!(environment = %environment.name_any(), branch = %environment.spec.branch, "{note}");
         if let Some(deleted) = &environment.metadata.deletion_timestamp {
             let elapsed = Timestamp::now().duration_since(deleted.0);

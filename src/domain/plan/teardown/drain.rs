@@ -42,7 +42,15 @@ pub(super) fn drain(environment: &EnvironmentName, inventory: &Inventory, view: 
             live.is_some_and(|live| entry.relation(live, environment.as_str()) == Relation::Ours)
         };
         let kept = inventory.present().filter(|(key, entry)| is_kept(key, entry));
-        obstacles.extend(kept.filter_map(|(key, _)| used_by_a_pod(key, &view.pods)));
+        let (ending, running): (Vec<_>, Vec<_>) = kept
+            .filter_map(|(key, _)| Some((key, used_by(key, &view.pods)?)))
+            .partition(|(_, pod)| pod.deletion.is_some());
+        obstacles.extend(running.into_iter().map(|(key, pod)| used_by_a_pod(key, pod)));
+        if obstacles.is_empty() && !ending.is_empty() {
+            // A pod needs its identity until its last container has ended, however long that takes.
+            waiting.extend(ending.into_iter().map(|(key, pod)| used_by_an_ending_pod(key, pod)));
+            deletes.clear();
+        }
     }
     if !obstacles.is_empty() {
         return Some(Next::Blocked(obstacles));
@@ -51,13 +59,25 @@ pub(super) fn drain(environment: &EnvironmentName, inventory: &Inventory, view: 
     (!idle).then_some(Next::Drain { tier, deletes, waiting })
 }
 
-fn used_by_a_pod(key: &ObjectKey, pods: &[Pod]) -> Option<Obstacle> {
-    let pod = pods
-        .iter()
-        .find(|pod| key.kind == "ServiceAccount" && pod.service_account == key.name)?;
-    Some(Obstacle {
+/// A pod that runs as the account: rather one that nobody has asked to end, since it would never end by itself.
+fn used_by<'v>(key: &ObjectKey, pods: &'v [Pod]) -> Option<&'v Pod> {
+    let of_account = |pod: &&Pod| key.kind == "ServiceAccount" && pod.service_account == key.name;
+    pods.iter().filter(of_account).min_by_key(|pod| pod.deletion.is_some())
+}
+
+fn used_by_a_pod(key: &ObjectKey, pod: &Pod) -> Obstacle {
+    Obstacle {
         key: key.clone(),
         reason: format!("is still used by Pod {}, which graftling did not create; remove the Pod", pod.name),
         stage: Stage::Deploy,
-    })
+    }
+}
+
+fn used_by_an_ending_pod(key: &ObjectKey, pod: &Pod) -> Waiting {
+    Waiting {
+        key: key.clone(),
+        reason: format!("is still used by Pod {}, which is being deleted", pod.name),
+        deletion: pod.deletion.clone(),
+        failed: false,
+    }
 }

@@ -1,5 +1,6 @@
 //! A whole teardown ahead of time.
 
+use super::references::References;
 use super::{Next, Rules, TeardownPlan, View, plan};
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
@@ -20,9 +21,14 @@ pub fn forecast(environment: &EnvironmentName, inventory: &Inventory, view: &Vie
             }
             Next::DeleteNamespace(delete) => vec![delete.key.clone()],
             Next::AwaitNamespace(waiting) => vec![waiting.key.clone()],
-            Next::LookForForeign | Next::Conclude | Next::Blocked(_) => Vec::new(),
+            Next::LookForForeign | Next::LookForReferences | Next::Conclude | Next::Blocked(_) => Vec::new(),
         };
-        let last = gone.is_empty();
+        // Whoever may not list bindings still wants to know what follows; the step itself says what is not known yet.
+        let looks = step.next == Next::LookForReferences;
+        if looks {
+            view.references = Some(References::default());
+        }
+        let last = gone.is_empty() && !looks;
         steps.push(step);
         if last {
             return steps;

@@ -13,6 +13,7 @@ use crate::domain::observed::Share;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::deploy;
 use crate::domain::readiness::Readiness;
+use crate::domain::retention::Retention;
 use crate::domain::status::{Phase, Report, summarise_deployment};
 
 const CLASS: &str = "scheduling.k8s.io/PriorityClass/shared";
@@ -141,6 +142,7 @@ fn namespace() -> LiveObject {
         owners: Vec::new(),
         shares: Shares::new(),
         shared_content: None,
+        retention: Retention::default(),
     }
 }
 
@@ -153,6 +155,7 @@ impl World {
             digest: Some(desired.namespace.recorded_digest()),
             ownership: None,
             gone: false,
+            asked: false,
         };
         let namespace = (desired.namespace.key.clone(), entry);
         Inventory::from_entries(stored.iter().map(|(key, entry)| (key.clone(), entry.clone())).chain([namespace]))

@@ -8,8 +8,10 @@ use serde_json::json;
 use crate::domain::observed::secret_digests;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
 use crate::domain::plan::teardown::Pod;
+use crate::domain::plan::teardown::references::References;
 use crate::domain::readiness::Readiness;
 use crate::domain::residue::Found;
+use crate::domain::retention::Retention;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
@@ -28,9 +30,18 @@ pub struct Object {
     pub version: u64,
     /// The environments that own it together.
     pub shares: Shares,
+    /// Somebody put the annotation on it that keeps it.
+    pub retained: bool,
 }
 
 impl Object {
+    fn retention(&self) -> Retention {
+        Retention {
+            asked: self.retained,
+            from: None,
+        }
+    }
+
     /// Whether it must be in our inventory: what other environments own after we let go of it need not.
     pub fn is_ours(&self) -> bool {
         self.made_by_us && (self.shares.is_empty() || self.shares.contains_key(ENVIRONMENT))
@@ -50,6 +61,8 @@ pub struct Cluster {
     pub broken: BTreeSet<ObjectKey>,
     /// Every write that changed something, in order.
     pub log: Vec<Write>,
+    /// What counts on accounts of the namespace.
+    pub references: References,
     made: u64,
 }
 
@@ -81,6 +94,7 @@ impl Cluster {
             made_by_us: false,
             version: self.made,
             shares: Shares::new(),
+            retained: false,
         };
         self.objects.insert(key.clone(), object);
     }
@@ -136,6 +150,7 @@ impl Cluster {
             owners: Vec::new(),
             shares: object.shares.clone(),
             shared_content: (!object.shares.is_empty()).then(|| format!("digest of {}", object.content)),
+            retention: object.retention(),
         })
     }
 
@@ -155,6 +170,7 @@ impl Cluster {
                 uid: object.uid.clone(),
                 environment: object.environment.clone(),
                 owners: Vec::new(),
+                retention: object.retention(),
             })
             .collect()
     }
@@ -214,6 +230,7 @@ impl Cluster {
             Some(old) if apply.because == Because::Wished => old.content.clone(),
             _ => text("/content").unwrap(),
         };
+        let old_retained = old.as_ref().is_some_and(|old| old.retained);
         let mut shares = old.as_ref().map(|old| old.shares.clone()).unwrap_or_default();
         let owner = apply.manifest.owner();
         let is_shared = owner.is_some();
@@ -232,6 +249,7 @@ impl Cluster {
             finalizers: if slow { vec!["example.com/hold".into()] } else { Vec::new() },
             deleting: old.as_ref().is_some_and(|old| old.deleting),
             ready: instant || old.is_some_and(|old| old.ready && old.content == content),
+            retained: old_retained,
             content,
             made_by_us,
         }

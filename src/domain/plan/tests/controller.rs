@@ -6,6 +6,7 @@ use super::cluster::Cluster;
 use super::*;
 use crate::domain::inventory::Entry;
 use crate::domain::outcome::{self, Outcome};
+use crate::domain::plan::teardown::retain::Kept;
 use crate::domain::plan::teardown::{Next, Pod, Rules, Tier, View};
 use crate::domain::status::{Report, summarise_deployment};
 use crate::domain::{residue, status};
@@ -24,6 +25,8 @@ pub struct Controller {
     pub stored: Inventory,
     /// Objects that the watch does not show although they are there.
     pub unseen: BTreeSet<ObjectKey>,
+    /// What the Project says of teardowns, beside objects of others.
+    pub rules: Rules,
 }
 
 impl Controller {
@@ -108,15 +111,23 @@ impl Controller {
     /// One pass of a teardown, as the reconciler makes it; `None` if it crashed.
     pub fn teardown(&mut self, cluster: &mut Cluster, delete_foreign: bool, crash: Option<Crash>) -> Option<Next> {
         let present: Vec<_> = self.stored.present().map(|(key, _)| key.clone()).collect();
-        let rules = Rules { delete_foreign };
+        let rules = Rules {
+            delete_foreign,
+            ..self.rules.clone()
+        };
         let mut view = View {
             observed: cluster.observe(&present),
             pods: cluster.pods.iter().map(|(_, pod)| pod.clone()).collect(),
-            foreign: None,
+            ..View::default()
         };
         let mut plan = super::super::teardown::plan(&environment(), &self.stored, &view, &rules);
+        if plan.next == Next::LookForReferences {
+            view.references = Some(cluster.references.clone());
+            plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, &rules);
+        }
         if plan.next == Next::LookForForeign {
             view.foreign = Some(residue::foreign(&plan.inventory, &cluster.contents()));
+            view.retained = residue::retained(&cluster.contents());
             plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, &rules);
         }
         let deletes = match &plan.next {
@@ -124,7 +135,7 @@ impl Controller {
             Next::DeleteNamespace(delete) => vec![delete.clone()],
             _ => Vec::new(),
         };
-        check_turn(cluster, &deletes);
+        check_turn(cluster, &deletes, &plan.kept);
         let outcomes = self.carry_out(cluster, &[Step::Delete(deletes)], crash)?;
         let mut inventory = plan.inventory;
         outcome::absorb(&mut inventory, &outcomes);
@@ -151,7 +162,7 @@ impl Controller {
 }
 
 /// Whose turn it is: nothing goes while something of an earlier tier is there, and the namespace after all of them.
-fn check_turn(cluster: &Cluster, deletes: &[Delete]) {
+fn check_turn(cluster: &Cluster, deletes: &[Delete], kept: &[Kept]) {
     let turn = |key: &ObjectKey, stage| match stage {
         Stage::Namespace => Tier::Namespace,
         Stage::Guardrails => Tier::Guardrail,
@@ -163,7 +174,8 @@ fn check_turn(cluster: &Cluster, deletes: &[Delete]) {
         let ours = cluster
             .objects
             .iter()
-            .filter(|(key, object)| object.is_ours() && !is_guardrail(key));
+            .filter(|(key, object)| object.is_ours() && !is_guardrail(key))
+            .filter(|(key, _)| !kept.iter().any(|kept| kept.key == **key));
         for (key, _) in ours {
             assert!(Tier::of(key) >= tier, "{} goes while {key} is there", delete.key);
         }

@@ -34,6 +34,7 @@ fn f51_what_is_pruned_goes_tier_by_tier_so_that_pods_keep_their_account_to_the_e
         Pod {
             name: "web-1".into(),
             service_account: "web".into(),
+            deletion: None,
         },
     ));
     let nothing = desired(&[]);

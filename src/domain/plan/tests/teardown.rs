@@ -8,6 +8,7 @@ use super::controller::{Controller, Crash};
 use super::deploy::{OBJECTS, bundle, crash};
 use super::*;
 use crate::domain::inventory::Entry;
+use crate::domain::plan::teardown::references::References;
 use crate::domain::plan::teardown::{Next, Pod, Rules, Tier, View};
 
 const WEB: &str = "apps/Deployment/web";
@@ -24,6 +25,7 @@ fn pod(name: &str, account: &str) -> Pod {
     Pod {
         name: name.into(),
         service_account: account.into(),
+        deletion: None,
     }
 }
 
@@ -165,6 +167,7 @@ proptest! {
                 made_by_us: false,
                 version: 1,
                 shares: Shares::new(),
+                retained: false,
             };
             cluster.objects.insert(key_of(index), object);
         }
@@ -172,8 +175,10 @@ proptest! {
             observed: cluster.observe(cluster.objects.keys()),
             pods: Vec::new(),
             foreign: looked.then(Vec::new),
+            retained: Vec::new(),
+            references: Some(References::default()),
         };
-        let plan = super::super::teardown::plan(&environment(), &inventory, &view, &Rules { delete_foreign });
+        let plan = super::super::teardown::plan(&environment(), &inventory, &view, &Rules { delete_foreign, ..Rules::default() });
         let deletes = match plan.next {
             Next::Drain { deletes, .. } => deletes,
             Next::DeleteNamespace(delete) => vec![delete],
@@ -344,6 +349,7 @@ fn feature_x2_every_deletion_carries_the_uid_that_was_recorded() {
         let view = View {
             observed: cluster.observe(recorded.keys()),
             foreign: Some(Vec::new()),
+            references: Some(References::default()),
             ..View::default()
         };
         let plan = super::super::teardown::plan(&environment(), &controller.stored, &view, &Rules::default());

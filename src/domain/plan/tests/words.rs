@@ -62,7 +62,8 @@ fn feature_x9_every_step_of_a_teardown_has_words() {
     );
     let say = |next| {
         let inventory = Inventory::default();
-        TeardownPlan { inventory, next }.to_string()
+        let kept = Vec::new();
+        TeardownPlan { inventory, next, kept }.to_string()
     };
     let drain = Next::Drain {
         tier: Tier::Identity,

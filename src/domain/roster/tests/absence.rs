@@ -43,6 +43,10 @@ fn feature_x7_sightings_at_the_same_instant_are_one_even_if_no_distance_is_asked
         now: Duration::from_secs(1000),
         confirmation: Duration::ZERO,
         released: None,
+        ended: &[],
+        closures: &Absences::new(),
+        tells_pull_requests: false,
+        server_time: None,
     });
     assert!(is_quiet(&roster));
 }

@@ -208,6 +208,9 @@ fn every_reason_is_a_sentence_of_its_own() {
         SkipReason::AtCapacity,
         SkipReason::BeingTornDown,
         SkipReason::NameTaken,
+        SkipReason::Expired,
+        SkipReason::PullRequestClosed,
+        SkipReason::TooManyEnded,
     ];
     let texts: std::collections::BTreeSet<_> = reasons.iter().map(|reason| reason.text()).collect();
     assert_eq!(texts.len(), reasons.len());

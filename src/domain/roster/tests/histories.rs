@@ -127,6 +127,7 @@ impl World {
                 repository: wanted.repository.clone(),
                 revision: wanted.revision.to_string(),
                 pull_request: None,
+                active: None,
                 deleting: false,
             });
         }

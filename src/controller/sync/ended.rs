@@ -1,0 +1,70 @@
+//! The memory of ended environments, across looks, restarts and watches that are behind.
+//!
+//! It is part of the Project's status, which other writes of ours replace as a whole. So each of them takes the newest memory from here
+//! and never from an object that a watch has shown.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{Api, ResourceExt};
+
+use super::Sync;
+use crate::api::Project;
+use crate::api::convert;
+use crate::api::project::EndedBranch;
+use crate::cluster;
+use crate::domain::roster::Roster;
+
+/// What was last stored of each Project, by its UID.
+#[derive(Debug, Default)]
+pub struct EndedMemory(Mutex<HashMap<String, Vec<EndedBranch>>>);
+
+impl EndedMemory {
+    /// What is known of a Project; `None` before the first look at it.
+    pub(super) fn known(&self, object: &Project) -> Option<Vec<EndedBranch>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&object.uid()?).cloned()
+    }
+
+    fn learn(&self, object: &Project, ended: Vec<EndedBranch>) {
+        if let Some(uid) = object.uid() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, ended);
+        }
+    }
+}
+
+impl Sync {
+    /// The memory of a Project; the first time it is read from the API server itself.
+    ///
+    /// # Errors
+    /// It could not be read. Nothing may be decided then: a branch whose environment ended would get another.
+    pub(super) async fn ended_of(&self, object: &Project) -> Result<Vec<EndedBranch>, kube::Error> {
+        if let Some(known) = self.ended.known(object) {
+            return Ok(known);
+        }
+        let api: Api<Project> = Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
+        let fresh = api.get_opt(&object.name_any()).await?;
+        let same = fresh.filter(|fresh| fresh.uid() == object.uid());
+        let ended = same.and_then(|fresh| fresh.status).map(|status| status.ended).unwrap_or_default();
+        self.ended.learn(object, ended.clone());
+        Ok(ended)
+    }
+
+    /// Stores what is to be remembered, before anything is retired because of it. Writes nothing if nothing is new.
+    ///
+    /// # Errors
+    /// The write failed: what would be forgotten must stay.
+    pub(super) async fn remember_ended(&self, object: &Project, before: &[EndedBranch], roster: &Roster) -> Result<(), cluster::Error> {
+        let ended = convert::ended::to_stored(&roster.ended, before, &Time(Timestamp::now()));
+        if ended == before {
+            return Ok(());
+        }
+        let mut status = object.status.clone().unwrap_or_default();
+        status.ended.clone_from(&ended);
+        self.publisher.status(object, None, &status).await?;
+        self.ended.learn(object, ended);
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! The destructive one: Environments that the roster retires.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::{Resource, ResourceExt};
+
+use super::Sync;
+use crate::api::Environment;
+use crate::api::convert;
+use crate::cluster;
+use crate::cluster::environments::{self, Retired};
+use crate::cluster::publish::Announcement;
+use crate::domain::policy;
+use crate::domain::removal::Reason;
+use crate::domain::roster::Retirement;
+
+/// The status of an environment changes often; so often the deletion is tried again with what is true by then.
+const ATTEMPTS: usize = 3;
+
+impl Sync {
+    /// Retires one Environment, after a consistent read, because the watch may be behind. `environments` are those that the decision
+    /// was made over.
+    pub(super) async fn retire(&self, project: &policy::Project, retirement: &Retirement, environments: &[Arc<Environment>]) {
+        let reason = Reason::proven(&retirement.branch, retirement.proof);
+        match self.try_to_retire(project, retirement, environments, &reason).await {
+            Ok(Retired::Deleted) => {
+                tracing::info!(project = %project.key, branch = %retirement.branch, environment = %retirement.name, %reason, "environment retired");
+            }
+            Ok(Retired::Overtaken) => {
+                tracing::info!(project = %project.key, branch = %retirement.branch, environment = %retirement.name, "environment not retired, as it has changed meanwhile; the next look decides anew");
+            }
+            Err(error) => {
+                tracing::warn!(project = %project.key, branch = %retirement.branch, error = %error.chain(), "could not retire the Environment; the next look tries again");
+            }
+        }
+    }
+
+    async fn try_to_retire(
+        &self,
+        project: &policy::Project,
+        retirement: &Retirement,
+        environments: &[Arc<Environment>],
+        reason: &Reason,
+    ) -> Result<Retired, cluster::Error> {
+        for _ in 0..ATTEMPTS {
+            let fresh = environments::read(self.client.clone(), &project.key, &retirement.name).await?;
+            let Some(fresh) = fresh.filter(|fresh| still_holds(retirement, fresh, environments)) else {
+                return Ok(Retired::Overtaken);
+            };
+            if environments::retire(self.client.clone(), &fresh, reason, Timestamp::now()).await? == Retired::Deleted {
+                let announcement = Announcement {
+                    reason: "Retired",
+                    warning: false,
+                    note: format!("the environment is removed: {reason}"),
+                };
+                self.publisher.announce(&fresh.object_ref(&()), &announcement).await;
+                return Ok(Retired::Deleted);
+            }
+        }
+        Ok(Retired::Overtaken)
+    }
+}
+
+/// A proof of absence is about the branch. A rule of the Project speaks of what the environment was when it was decided: if somebody
+/// pushed or a deployment ended since, there is something new to decide.
+fn still_holds(retirement: &Retirement, fresh: &Environment, decided: &[Arc<Environment>]) -> bool {
+    if fresh.metadata.deletion_timestamp.is_some() || fresh.uid().as_deref() != Some(retirement.uid.as_str()) {
+        return false;
+    }
+    let before = decided.iter().find(|environment| environment.uid() == fresh.uid());
+    let unchanged = || before.is_some_and(|before| convert::environment::existing(before) == convert::environment::existing(fresh));
+    retirement.head.is_none() || unchanged()
+}

@@ -1,0 +1,61 @@
+//! Environments to retire, and what proves that they may go.
+
+use std::time::Duration;
+
+use super::{Existing, Question, Roster, Sight, expiry, pull_requests};
+use crate::domain::git::{BranchName, Revision};
+use crate::domain::name::EnvironmentName;
+
+/// An environment to retire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retirement {
+    /// Its name.
+    pub name: EnvironmentName,
+    /// The UID of the object that the proof is about.
+    pub uid: String,
+    /// Its branch.
+    pub branch: BranchName,
+    /// The head of a branch that is there; `None` if it is gone.
+    pub head: Option<Revision>,
+    /// What proves that the environment may go.
+    pub proof: Proof,
+}
+
+/// What proves that an environment may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The host twice said so, this far apart.
+    SeenTwice(Duration),
+    /// A verified webhook announced it and the host confirmed it.
+    AnnouncedAndConfirmed,
+    /// The branch is there, but the host twice said that its pull request is open no more.
+    PullRequestClosed {
+        /// The number of the pull request.
+        number: u64,
+        /// How far apart the host said so.
+        apart: Duration,
+    },
+    /// The branch is there, but nothing happened for longer than the Project allows.
+    Expired {
+        /// How long nothing happened.
+        idle: Duration,
+        /// How long the Project allows.
+        ttl: Duration,
+    },
+}
+
+/// Whether an environment stays though its branch is there. One that does not is retired, for a reason of the Project's.
+pub(super) fn stays(question: &Question<'_>, environment: &Existing, sight: Sight<'_>, roster: &mut Roster) -> bool {
+    let closed = pull_requests::closed(question, environment, sight, roster);
+    let Some(proof) = closed.or_else(|| expiry::expired(question, environment, sight)) else {
+        return true;
+    };
+    roster.retire.push(Retirement {
+        name: environment.name.clone(),
+        uid: environment.uid.clone(),
+        branch: environment.branch.clone(),
+        head: Some(sight.revision.clone()),
+        proof,
+    });
+    false
+}
