@@ -18,7 +18,7 @@ use crate::cluster::error::chain;
 use crate::cluster::publish::Announcement;
 use crate::controller::hosts::Connected;
 use crate::controller::inbox::PendingHint;
-use crate::domain::git::{BranchName, RepositoryId, Revision};
+use crate::domain::git::{BranchName, Listing, RepositoryId, Revision};
 use crate::domain::name::GitHostKey;
 use crate::domain::policy;
 use crate::domain::roster::{self, Existing, Facts, Question, Roster, Sighted};
@@ -181,14 +181,16 @@ impl Sync {
         }
         self.act(project, &environments, &roster).await;
         if let Facts::Listing(listing) = facts {
-            let created = roster.create.iter().map(|wanted| wanted.name.clone());
-            self.orphans.forget_named(&project.key, created);
-            self.orphans.settle(&self.client, project, &connected.url, listing).await;
-        }
-        if matches!(facts, Facts::Listing(_)) {
-            self.metrics.sweep(SweepResult::Complete);
+            self.after_listing(project, connected, listing, &roster).await;
         }
         self.report(object, facts, environments.len() + roster.create.len(), &roster).await;
+    }
+
+    async fn after_listing(&self, project: &policy::Project, connected: &Connected, listing: &Listing, roster: &Roster) {
+        self.metrics.sweep(SweepResult::Complete);
+        let created = roster.create.iter().map(|wanted| wanted.name.clone());
+        self.orphans.forget_named(&project.key, created);
+        self.orphans.settle(&self.client, project, &connected.url, listing).await;
     }
 
     /// Environment objects of the Project, from the watch: what they say of identity never changes, and writes are fenced by UID.

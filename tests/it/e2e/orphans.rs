@@ -137,9 +137,13 @@ async fn f40_namespaces_whose_branches_are_gone_too_go_by_the_same_rule_and_with
     let of_namespaces = |event: &&AuditEvent| event.verb == "delete";
     let deletes: Vec<_> = scene.writes(position).iter().filter(of_namespaces).map(short).collect();
     assert_eq!(deletes, [""; 0], "nothing goes while the brake holds");
+    let mut anew = Vec::new();
+    for environment in &environments {
+        anew.push(scene.world.environment(&environment.spec.branch).await.unwrap());
+    }
     let digest = held.brake.unwrap().digest;
     scene.world.annotate_project("shop", "graftling.dev/release-brake", &digest).await;
-    for environment in &environments {
+    for environment in &anew {
         scene.world.wait_gone(&environment.spec.branch).await;
         assert!(!scene.world.namespace_exists(&environment.name_any()).await);
         let receipt = scene.world.receipt(environment).await;

@@ -167,11 +167,12 @@ async fn f43_without_field_managers_nothing_is_written_or_removed_until_somebody
     );
     assert!(scene.writes_inside(position, &environment).is_empty());
 
+    let restored = scene.world.environment("feature/a").await.unwrap();
     let (code, text) = env(&scene.world, &["adopt", "feature/a", "--yes"]).await;
     assert_eq!(code, 0, "{text}");
     scene.world.wait_gone("feature/a").await;
     assert!(!scene.world.namespace_exists(&name).await);
-    let receipt = scene.world.receipt(&environment).await;
+    let receipt = scene.world.receipt(&restored).await;
     assert!(receipt.contains("left: []"), "{receipt}");
 }
 
