@@ -6,6 +6,7 @@ mod delete;
 mod describe;
 mod resolve;
 mod show;
+mod unstick;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::domain::name::{Namespace, ProjectName};
 pub use adopt::AdoptError;
 pub use confirm::ConfirmError;
 pub use resolve::ResolveError;
+pub use unstick::UnstickError;
 
 /// What to do with environments.
 #[derive(Debug, Subcommand)]
@@ -39,6 +41,8 @@ pub enum Command {
     Delete(delete::Arguments),
     /// Take over the namespace of an Environment that was lost
     Adopt(adopt::Arguments),
+    /// Remove the finalizers that keep an environment from ending
+    Unstick(unstick::Arguments),
 }
 
 /// Which environments, and in which form.
@@ -126,6 +130,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Describe(arguments) => describe(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
         Command::Adopt(arguments) => adopt::run(arguments).await,
+        Command::Unstick(arguments) => unstick::run(arguments).await,
     }
 }
 

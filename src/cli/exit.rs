@@ -5,9 +5,9 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::diagnostics::{self, Colours};
-use super::environment::{AdoptError, ConfirmError, ResolveError};
+use super::environment::{AdoptError, ConfirmError, ResolveError, UnstickError};
 use super::output::OutputError;
-use crate::app::access;
+use crate::app::{access, unstick};
 use crate::config::ConfigError;
 
 /// The exit codes, as `--help` explains them.
@@ -114,6 +114,15 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
             AdoptError::FindNamespace { .. } => Exit::NotFound,
             _ => Exit::Refused,
         });
+    }
+    if let Some(error) = cause.downcast_ref::<unstick::Error>() {
+        return match error {
+            unstick::Error::NotDeleting(_) | unstick::Error::Changed(_) => Some(Exit::Refused),
+            unstick::Error::Read(_) | unstick::Error::Cluster { .. } => None,
+        };
+    }
+    if cause.is::<UnstickError>() {
+        return Some(Exit::NotFound);
     }
     if cause.is::<ConfirmError>() {
         return Some(Exit::Refused);

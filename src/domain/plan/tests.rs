@@ -4,6 +4,7 @@
 mod adoption;
 mod agreement;
 mod cluster;
+mod contents;
 mod controller;
 mod deploy;
 mod examples;

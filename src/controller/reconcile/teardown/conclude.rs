@@ -51,6 +51,8 @@ impl Reconciler {
         };
         let bindings = self.observer.bindings_elsewhere(&identity.name.namespace()).await?;
         let references = dangling(inventory, &bindings);
+        // What somebody recorded on it just now, such as a finalizer removed by hand, belongs into the receipt.
+        let environment = &self.publisher.read_environment(environment).await?;
         let shared = self.observer.left_to_others(deployer, inventory).await?;
         let teardown = Teardown {
             environment,
