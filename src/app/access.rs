@@ -4,6 +4,7 @@
 
 mod adopt;
 mod error;
+mod projects;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -27,11 +27,11 @@ use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::{Announcement, Publisher};
-use crate::domain::inventory::Inventory;
+use crate::domain::inventory::{Inventory, Stage};
 use crate::domain::observed::is_secret;
 use crate::domain::outcome::FailureClass;
 use crate::domain::status::{Phase, Report, summarise_refusal};
-use crate::metrics::{Metrics, ReconcileOutcome};
+use crate::metrics::{Metrics, ReconcileOutcome, Refusal};
 
 /// Everything that a pass needs.
 pub struct Reconciler {
@@ -150,6 +150,7 @@ impl Reconciler {
                 let is_news = environment.status.as_ref() != Some(&status);
                 self.publisher.not_understood(environment, &status).await?;
                 if is_news {
+                    self.metrics.refusal(Refusal::UnreadableEnvironment);
                     let announcement = Announcement {
                         reason: "NotUnderstood",
                         warning: true,
@@ -229,6 +230,12 @@ impl Reconciler {
             note: report.message.clone(),
         };
         self.publisher.announce(&after.object_ref(&()), &announcement).await;
+        if report.reason == "NotOurs" {
+            self.metrics.refusal(match report.fails_at(Stage::Namespace) {
+                true => Refusal::NamespaceNotOurs,
+                false => Refusal::ObjectNotOurs,
+            });
+        }
         if report.phase == Phase::Ready && phase(before).is_none_or(|phase| phase != crate::api::environment::Phase::Ready) {
             self.observe_time_to_ready(after);
         }

@@ -76,6 +76,8 @@ fn help_is_what_was_agreed_on() {
         ("help-env-describe", &["env", "describe", "--help"]),
         ("help-env-delete", &["env", "delete", "--help"]),
         ("help-env-adopt", &["env", "adopt", "--help"]),
+        ("help-project", &["project", "--help"]),
+        ("help-project-release-brake", &["project", "release-brake", "--help"]),
     ] {
         let help = run(arguments);
         assert_eq!((help.code, help.errors.as_str()), (Some(0), ""), "{name}");

@@ -222,7 +222,7 @@ pub fn not_understood(environment: &Environment, problem: &str, now: &Time) -> E
     let mut status = environment.status.clone().unwrap_or_default();
     let message = format!(
         "this object cannot be understood, so nothing is applied or removed: {problem}; it may come from a newer version of graftling: run \
-         that version, or mend the field"
+         that version, or mend the field; if it never deployed anything, delete it"
     );
     let claims = [("Ready", false), ("Progressing", false), ("Stalled", true)].map(|(kind, holds)| Claim {
         kind,
