@@ -159,7 +159,7 @@ impl Reconciler {
         if rebuilt == *inventory {
             return Ok(None);
         }
-        self.record(environment, identity, rebuilt, deployer, phase, (claim.as_ref(), &belongings))
+        self.record(environment, (identity, rebuilt), deployer, phase, (claim.as_ref(), &belongings))
             .await
             .map(Some)
     }
@@ -180,8 +180,7 @@ impl Reconciler {
     async fn record(
         &self,
         environment: &Environment,
-        identity: &Identity,
-        inventory: Inventory,
+        (identity, inventory): (&Identity, Inventory),
         deployer: &Deployer,
         phase: Phase,
         (claim, belongings): (Option<&Claim>, &Belongings),
