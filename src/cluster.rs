@@ -2,6 +2,7 @@
 //!
 //! Everything in here is a thin shell. What to write is decided in `domain::plan`; what an answer means, in `domain::outcome`.
 
+pub mod adoption;
 pub mod apply;
 pub mod backoff;
 pub mod claims;

@@ -3,6 +3,7 @@
 //! Everything below is synchronous and deterministic: the clock, the cluster and the Git host reach these functions only as
 //! values. That is what makes a decision printable before it is carried out, and testable without a server.
 
+pub mod adoption;
 pub mod bundle;
 pub mod claims;
 pub mod deadline;

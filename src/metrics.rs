@@ -160,6 +160,11 @@ impl Metrics {
         };
     }
 
+    /// So many namespaces of environments have lost their Environment object; anything but zero wants attention.
+    pub fn orphans(&self, namespaces: usize) {
+        self.0.orphans.set(saturate(namespaces));
+    }
+
     /// An environment became ready `elapsed` after its revision was first seen.
     pub fn time_to_ready(&self, elapsed: Duration) {
         self.0.time_to_ready.observe(elapsed.as_secs_f64());
@@ -249,6 +254,7 @@ mod tests {
             "graftling_residue_scan_environments_total",
             "graftling_receipts_signed_total",
             "graftling_receipts_unsigned_total",
+            "graftling_orphaned_namespaces",
             "graftling_time_to_ready_seconds_count",
             "graftling_time_to_gone_seconds_count",
             r#"graftling_renders_total{result="crashed"}"#,

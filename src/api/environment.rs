@@ -116,7 +116,7 @@ pub struct PullRequest {
 #[serde(rename_all = "camelCase")]
 pub struct EnvironmentStatus {
     /// Where it stands, in one word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_phase")]
     pub phase: Option<Phase>,
     /// `Ready`, `Progressing` and `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -192,6 +192,12 @@ pub enum Phase {
     Deleting,
     /// The teardown waits for somebody.
     Blocked,
+}
+
+/// A phase that another version of graftling wrote, and that this one does not know, is none: the next pass concludes anew.
+fn known_phase<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Phase>, D::Error> {
+    let stored = Option::<Value>::deserialize(deserializer)?;
+    Ok(stored.and_then(|phase| serde_json::from_value(phase).ok()))
 }
 
 /// The environment's namespace.

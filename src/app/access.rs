@@ -2,6 +2,7 @@
 //!
 //! Every call has a deadline of its own, because the client below retries an overloaded server for a very long time.
 
+mod adopt;
 mod error;
 mod projects;
 pub mod receipts;

@@ -21,6 +21,7 @@ use crate::controller::desired::Bundles;
 use crate::controller::hosts::Hosts;
 use crate::controller::inbox::Inbox;
 use crate::controller::memory::Memory;
+use crate::controller::orphans::Orphans;
 use crate::controller::reconcile::Reconciler;
 use crate::controller::relay::Relay;
 use crate::controller::settings::{Scope, Settings};
@@ -307,6 +308,7 @@ async fn lead(
         inbox: parts.inbox.clone(),
         metrics: parts.metrics.clone(),
         settings: parts.settings.clone(),
+        orphans: Orphans::default(),
         progress: Progress::default(),
         ended: EndedMemory::default(),
         clock: ServerClock::default(),

@@ -1,5 +1,6 @@
 //! `graftling env`: which environments there are, how they stand, and how to remove one.
 
+mod adopt;
 mod confirm;
 mod delete;
 mod describe;
@@ -21,6 +22,7 @@ use crate::app::access::{Access, Scope, Target};
 use crate::config::parse_interval;
 use crate::domain::name::{Namespace, ProjectName};
 
+pub use adopt::AdoptError;
 pub use confirm::{ConfirmError, confirm};
 pub use resolve::{ResolveError, place};
 pub use restore::RestoreError;
@@ -39,6 +41,8 @@ pub enum Command {
     Describe(Describe),
     /// Remove one environment and everything in it
     Delete(delete::Arguments),
+    /// Take over the namespace of an Environment that was lost
+    Adopt(adopt::Arguments),
     /// Remove the finalizers that keep an environment from ending
     Unstick(unstick::Arguments),
     /// Bring back an environment that rests because its branch was deleted
@@ -129,6 +133,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Get(arguments) => get(arguments).await,
         Command::Describe(arguments) => describe(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
+        Command::Adopt(arguments) => adopt::run(arguments).await,
         Command::Unstick(arguments) => unstick::run(arguments).await,
         Command::Restore(arguments) => restore::run(arguments).await,
     }

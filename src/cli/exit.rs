@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::diagnostics::{self, Colours};
-use super::environment::{ConfirmError, ResolveError, RestoreError, UnstickError};
+use super::environment::{AdoptError, ConfirmError, ResolveError, RestoreError, UnstickError};
 use super::output::OutputError;
 use super::project::ProjectError;
 use super::receipt::{FindError, VerifyError};
@@ -118,6 +118,12 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
         return Some(match error {
             ResolveError::FindNone { .. } => Exit::NotFound,
             ResolveError::FindSeveral { .. } => Exit::Refused,
+        });
+    }
+    if let Some(error) = cause.downcast_ref::<AdoptError>() {
+        return Some(match error {
+            AdoptError::FindNamespace { .. } => Exit::NotFound,
+            _ => Exit::Refused,
         });
     }
     if let Some(error) = cause.downcast_ref::<unstick::Error>() {

@@ -109,6 +109,37 @@ impl Publisher {
         self.apply_status(&namespace, &environment.name_any(), &body).await
     }
 
+    /// Says that an Environment's status cannot be understood, and leaves everything else of it as it is: an apply would take away what
+    /// only the version that wrote it knows.
+    ///
+    /// # Errors
+    /// The write failed.
+    pub async fn not_understood(&self, environment: &Environment, status: &EnvironmentStatus) -> Result<(), Error> {
+        if environment.status.as_ref() == Some(status) {
+            return Ok(());
+        }
+        let api: Api<Environment> = Api::namespaced(self.client.clone(), &environment.namespace().unwrap_or_default());
+        let name = environment.name_any();
+        let body = json!({
+            "metadata": { "uid": environment.uid(), "resourceVersion": environment.resource_version() },
+            "status": { "phase": status.phase, "conditions": status.conditions, "message": status.message },
+        });
+        let params = PatchParams {
+            field_manager: Some(keys::STATUS_FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        within(
+            || format!("write the status of Environment {name}"),
+            api.patch_status(&name, &params, &Patch::Merge(&body)),
+            |source| Error::Write {
+                what: format!("status of Environment {name}"),
+                source,
+            },
+        )
+        .await
+        .map(drop)
+    }
+
     /// Writes the status of one of our other kinds, unless `current` already has it.
     ///
     /// # Errors

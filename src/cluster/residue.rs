@@ -18,7 +18,7 @@ use super::error::chain;
 use super::observe::{FAN_OUT, Observer};
 use crate::api::keys;
 use crate::domain::manifest::ObjectKey;
-use crate::domain::name::Namespace;
+use crate::domain::name::{EnvironmentName, Namespace};
 use crate::domain::residue::{Found, mark_lost};
 use crate::domain::retention::Retention;
 
@@ -61,6 +61,26 @@ impl Observer {
             .filter(|(group, kind)| !look.unseen.contains(&kind_name(group, kind)));
         mark_lost(&mut look.found, &listed.collect());
         Ok(look)
+    }
+
+    /// Searches the whole cluster for objects that bear an environment's label.
+    ///
+    /// # Errors
+    /// As [`Observer::contents`].
+    pub async fn residue(&self, environment: &EnvironmentName) -> Result<Look, Error> {
+        self.labelled(&format!("{}={environment}", keys::ENVIRONMENT_LABEL)).await
+    }
+
+    /// Searches the whole cluster for objects that a label selector fits.
+    ///
+    /// # Errors
+    /// As [`Observer::contents`].
+    pub async fn labelled(&self, selector: &str) -> Result<Look, Error> {
+        let client: Client = self.connection.controller();
+        let params = ListParams::default().labels(selector);
+        let resources = discover(&client).await?.kinds.into_iter().map(|kind| kind.api);
+        self.look(resources, &params, |resource| vec![Api::all_with(client.clone(), resource)])
+            .await
     }
 
     async fn look(

@@ -1,5 +1,6 @@
 //! One pass over one environment: observe, decide, act, publish.
 
+mod adopt;
 mod deploy;
 mod precheck;
 mod rest;
@@ -153,13 +154,18 @@ impl Reconciler {
         match read {
             Ok(own) => Ok(Some(own)),
             Err(problem) => {
-                tracing::error!(environment = %environment.name_any(), problem, "this Environment cannot be read");
-                let mut status = environment.status.clone().unwrap_or_default();
-                status.phase = Some(crate::api::environment::Phase::Failed);
-                status.message = Some(format!("this object cannot be read: {problem}; delete it"));
-                self.publisher.environment_status(environment, &status).await?;
-                if environment.status.as_ref() != Some(&status) {
+                tracing::error!(environment = %environment.name_any(), problem, "this Environment cannot be understood");
+                let status = convert::not_understood(environment, &problem, &now());
+                let is_news = environment.status.as_ref() != Some(&status);
+                self.publisher.not_understood(environment, &status).await?;
+                if is_news {
                     self.metrics.refusal(Refusal::UnreadableEnvironment);
+                    let announcement = Announcement {
+                        reason: "NotUnderstood",
+                        warning: true,
+                        note: status.message.unwrap_or_default(),
+                    };
+                    self.publisher.announce(&environment.object_ref(&()), &announcement).await;
                 }
                 Ok(None)
             }

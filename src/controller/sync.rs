@@ -27,6 +27,7 @@ pub use self::ended::EndedMemory;
 use self::project::Sighting;
 use super::hosts::Hosts;
 use super::inbox::{Inbox, PendingHint};
+use super::orphans::Orphans;
 use super::settings::Settings;
 use super::stores::Stores;
 use crate::api::Project;
@@ -55,6 +56,8 @@ pub struct Sync {
     pub metrics: Metrics,
     /// What the platform engineer decided.
     pub settings: Settings,
+    /// Namespaces whose Environment is lost.
+    pub orphans: Orphans,
     /// What has to be remembered from one look at a Project to the next.
     pub progress: Progress,
     /// What is stored of environments that a rule has ended.
@@ -151,6 +154,7 @@ impl Sync {
         let mut sweeps: HashMap<HostPlace, AbortOnDropHandle<()>> = HashMap::new();
         loop {
             ticks.tick().await;
+            self.find_orphans().await;
             sweeps.retain(|_, sweep| !sweep.is_finished());
             for (host, projects) in self.objects_by_host() {
                 sweeps
@@ -160,6 +164,11 @@ impl Sync {
             self.count_environments();
             self.count_held();
         }
+    }
+
+    async fn find_orphans(&self) {
+        let (stores, scope) = (&self.stores, &self.settings.scope);
+        self.orphans.find(&self.client, stores, scope, &self.metrics, &self.publisher).await;
     }
 
     /// All Projects in scope, valid or not, by the GitHost that they name.

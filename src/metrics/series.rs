@@ -43,6 +43,7 @@ pub(super) struct Registered {
     pub(super) residue_scan_environments: Counter,
     pub(super) receipts_signed: Counter,
     pub(super) receipts_unsigned: Counter,
+    pub(super) orphans: Gauge,
     pub(super) time_to_ready: Histogram,
     pub(super) time_to_gone: Histogram,
     pub(super) renders: Family<RenderLabels, Counter>,
@@ -68,6 +69,7 @@ impl Registered {
             sweeps: into.family("sweeps", "Full listings of a repository"),
             retired: into.family("environments_retired", "Environments that were torn down, by what led to it"),
             braked: into.counter("environments_braked", "Environments whose teardown the brake held back"),
+            orphans: into.gauge("orphaned_namespaces", "Namespaces of environments whose Environment object is lost"),
             terminations_blocked: into.counter("terminations_blocked", "Teardowns found waiting for something that does not end"),
             held: into.gauge(
                 "environments_held",

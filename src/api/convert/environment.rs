@@ -219,6 +219,28 @@ pub fn suspended(environment: &Environment, identity: &Identity, message: &str, 
     status
 }
 
+/// The status of an environment whose status or spec cannot be understood: only what is told of it changes.
+pub fn not_understood(environment: &Environment, problem: &str, now: &Time) -> EnvironmentStatus {
+    let mut status = environment.status.clone().unwrap_or_default();
+    let message = format!(
+        "this object cannot be understood, so nothing is applied or removed: {problem}; it may come from a newer version of graftling: run \
+         that version, or mend the field; if it never deployed anything, delete it"
+    );
+    let claims = [("Ready", false), ("Progressing", false), ("Stalled", true)].map(|(kind, holds)| Claim {
+        kind,
+        holds: Some(holds),
+        reason: "NotUnderstood",
+        message: &message,
+    });
+    status.conditions = conditions(&status.conditions, &claims, environment.metadata.generation, now);
+    status.phase = Some(match environment.metadata.deletion_timestamp {
+        Some(_) => Phase::Blocked,
+        None => Phase::Failed,
+    });
+    status.message = Some(message);
+    status
+}
+
 fn stage(report: &status::StageReport) -> StageStatus {
     StageStatus {
         name: report.stage.name().to_owned(),

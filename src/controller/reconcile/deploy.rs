@@ -25,6 +25,9 @@ impl Reconciler {
             return Ok(Pass::idle());
         };
         let environment = &self.with_finalizer(environment).await?;
+        if Self::only_takes_over(environment) {
+            return self.take_over(environment, &identity, inventory).await;
+        }
         // Validate and render: no client.
         let wish = match self.wish(environment, &identity) {
             Ok(Some(wish)) => wish,
@@ -43,6 +46,10 @@ impl Reconciler {
         let observed = self.observer.observe(&deployer, desired.keys(), &inventory).await?;
         // Plan: pure.
         let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
+        let own = (&identity, &inventory);
+        if let Some(pass) = self.adopt_for_deployment(environment, own, &plan, &observed, &deployer).await? {
+            return Ok(pass);
+        }
         // Act: the inventory first.
         let complete = |status: &mut EnvironmentStatus| {
             complete(status, &desired.addresses, &deployer);

@@ -3,6 +3,7 @@
 mod accounts;
 mod binding;
 mod conclude;
+mod definition;
 mod leftovers;
 mod volumes;
 mod waiting;
@@ -45,6 +46,9 @@ impl Reconciler {
     pub(super) async fn teardown(&self, environment: &Environment) -> Result<Pass, cluster::Error> {
         if !environment.finalizers().iter().any(|finalizer| finalizer == keys::FINALIZER) {
             return Ok(Pass::idle());
+        }
+        if let Some(pass) = self.let_go_with_definition(environment).await? {
+            return Ok(pass);
         }
         let Some((identity, mut inventory)) = self.read_own(environment).await? else {
             return Ok(Pass::idle());

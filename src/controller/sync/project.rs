@@ -17,7 +17,7 @@ use crate::cluster::environments;
 use crate::cluster::error::chain;
 use crate::controller::hosts::Connected;
 use crate::controller::inbox::PendingHint;
-use crate::domain::git::{BranchName, RepositoryId, Revision};
+use crate::domain::git::{BranchName, Listing, RepositoryId, Revision};
 use crate::domain::name::GitHostKey;
 use crate::domain::policy;
 use crate::domain::roster::{self, Existing, Facts, Question, Roster, Sighted};
@@ -178,11 +178,18 @@ impl Sync {
             return;
         }
         self.act(project, &environments, &roster).await;
-        if matches!(facts, Facts::Listing(_)) {
-            self.metrics.sweep(SweepResult::Complete);
+        if let Facts::Listing(listing) = facts {
+            self.after_listing(project, connected, listing, &roster).await;
         }
         self.report(object, facts, environments.len() + roster.create.len(), &roster, progress)
             .await;
+    }
+
+    async fn after_listing(&self, project: &policy::Project, connected: &Connected, listing: &Listing, roster: &Roster) {
+        self.metrics.sweep(SweepResult::Complete);
+        let created = roster.create.iter().map(|wanted| wanted.name.clone());
+        self.orphans.forget_named(&project.key, created);
+        self.orphans.settle(&self.client, project, &connected.url, listing).await;
     }
 
     /// Environment objects of the Project, from the watch: what they say of identity never changes, and writes are fenced by UID.
@@ -249,6 +256,8 @@ impl Sync {
         ];
         status.conditions = conditions(&status.conditions, &claims, object.metadata.generation, &Time(Timestamp::now()));
         status.observed_generation = object.metadata.generation;
+        status.orphans = self.orphans.listed(object);
+        self.orphans.announce(&self.publisher, object, &status.orphans).await;
         if let Some(ended) = self.ended.known(object) {
             status.ended = ended;
         }

@@ -43,7 +43,10 @@ impl Reconciler {
             Err(pass) => return Ok(pass),
         };
         let shared = self.observer.left_to_others(deployer, inventory).await?;
-        if let Some(pass) = self.judge(environment, identity, inventory, (&findings, &shared, kept)).await? {
+        if let Some(pass) = self
+            .judge(environment, (identity, inventory, deployer), (&findings, &shared, kept))
+            .await?
+        {
             return Ok(pass);
         }
         if findings

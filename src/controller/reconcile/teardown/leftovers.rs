@@ -10,6 +10,7 @@ use crate::api::convert::environment::Identity;
 use crate::api::environment::Environment;
 use crate::api::keys;
 use crate::cluster;
+use crate::cluster::connection::Deployer;
 use crate::cluster::residue::{Findings, Scanned};
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
@@ -75,8 +76,7 @@ impl Reconciler {
     pub(super) async fn judge(
         &self,
         environment: &Environment,
-        identity: &Identity,
-        inventory: &Inventory,
+        (identity, inventory, deployer): (&Identity, &Inventory, &Deployer),
         (findings, shared, kept): (&Findings, &[Shared], &[Kept]),
     ) -> Result<Option<Pass>, cluster::Error> {
         let is_shared = |key: &ObjectKey| shared.iter().any(|shared| shared.key == *key);
@@ -88,6 +88,12 @@ impl Reconciler {
             .filter(|trace| !is_kept(trace, &findings.traces, &uids))
             .collect();
         self.metrics.residue(proven.len());
+        let is_recorded = |trace: &&Trace| inventory.iter().any(|(_, entry)| entry.uid.as_ref() == Some(&trace.uid));
+        if !proven.iter().all(is_recorded)
+            && let Some(pass) = self.adopt_for_teardown(environment, (identity, inventory), deployer).await?
+        {
+            return Ok(Some(pass));
+        }
         let silent = unaccepted(environment, &findings.cost.silent);
         let report = if !proven.is_empty() {
             residue(environment, inventory, &proven)
