@@ -3,6 +3,7 @@
 mod confirm;
 mod delete;
 mod describe;
+mod dry_run;
 mod resolve;
 mod show;
 
@@ -20,6 +21,7 @@ use crate::config::parse_interval;
 use crate::domain::name::{Namespace, ProjectName};
 
 pub use confirm::{ConfirmError, confirm};
+pub use dry_run::Blocked;
 pub use resolve::{ResolveError, place};
 pub use show::{Format, NONE};
 

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::diagnostics::{self, Colours};
-use super::environment::{ConfirmError, ResolveError};
+use super::environment::{Blocked, ConfirmError, ResolveError};
 use super::output::OutputError;
 use super::project::ProjectError;
 use crate::app::access;
@@ -118,6 +118,9 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
             ProjectError::FindNone { .. } => Exit::NotFound,
             ProjectError::Supersede { .. } => Exit::Refused,
         });
+    }
+    if cause.is::<Blocked>() {
+        return Some(Exit::Blocked);
     }
     if cause.is::<ConfirmError>() {
         return Some(Exit::Refused);

@@ -3,6 +3,7 @@
 mod drain;
 mod forecast;
 pub mod identities;
+mod preview;
 pub mod references;
 pub mod retain;
 mod tier;
@@ -15,6 +16,7 @@ use crate::domain::observed::Deletion;
 use crate::domain::residue::Found;
 
 pub use self::forecast::forecast;
+pub use self::preview::{descendants, preview};
 pub use self::tier::Tier;
 
 use self::drain::drain;
