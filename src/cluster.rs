@@ -17,6 +17,7 @@ pub mod references;
 pub mod residue;
 pub mod retain;
 pub mod scope;
+pub mod stuck;
 pub mod teardown;
 pub mod tokens;
 

@@ -37,7 +37,7 @@ pub struct Config {
     pub lease_name: ObjectName,
     /// The ClusterRole that a project's deployer is bound to inside each environment.
     pub deployer_cluster_role: ObjectName,
-    /// How many environments are worked on at a time; at least 1.
+    /// How many environments are deployed at a time, at least 1; half as many are torn down besides.
     pub concurrency: usize,
     /// How many processes render bundles at one time; at least 1.
     pub render_workers: usize,

@@ -124,6 +124,11 @@ impl Metrics {
         self.0.braked.inc_by(u64::try_from(environments).unwrap_or(u64::MAX));
     }
 
+    /// A teardown waits for something that does not end.
+    pub fn termination_blocked(&self) {
+        self.0.terminations_blocked.inc();
+    }
+
     /// The brakes of all Projects hold back `environments` environments now.
     pub fn held(&self, environments: usize) {
         self.0.held.set(saturate(environments));
@@ -219,6 +224,7 @@ mod tests {
             r#"graftling_sweeps_total{result="complete"}"#,
             r#"graftling_environments_retired_total{cause="expired"}"#,
             "graftling_environments_braked_total",
+            "graftling_terminations_blocked_total",
             "graftling_environments_held",
             r#"graftling_refusals_total{reason="protected_branch"}"#,
             "graftling_residue_objects",

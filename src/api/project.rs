@@ -228,13 +228,13 @@ pub struct Policy {
     /// Which things that a cluster has only once templates may claim. What others hold is never taken.
     #[serde(default)]
     pub claims: Claims,
+    /// What a teardown does when something still counts on a ServiceAccount that it is about to delete.
+    #[serde(default)]
+    pub references: References,
     /// Whether templates may put the annotation `graftling.dev/retain: "true"` on their objects, which then outlive their environment
     /// with the namespace that they are in. On a live object it counts whoever put it there.
     #[serde(default)]
     pub retain: Permission,
-    /// What a teardown does when something still counts on a ServiceAccount that it is about to delete.
-    #[serde(default)]
-    pub references: References,
 }
 
 /// What a teardown does with objects that graftling did not create.

@@ -6,6 +6,7 @@ mod describe;
 mod dry_run;
 mod resolve;
 mod show;
+mod unstick;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use confirm::{ConfirmError, confirm};
 pub use dry_run::Blocked;
 pub use resolve::{ResolveError, place};
 pub use show::{Format, NONE};
+pub use unstick::UnstickError;
 
 /// What to do with environments.
 #[derive(Debug, Subcommand)]
@@ -37,6 +39,8 @@ pub enum Command {
     Describe(Describe),
     /// Remove one environment and everything in it
     Delete(delete::Arguments),
+    /// Remove the finalizers that keep an environment from ending
+    Unstick(unstick::Arguments),
 }
 
 /// Which environments, and in which form.
@@ -123,6 +127,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Get(arguments) => get(arguments).await,
         Command::Describe(arguments) => describe(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
+        Command::Unstick(arguments) => unstick::run(arguments).await,
     }
 }
 

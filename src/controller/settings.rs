@@ -19,7 +19,7 @@ pub struct Settings {
     pub sweep_interval: Duration,
     /// How far apart the two sightings must be that prove a branch to be gone.
     pub absence_confirmation: Duration,
-    /// How many environments are worked on at the same time.
+    /// How many environments are deployed at the same time; half as many are torn down besides.
     pub concurrency: u16,
     /// How many processes render bundles at one time.
     pub render_workers: usize,

@@ -39,10 +39,8 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         .ok();
     let rules = rules(&mut problems, &spec.rules);
     let branch_file = branch_file(&mut problems, &spec.branch_file);
-    let ttl = spec.lifecycle.ttl.as_deref();
-    let ttl = ttl.and_then(|text| read::<Span>(&mut problems, "spec.lifecycle.ttl", text).map(Span::duration));
-    check_kinds(&mut problems, "kinds", &spec.policy.kinds);
-    check_kinds(&mut problems, "clusterKinds", &spec.policy.cluster_kinds);
+    let ttl = read_ttl(&mut problems, spec.lifecycle.ttl.as_deref());
+    check_all_kinds(&mut problems, &spec.policy);
     let (Some(namespace), Some(name), Some(host), Some(repository), Some(bundle), Some(domain), Some(deployer), Some(branches)) =
         (namespace, name, host, repository, bundle, domain, deployer, branches)
     else {
@@ -95,6 +93,15 @@ pub fn teardown_rules(project: &Project) -> teardown::Rules {
 pub fn ttl(project: &Project) -> Option<Duration> {
     let text = project.spec.lifecycle.ttl.as_deref()?;
     text.parse::<Span>().ok().map(Span::duration)
+}
+
+fn read_ttl(problems: &mut Vec<String>, text: Option<&str>) -> Option<Duration> {
+    read::<Span>(problems, "spec.lifecycle.ttl", text?).map(Span::duration)
+}
+
+fn check_all_kinds(problems: &mut Vec<String>, policy: &project::Policy) {
+    check_kinds(problems, "kinds", &policy.kinds);
+    check_kinds(problems, "clusterKinds", &policy.cluster_kinds);
 }
 
 fn check_kinds(problems: &mut Vec<String>, field: &str, kinds: &[String]) {

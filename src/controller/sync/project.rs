@@ -178,15 +178,26 @@ impl Sync {
             tracing::warn!(project = %project.key, error = %error.chain(), "could not remember which environments end; they stay until the next look");
             roster.retire.retain(|retirement| retirement.head.is_none());
         }
-        self.count_refusals(facts, &roster, progress);
-        if !self.take_release(object, facts, &roster).await {
+        self.carry_out((object, project), facts, &environments, &roster, progress).await;
+    }
+
+    async fn carry_out(
+        &self,
+        (object, project): (&Project, &policy::Project),
+        facts: &Facts,
+        environments: &[Arc<Environment>],
+        roster: &Roster,
+        progress: &mut ProjectProgress,
+    ) {
+        self.count_refusals(facts, roster, progress);
+        if !self.take_release(object, facts, roster).await {
             return;
         }
-        self.act(project, &environments, &roster).await;
+        self.act(project, environments, roster).await;
         if matches!(facts, Facts::Listing(_)) {
             self.metrics.sweep(SweepResult::Complete);
         }
-        self.report(object, facts, environments.len() + roster.create.len(), &roster, progress)
+        self.report(object, facts, environments.len() + roster.create.len(), roster, progress)
             .await;
     }
 

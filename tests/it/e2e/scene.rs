@@ -73,7 +73,23 @@ impl Scene {
             chart_values: chart_values.iter().map(ToString::to_string).collect(),
             ..Options::default()
         };
-        let world = World::with(name, options).await;
+        Self::on(World::with(name, options).await, bundles, project).await
+    }
+
+    /// Sets the scene on a control plane of its own, for what would disturb every test of a shared one.
+    pub async fn apart(name: &str, template: &str) -> Self {
+        let bundles = tempfile::tempdir().unwrap();
+        write_bundle(bundles.path().join("app"), template);
+        let options = Options {
+            bundles: bundles.path().to_owned(),
+            ..Options::default()
+        };
+        let mut world = World::apart(name, options).await;
+        world.start_server().await;
+        Self::on(world, bundles, json!({})).await
+    }
+
+    async fn on(world: World, bundles: TempDir, project: Value) -> Self {
         let repository = Repository::create().unwrap();
         let mut spec = json!({ "bundle": { "name": "app" }, "branches": { "exclude": ["main"] } });
         crate::world::merge(&mut spec, project);
