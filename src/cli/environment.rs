@@ -4,6 +4,7 @@ mod adopt;
 mod confirm;
 mod delete;
 mod describe;
+mod dry_run;
 mod resolve;
 mod restore;
 mod show;
@@ -24,6 +25,7 @@ use crate::domain::name::{Namespace, ProjectName};
 
 pub use adopt::AdoptError;
 pub use confirm::{ConfirmError, confirm};
+pub use dry_run::Blocked;
 pub use resolve::{ResolveError, place};
 pub use restore::RestoreError;
 pub use show::{Format, NONE};

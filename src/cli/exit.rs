@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::diagnostics::{self, Colours};
-use super::environment::{AdoptError, ConfirmError, ResolveError, RestoreError, UnstickError};
+use super::environment::{AdoptError, Blocked, ConfirmError, ResolveError, RestoreError, UnstickError};
 use super::output::OutputError;
 use super::project::ProjectError;
 use super::receipt::{FindError, VerifyError};
@@ -152,6 +152,9 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
     }
     if cause.is::<FindError>() {
         return Some(Exit::NotFound);
+    }
+    if cause.is::<Blocked>() {
+        return Some(Exit::Blocked);
     }
     if cause.is::<ConfirmError>() || cause.is::<RestoreError>() {
         return Some(Exit::Refused);

@@ -11,6 +11,7 @@ mod comeback;
 mod command;
 mod crash;
 mod drift;
+mod dry_run;
 mod expiry;
 mod figures;
 mod forecast;

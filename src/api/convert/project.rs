@@ -39,12 +39,9 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         .ok();
     let rules = rules(&mut problems, &spec.rules);
     let branch_file = branch_file(&mut problems, &spec.branch_file);
-    let grace = spec.lifecycle.grace_after_delete.as_ref();
-    let grace_after_delete = grace.and_then(|text| read(&mut problems, "spec.lifecycle.graceAfterDelete", text));
-    let ttl = spec.lifecycle.ttl.as_deref();
-    let ttl = ttl.and_then(|text| read::<Span>(&mut problems, "spec.lifecycle.ttl", text).map(Span::duration));
-    check_kinds(&mut problems, "kinds", &spec.policy.kinds);
-    check_kinds(&mut problems, "clusterKinds", &spec.policy.cluster_kinds);
+    let grace_after_delete = read_grace(&mut problems, spec.lifecycle.grace_after_delete.as_deref());
+    let ttl = read_ttl(&mut problems, spec.lifecycle.ttl.as_deref());
+    check_all_kinds(&mut problems, &spec.policy);
     let (Some(namespace), Some(name), Some(host), Some(repository), Some(bundle), Some(domain), Some(deployer), Some(branches)) =
         (namespace, name, host, repository, bundle, domain, deployer, branches)
     else {
@@ -98,6 +95,19 @@ pub fn teardown_rules(project: &Project) -> teardown::Rules {
 pub fn ttl(project: &Project) -> Option<Duration> {
     let text = project.spec.lifecycle.ttl.as_deref()?;
     text.parse::<Span>().ok().map(Span::duration)
+}
+
+fn read_ttl(problems: &mut Vec<String>, text: Option<&str>) -> Option<Duration> {
+    read::<Span>(problems, "spec.lifecycle.ttl", text?).map(Span::duration)
+}
+
+fn read_grace(problems: &mut Vec<String>, text: Option<&str>) -> Option<Span> {
+    read(problems, "spec.lifecycle.graceAfterDelete", text?)
+}
+
+fn check_all_kinds(problems: &mut Vec<String>, policy: &project::Policy) {
+    check_kinds(problems, "kinds", &policy.kinds);
+    check_kinds(problems, "clusterKinds", &policy.cluster_kinds);
 }
 
 fn check_kinds(problems: &mut Vec<String>, field: &str, kinds: &[String]) {

@@ -173,15 +173,27 @@ impl Sync {
             tracing::warn!(project = %project.key, error = %error.chain(), "could not remember which environments end; they stay until the next look");
             roster.retire.retain(|retirement| retirement.head.is_none());
         }
-        self.count_refusals(facts, &roster, progress);
-        if !self.take_release(object, facts, &roster).await {
+        self.carry_out((object, project, connected), facts, &environments, &roster, progress)
+            .await;
+    }
+
+    async fn carry_out(
+        &self,
+        (object, project, connected): (&Project, &policy::Project, &Connected),
+        facts: &Facts,
+        environments: &[Arc<Environment>],
+        roster: &Roster,
+        progress: &mut ProjectProgress,
+    ) {
+        self.count_refusals(facts, roster, progress);
+        if !self.take_release(object, facts, roster).await {
             return;
         }
-        self.act(project, &environments, &roster).await;
+        self.act(project, environments, roster).await;
         if let Facts::Listing(listing) = facts {
-            self.after_listing(project, connected, listing, &roster).await;
+            self.after_listing(project, connected, listing, roster).await;
         }
-        self.report(object, facts, environments.len() + roster.create.len(), &roster, progress)
+        self.report(object, facts, environments.len() + roster.create.len(), roster, progress)
             .await;
     }
 
