@@ -13,6 +13,7 @@ mod hook;
 mod output;
 mod plan;
 mod printable;
+mod project;
 mod project_file;
 mod render;
 mod serve;
@@ -82,6 +83,9 @@ enum Command {
     /// Look at environments and remove them
     #[command(name = "env", visible_alias = "environment", subcommand)]
     Environment(environment::Command),
+    /// Look at Projects, and release what the brake of one holds
+    #[command(subcommand)]
+    Project(project::Command),
     /// Print what would be done to an environment now, without doing it
     Plan(Box<plan::Arguments>),
     /// Print how an environment differs from what it should be, as a unified diff of YAML
@@ -153,6 +157,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Diff(arguments) => return diff::run(*arguments).await,
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Environment(command) => environment::run(command).await,
+        Command::Project(command) => project::run(command).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Render(arguments) => render::run(*arguments).await,
         Command::Bundle(command) => bundle::run(command).await,

@@ -15,12 +15,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use crate::domain::git::Provider;
 
 use series::{
-    DeliveryLabels, HintLabels, HostCallLabels, ListenerLabels, PhaseLabels, ReconcileLabels, Registered, RemovalLabels, RenderLabels,
-    SweepLabels, WriteLabels,
+    DeliveryLabels, HintLabels, HostCallLabels, ListenerLabels, PhaseLabels, ReconcileLabels, RefusalLabels, Registered, RemovalLabels,
+    RenderLabels,     SweepLabels, WriteLabels,
 };
 
 pub use label::{
-    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, RemovalCause,
+    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, Refusal, RemovalCause,
     RenderResult, SweepResult, WriteResult, WriteVerb,
 };
 
@@ -129,6 +129,16 @@ impl Metrics {
         self.0.terminations_blocked.inc();
     }
 
+    /// The brakes of all Projects hold back `environments` environments now.
+    pub fn held(&self, environments: usize) {
+        self.0.held.set(saturate(environments));
+    }
+
+    /// Something was refused; told once for as long as it lasts, as far as the process remembers.
+    pub fn refusal(&self, reason: Refusal) {
+        self.0.refusals.get_or_create(&RefusalLabels { reason }).inc();
+    }
+
     /// Objects that teardowns had to leave behind, by the receipts that are kept; anything but zero wants attention.
     pub fn residue(&self, objects: usize) {
         self.0.residue.set(saturate(objects));
@@ -215,6 +225,8 @@ mod tests {
             r#"graftling_environments_retired_total{cause="expired"}"#,
             "graftling_environments_braked_total",
             "graftling_terminations_blocked_total",
+            "graftling_environments_held",
+            r#"graftling_refusals_total{reason="protected_branch"}"#,
             "graftling_residue_objects",
             "graftling_time_to_ready_seconds_count",
             "graftling_time_to_gone_seconds_count",

@@ -30,7 +30,9 @@ use super::project::LocalReference;
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = "1"),
-    selectable = ".spec.branch"
+    selectable = ".spec.branch",
+    validation = Rule::new("self.metadata.name != 'default' && self.metadata.name != 'kube' && !self.metadata.name.startsWith('kube-')")
+        .message("the namespace of an Environment bears its name, and this one is reserved for Kubernetes")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -73,14 +73,14 @@ pub struct FullReceipt {
     pub foreign_objects: Vec<String>,
     /// What elsewhere still names a ServiceAccount that is gone.
     #[serde(default)]
-    pub dangling_references: Vec<DanglingReference>,
-    /// What is known of the tokens of accounts that are gone.
+    pub dangling_references: Vec<String>,
+    /// Whether the tokens of each removed ServiceAccount are proved dead.
     #[serde(default)]
     pub tokens: Vec<TokenProof>,
-    /// Identities of a cloud that the accounts could take: the trust on the cloud's side outlives them.
+    /// Identities of clouds that removed ServiceAccounts had by annotation: the trust outlives the account.
     #[serde(default)]
     pub cloud_identities: Vec<CloudIdentity>,
-    /// Secrets of others with tokens of accounts, which Kubernetes deleted together with the account.
+    /// Secrets of others with tokens of ServiceAccounts, which Kubernetes deleted together with the accounts.
     #[serde(default)]
     pub token_secrets: Vec<String>,
     /// Finalizers that somebody removed by hand.
@@ -139,29 +139,15 @@ pub struct ObjectResult {
     pub result: String,
 }
 
-/// A binding elsewhere that names an account which is gone.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
-pub struct DanglingReference {
-    /// The binding.
-    pub binding: String,
-    /// Its namespace; absent for a ClusterRoleBinding.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// Whom it names.
-    pub names: String,
-    /// `high` for rights in the whole cluster, else `medium`.
-    pub severity: String,
-}
-
-/// What is known of the tokens of an account that is gone.
+/// What is known of the tokens of a removed ServiceAccount.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenProof {
-    /// The account.
+    /// The ServiceAccount.
     pub account: String,
     /// Its UID.
     pub uid: String,
-    /// When the API server refused a token that it would have accepted while the account was there.
+    /// When the API server refused a token that it accepted while the account was there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proved_dead: Option<Time>,
     /// Why nothing is proved.

@@ -3,6 +3,7 @@
 //! Every call has a deadline of its own, because the client below retries an overloaded server for a very long time.
 
 mod error;
+mod projects;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

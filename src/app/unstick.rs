@@ -40,7 +40,7 @@ pub enum Error {
     NotDeleting(String),
     /// The Environment cannot be read.
     #[error("could not read the environment")]
-    Read(#[source] plan::Error),
+    Read(#[source] Box<plan::Error>),
     /// The cluster did not do as asked.
     #[error("could not {operation}")]
     Cluster {
@@ -48,7 +48,7 @@ pub enum Error {
         operation: &'static str,
         /// The cause.
         #[source]
-        source: cluster::Error,
+        source: Box<cluster::Error>,
     },
     /// The object is not the one that was shown.
     #[error("{0} has changed since it was shown: look again")]
@@ -75,9 +75,9 @@ impl Unstick {
         if environment.metadata.deletion_timestamp.is_none() {
             return Err(Error::NotDeleting(environment.name_any()));
         }
-        let (identity, inventory) = plan::read(environment).map_err(Error::Read)?;
+        let (identity, inventory) = plan::read(environment).map_err(|source| Error::Read(Box::new(source)))?;
         Ok(Self {
-            observer: observer(access).map_err(Error::Read)?,
+            observer: observer(access).map_err(|source| Error::Read(Box::new(source)))?,
             environment: environment.clone(),
             name: identity.name,
             inventory,
@@ -92,7 +92,7 @@ impl Unstick {
     pub async fn held(&self) -> Result<Vec<Held>, Error> {
         let failed = |source| Error::Cluster {
             operation: "look for what holds the environment",
-            source,
+            source: Box::new(source),
         };
         let client = self.observer.connection.controller();
         let mut held = Vec::new();
@@ -149,7 +149,7 @@ impl Unstick {
         );
         let review = review.await.map_err(|source| Error::Cluster {
             operation: "find out who you are",
-            source,
+            source: Box::new(source),
         })?;
         let user = review.status.and_then(|status| status.user_info?.username);
         Ok(user.unwrap_or_else(|| "unknown".to_owned()))
@@ -163,7 +163,7 @@ impl Unstick {
     pub async fn release(&self, held: &Held, by: &str) -> Result<(), Error> {
         let failed = |source| Error::Cluster {
             operation: "remove the finalizers",
-            source,
+            source: Box::new(source),
         };
         let resource = self.observer.kinds.resolve(&held.key).await.map_err(failed)?;
         let api = resource.api_for(self.observer.connection.controller(), &held.key);

@@ -14,15 +14,15 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use self::resolve::{Wanted, resolve};
-use self::show::Format;
 use super::output::print;
 use crate::api::Environment;
 use crate::app::access::{Access, Scope, Target};
 use crate::config::parse_interval;
 use crate::domain::name::{Namespace, ProjectName};
 
-pub use confirm::ConfirmError;
-pub use resolve::ResolveError;
+pub use confirm::{ConfirmError, confirm};
+pub use resolve::{ResolveError, place};
+pub use show::{Format, NONE};
 pub use unstick::UnstickError;
 
 /// What to do with environments.
@@ -106,7 +106,7 @@ pub struct Cluster {
     namespace: Option<Namespace>,
     /// Look in all namespaces
     #[arg(short = 'A', long, conflicts_with = "namespace")]
-    all_namespaces: bool,
+    pub all_namespaces: bool,
     /// Context of the kubeconfig [default: its current one]
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
@@ -160,7 +160,8 @@ async fn describe(arguments: Describe) -> anyhow::Result<()> {
 // === impl Cluster ===
 
 impl Cluster {
-    async fn connect(&self) -> anyhow::Result<(Access, Scope)> {
+    /// The connection, and where to look.
+    pub async fn connect(&self) -> anyhow::Result<(Access, Scope)> {
         let access = Access::connect(&Target {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::diagnostics::{self, Colours};
 use super::environment::{ConfirmError, ResolveError, UnstickError};
 use super::output::OutputError;
+use super::project::ProjectError;
 use crate::app::{access, unstick};
 use crate::config::ConfigError;
 
@@ -16,9 +17,10 @@ Exit codes:
   0  done
   1  the operation failed
   2  the command line or a setting is wrong
-  3  there is no such environment
+  3  there is no such environment or Project
   4  refused: ambiguous, changed meanwhile, or not confirmed
-  5  the cluster is not configured, not reachable, or does not permit it";
+  5  the cluster is not configured, not reachable, or does not permit it
+  6  a dry run: something would keep it from its end";
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub enum Exit {
     Refused = 4,
     /// The cluster is not configured, not reachable, or does not permit it.
     Access = 5,
+    /// What was planned would not come to its end: something blocks it.
+    Blocked = 6,
 }
 
 impl From<Exit> for ExitCode {
@@ -117,6 +121,12 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
     }
     if cause.is::<UnstickError>() {
         return Some(Exit::NotFound);
+    }
+    if let Some(error) = cause.downcast_ref::<ProjectError>() {
+        return Some(match error {
+            ProjectError::FindNone { .. } => Exit::NotFound,
+            ProjectError::Supersede { .. } => Exit::Refused,
+        });
     }
     if cause.is::<ConfirmError>() {
         return Some(Exit::Refused);

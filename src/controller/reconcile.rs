@@ -26,11 +26,11 @@ use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::{Announcement, Publisher};
-use crate::domain::inventory::Inventory;
+use crate::domain::inventory::{Inventory, Stage};
 use crate::domain::observed::is_secret;
 use crate::domain::outcome::FailureClass;
 use crate::domain::status::{Phase, Report, summarise_refusal};
-use crate::metrics::{Metrics, ReconcileOutcome};
+use crate::metrics::{Metrics, ReconcileOutcome, Refusal};
 
 /// Everything that a pass needs.
 pub struct Reconciler {
@@ -147,8 +147,11 @@ impl Reconciler {
                 tracing::error!(environment = %environment.name_any(), problem, "this Environment cannot be read");
                 let mut status = environment.status.clone().unwrap_or_default();
                 status.phase = Some(crate::api::environment::Phase::Failed);
-                status.message = Some(format!("this object cannot be read: {problem}"));
+                status.message = Some(format!("this object cannot be read: {problem}; delete it"));
                 self.publisher.environment_status(environment, &status).await?;
+                if environment.status.as_ref() != Some(&status) {
+                    self.metrics.refusal(Refusal::UnreadableEnvironment);
+                }
                 Ok(None)
             }
         }
@@ -221,6 +224,12 @@ impl Reconciler {
             note: report.message.clone(),
         };
         self.publisher.announce(&after.object_ref(&()), &announcement).await;
+        if report.reason == "NotOurs" {
+            self.metrics.refusal(match report.fails_at(Stage::Namespace) {
+                true => Refusal::NamespaceNotOurs,
+                false => Refusal::ObjectNotOurs,
+            });
+        }
         if report.phase == Phase::Ready && phase(before).is_none_or(|phase| phase != crate::api::environment::Phase::Ready) {
             self.observe_time_to_ready(after);
         }

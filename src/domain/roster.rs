@@ -105,6 +105,8 @@ pub struct Roster {
     pub retire: Vec<Retirement>,
     /// Retirements that are held.
     pub held: Option<Brake>,
+    /// Retirements that would be held and that somebody released: they are among `retire`.
+    pub released: Option<Brake>,
     /// The absences to remember until next time.
     pub absences: Absences,
     /// Branches that get nothing.
@@ -364,6 +366,12 @@ fn absent(question: &Question<'_>, environment: &Existing, announced: bool, rost
 }
 
 impl Roster {
+    /// Whether it is known of every environment what becomes of it: one whose branch is not proven to be gone, or whose pull request to
+    /// be closed, may be held at the next look.
+    pub fn is_decided(&self) -> bool {
+        self.held.is_some() || self.absences.is_empty() && self.closures.is_empty()
+    }
+
     fn skip(&mut self, branch: &BranchName, reason: SkipReason) {
         self.skipped.push(Skipped {
             branch: branch.clone(),

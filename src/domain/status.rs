@@ -212,6 +212,13 @@ fn ready(plan: &Plan) -> String {
 impl Report {
     /// A status message is read in one line of a terminal or a pull request.
     pub const MESSAGE_LENGTH: usize = 512;
+
+    /// Whether a stage cannot go on.
+    pub fn fails_at(&self, stage: Stage) -> bool {
+        self.stages
+            .iter()
+            .any(|report| report.stage == stage && report.state == StageState::Failed)
+    }
 }
 
 /// What the plan waits for, and what was just applied and is not ready.

@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::label::{
-    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, RemovalCause,
+    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, Refusal, RemovalCause,
     RenderResult, SweepResult, WriteResult, WriteVerb,
 };
 
@@ -35,6 +35,8 @@ pub(super) struct Registered {
     pub(super) retired: Family<RemovalLabels, Counter>,
     pub(super) braked: Counter,
     pub(super) terminations_blocked: Counter,
+    pub(super) held: Gauge,
+    pub(super) refusals: Family<RefusalLabels, Counter>,
     pub(super) residue: Gauge,
     pub(super) time_to_ready: Histogram,
     pub(super) time_to_gone: Histogram,
@@ -62,6 +64,11 @@ impl Registered {
             retired: into.family("environments_retired", "Environments that were torn down, by what led to it"),
             braked: into.counter("environments_braked", "Environments whose teardown the brake held back"),
             terminations_blocked: into.counter("terminations_blocked", "Teardowns found waiting for something that does not end"),
+            held: into.gauge(
+                "environments_held",
+                "Environments whose teardown the brakes of Projects hold back now",
+            ),
+            refusals: into.family("refusals", "Branches, namespaces and objects that were refused"),
             residue: into.gauge("residue_objects", "Objects that teardowns had to leave behind"),
             time_to_ready: into.seconds("time_to_ready", "From a new revision to ready", exponential_buckets(1.0, 1.7, 14)),
             time_to_gone: into.seconds("time_to_gone", "From retirement to nothing left", exponential_buckets(1.0, 1.7, 14)),
@@ -154,5 +161,6 @@ labels! {
     WriteLabels { verb: WriteVerb, result: WriteResult }
     SweepLabels { result: SweepResult }
     RenderLabels { result: RenderResult }
+    RefusalLabels { reason: Refusal }
     RemovalLabels { cause: RemovalCause }
 }

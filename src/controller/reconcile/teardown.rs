@@ -118,7 +118,7 @@ impl Reconciler {
             match plan.next {
                 Next::LookForReferences => {
                     let references = self.observer.references(deployer, &identity.name.namespace()).await?;
-                    found = Some(references::relevant(&identity.name, &plan.inventory, &view, &references));
+                    found = Some(references::relevant(&identity.name, &plan, &view, &references));
                     view.references = Some(references);
                 }
                 Next::LookForForeign => {

@@ -48,10 +48,10 @@ pub struct View {
     pub foreign: Option<Vec<ObjectKey>>,
     /// What beside the inventory has to end before identities go; known once `foreign` is.
     pub pending: Vec<Waiting>,
-    /// What the namespace holds that somebody asked to keep, whoever made it; known once somebody has looked for `foreign`.
-    pub retained: Vec<Found>,
     /// What counts on the accounts of the namespace; `None` while nobody has looked.
     pub references: Option<References>,
+    /// What the namespace holds that somebody asked to keep, whoever made it; known once somebody has looked for `foreign`.
+    pub retained: Vec<Found>,
 }
 
 impl View {
@@ -179,7 +179,7 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules
             return next;
         }
         if tier == Tier::Access
-            && let Some(next) = references::guard(environment, &leaving, view, &rules.references)
+            && let Some(next) = references::guard(environment, (inventory, &leaving), view, &rules.references)
         {
             return next;
         }

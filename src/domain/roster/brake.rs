@@ -3,6 +3,7 @@
 use aws_lc_rs::digest;
 
 use super::{Question, Retirement, Roster};
+use crate::domain::git::BranchName;
 use crate::domain::name::EnvironmentName;
 
 /// Retirements that are held until somebody releases exactly these.
@@ -12,6 +13,8 @@ pub struct Brake {
     pub digest: String,
     /// The held environments, sorted.
     pub environments: Vec<EnvironmentName>,
+    /// Their branches, in the same order.
+    pub branches: Vec<BranchName>,
 }
 
 /// So many may go at once whatever the size of the Project.
@@ -38,6 +41,7 @@ pub(super) fn apply(question: &Question<'_>, roster: &mut Roster) {
     roster.retire = going;
     if question.released == Some(brake.digest.as_str()) {
         roster.retire.extend(held);
+        roster.released = Some(brake);
     } else {
         roster.held = Some(brake);
     }
@@ -60,8 +64,13 @@ impl Brake {
                 context.update(b"\n");
             }
         }
-        let environments = held.into_iter().map(|retirement| retirement.name.clone()).collect();
+        let environments = held.iter().map(|retirement| retirement.name.clone()).collect();
+        let branches = held.iter().map(|retirement| retirement.branch.clone()).collect();
         let digest = context.finish().as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { digest, environments }
+        Self {
+            digest,
+            environments,
+            branches,
+        }
     }
 }

@@ -39,12 +39,12 @@ impl Reconciler {
         if !found.is_empty() {
             return self.residue_found(environment, identity, inventory, &found).await;
         }
-        let proofs = match self.prove_tokens_dead(environment, identity, inventory).await? {
+        let proofs = match self.prove_tokens_dead(environment, identity, inventory, kept).await? {
             Proved::All(proofs) => proofs,
             Proved::NotYet(pass) => return Ok(pass),
         };
         let bindings = self.observer.bindings_elsewhere(&identity.name.namespace()).await?;
-        let references = dangling(inventory, &bindings);
+        let references = dangling(inventory, kept, &bindings);
         // What somebody recorded on it just now, such as a finalizer removed by hand, belongs into the receipt.
         let environment = &self.publisher.read_environment(environment).await?;
         let shared = self.observer.left_to_others(deployer, inventory).await?;

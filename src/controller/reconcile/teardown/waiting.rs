@@ -13,8 +13,8 @@ use crate::cluster::connection::Deployer;
 use crate::cluster::live::WatchedKinds;
 use crate::domain::observed::Deletion;
 use crate::domain::outcome::{self, Outcome};
-use crate::domain::plan::teardown::TeardownPlan;
 use crate::domain::plan::teardown::stuck::{self, NAMED, STUCK_AFTER, Stuck};
+use crate::domain::plan::teardown::{Next, TeardownPlan, Tier};
 use crate::domain::status::{Report, summarise_stuck};
 
 /// Where a teardown stands when it has to wait.
@@ -40,7 +40,9 @@ impl Reconciler {
             return (report, Vec::new());
         }
         let is_watched = |key| halt.plan.inventory.get(key).is_some() && halt.watched.contains(key);
-        let watched = waiting.iter().all(|waiting| is_watched(&waiting.key));
+        // Rights and identities go at once: what they wait for is a pod, which bears no label of ours.
+        let for_pods = matches!(&halt.plan.next, Next::Drain { tier, .. } if *tier >= Tier::Access);
+        let watched = !for_pods && waiting.iter().all(|waiting| is_watched(&waiting.key));
         let deletions: Vec<_> = waiting.iter().filter_map(|waiting| waiting.deletion.as_ref()).collect();
         let mut age = self.age(halt, &deletions);
         let mut found = Vec::new();

@@ -99,8 +99,13 @@ fn used_by_a_pod(key: &ObjectKey, pod: &Pod) -> Obstacle {
 
 fn used_by_an_ending_pod(key: &ObjectKey, pod: &Pod) -> Waiting {
     Waiting {
-        key: key.clone(),
-        reason: format!("is still used by Pod {}, which is being deleted", pod.name),
+        // Its own key: no watch of ours need show the pod.
+        key: ObjectKey {
+            kind: "Pod".to_owned(),
+            name: pod.name.clone(),
+            ..key.clone()
+        },
+        reason: format!("still runs as ServiceAccount {} and is being deleted", key.name),
         deletion: pod.deletion.clone(),
         failed: false,
     }

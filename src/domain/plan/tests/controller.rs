@@ -120,15 +120,14 @@ impl Controller {
             pods: cluster.pods.iter().map(|(_, pod)| pod.clone()).collect(),
             ..View::default()
         };
-        let mut plan = super::super::teardown::plan(&environment(), &self.stored, &view, &rules);
-        if plan.next == Next::LookForReferences {
-            view.references = Some(cluster.references.clone());
-            plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, &rules);
-        }
-        if plan.next == Next::LookForForeign {
-            view.take_in(Contents::of(&plan.inventory, &cluster.contents()));
-            plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, &rules);
-        }
+        let plan = loop {
+            let plan = super::super::teardown::plan(&environment(), &self.stored, &view, &rules);
+            match plan.next {
+                Next::LookForReferences => view.references = Some(cluster.references.clone()),
+                Next::LookForForeign => view.take_in(Contents::of(&plan.inventory, &cluster.contents())),
+                _ => break plan,
+            }
+        };
         let deletes = match &plan.next {
             Next::Drain { deletes, .. } => deletes.clone(),
             Next::DeleteNamespace(delete) => vec![delete.clone()],
