@@ -16,7 +16,7 @@ use crate::domain::git::Provider;
 
 use series::{
     DeliveryLabels, HintLabels, HostCallLabels, ListenerLabels, PhaseLabels, ReconcileLabels, RefusalLabels, Registered, RemovalLabels,
-    RenderLabels,     SweepLabels, WriteLabels,
+    RenderLabels, SweepLabels, WriteLabels,
 };
 
 pub use label::{

@@ -39,8 +39,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         .ok();
     let rules = rules(&mut problems, &spec.rules);
     let branch_file = branch_file(&mut problems, &spec.branch_file);
-    let ttl = spec.lifecycle.ttl.as_deref();
-    let ttl = ttl.and_then(|text| read::<Span>(&mut problems, "spec.lifecycle.ttl", text).map(Span::duration));
+    check_ttl(&mut problems, spec.lifecycle.ttl.as_deref());
     check_kinds(&mut problems, "kinds", &spec.policy.kinds);
     check_kinds(&mut problems, "clusterKinds", &spec.policy.cluster_kinds);
     let (Some(namespace), Some(name), Some(host), Some(repository), Some(bundle), Some(domain), Some(deployer), Some(branches)) =
@@ -68,11 +67,8 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         https: spec.scheme == Scheme::Https,
         guardrails: guardrails(&spec.guardrails, claims(&spec.policy.claims)),
         max_environments: spec.lifecycle.max_environments,
-        ttl,
-        on_close: match spec.pull_requests.on_close {
-            project::OnClose::Keep => OnClose::Keep,
-            project::OnClose::Teardown => OnClose::Teardown,
-        },
+        ttl: ttl(project),
+        on_close: on_close(spec.pull_requests.on_close),
         kinds: spec.policy.kinds.clone(),
         cluster_scoped: cluster_scoped(spec.policy.cluster_scoped),
         cluster_kinds: spec.policy.cluster_kinds.clone(),
@@ -95,6 +91,19 @@ pub fn teardown_rules(project: &Project) -> teardown::Rules {
 pub fn ttl(project: &Project) -> Option<Duration> {
     let text = project.spec.lifecycle.ttl.as_deref()?;
     text.parse::<Span>().ok().map(Span::duration)
+}
+
+fn check_ttl(problems: &mut Vec<String>, text: Option<&str>) {
+    if let Some(text) = text {
+        read::<Span>(problems, "spec.lifecycle.ttl", text);
+    }
+}
+
+fn on_close(policy: project::OnClose) -> OnClose {
+    match policy {
+        project::OnClose::Keep => OnClose::Keep,
+        project::OnClose::Teardown => OnClose::Teardown,
+    }
 }
 
 fn check_kinds(problems: &mut Vec<String>, field: &str, kinds: &[String]) {

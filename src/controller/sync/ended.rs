@@ -52,11 +52,16 @@ impl Sync {
         Ok(ended)
     }
 
-    /// Stores what is to be remembered, before anything is retired because of it. Writes nothing if nothing is new.
-    ///
-    /// # Errors
-    /// The write failed: what would be forgotten must stay.
-    pub(super) async fn remember_ended(&self, object: &Project, before: &[EndedBranch], roster: &Roster) -> Result<(), cluster::Error> {
+    /// Stores what is to be remembered, before anything is retired because of it. If that fails, what would be forgotten stays.
+    pub(super) async fn remember_ended(&self, object: &Project, before: &[EndedBranch], roster: &mut Roster) {
+        if let Err(error) = self.store_ended(object, before, roster).await {
+            tracing::warn!(project = %object.name_any(), error = %error.chain(), "could not remember which environments end; they stay until the next look");
+            roster.retire.retain(|retirement| retirement.head.is_none());
+        }
+    }
+
+    /// Writes nothing if nothing is new.
+    async fn store_ended(&self, object: &Project, before: &[EndedBranch], roster: &Roster) -> Result<(), cluster::Error> {
         let ended = convert::ended::to_stored(&roster.ended, before, &Time(Timestamp::now()));
         if ended == before {
             return Ok(());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::runtime::reflector::ObjectRef;
 use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
 
 use super::{ProjectProgress, Sync, uptime};
 use crate::api::convert;
@@ -136,10 +136,8 @@ impl Sync {
             }
         };
         let ended = convert::ended::from_stored(&before);
-        let server_time = match project.ttl {
-            Some(_) => self.clock.now(&self.client).await,
-            None => None,
-        };
+        let released = object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION);
+        let server_time = self.time_for(project).await;
         let decide = |environments: &[Arc<Environment>]| {
             let existing: Vec<Existing> = environments
                 .iter()
@@ -153,7 +151,7 @@ impl Sync {
                 absences: &progress.absences,
                 now: uptime(),
                 confirmation: self.settings.absence_confirmation,
-                released: object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).map(String::as_str),
+                released: released.map(String::as_str),
                 ended: &ended,
                 closures: &progress.closures,
                 tells_pull_requests: connected.tells_pull_requests,
@@ -174,10 +172,7 @@ impl Sync {
         }
         progress.absences.clone_from(&roster.absences);
         progress.closures.clone_from(&roster.closures);
-        if let Err(error) = self.remember_ended(object, &before, &roster).await {
-            tracing::warn!(project = %project.key, error = %error.chain(), "could not remember which environments end; they stay until the next look");
-            roster.retire.retain(|retirement| retirement.head.is_none());
-        }
+        self.remember_ended(object, &before, &mut roster).await;
         self.count_refusals(facts, &roster, progress);
         if !self.take_release(object, facts, &roster).await {
             return;
@@ -188,6 +183,12 @@ impl Sync {
         }
         self.report(object, facts, environments.len() + roster.create.len(), &roster, progress)
             .await;
+    }
+
+    /// The API server's time, where a rule of the Project needs it.
+    async fn time_for(&self, project: &policy::Project) -> Option<Timestamp> {
+        project.ttl?;
+        self.clock.now(&self.client).await
     }
 
     /// Environment objects of the Project, from the watch: what they say of identity never changes, and writes are fenced by UID.
