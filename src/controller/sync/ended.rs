@@ -15,6 +15,7 @@ use crate::api::Project;
 use crate::api::convert;
 use crate::api::project::EndedBranch;
 use crate::cluster;
+use crate::cluster::error::chain;
 use crate::domain::roster::Roster;
 
 /// What was last stored of each Project, by its UID.
@@ -36,11 +37,18 @@ impl EndedMemory {
 }
 
 impl Sync {
-    /// The memory of a Project; the first time it is read from the API server itself.
-    ///
-    /// # Errors
-    /// It could not be read. Nothing may be decided then: a branch whose environment ended would get another.
-    pub(super) async fn ended_of(&self, object: &Project) -> Result<Vec<EndedBranch>, kube::Error> {
+    /// The memory of a Project. `None`: it could not be read, and nothing may be decided, or a branch whose environment ended would get
+    /// another.
+    pub(super) async fn ended_of(&self, object: &Project) -> Option<Vec<EndedBranch>> {
+        let known = self.read_ended(object).await;
+        let tell = |error: &kube::Error| {
+            tracing::warn!(project = %object.name_any(), error = %chain(error), "nothing is decided; the next look tries again");
+        };
+        known.inspect_err(tell).ok()
+    }
+
+    /// The first time it is read from the API server itself.
+    async fn read_ended(&self, object: &Project) -> Result<Vec<EndedBranch>, kube::Error> {
         if let Some(known) = self.ended.known(object) {
             return Ok(known);
         }

@@ -129,12 +129,7 @@ impl Sync {
         facts: &Facts,
         progress: &mut ProjectProgress,
     ) {
-        let before = match self.ended_of(object).await {
-            Ok(before) => before,
-            Err(error) => {
-                return tracing::warn!(project = %project.key, error = %chain(&error), "nothing is decided; the next look tries again");
-            }
-        };
+        let Some(before) = self.ended_of(object).await else { return };
         let ended = convert::ended::from_stored(&before);
         let released = object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION);
         let server_time = self.time_for(project).await;
