@@ -67,6 +67,7 @@ async fn pass(environment: Arc<Environment>, reconciler: Arc<Reconciler>, lanes:
     };
     let key = place(&environment.name_any(), environment.namespace().as_deref());
     let Some(_place) = lanes.enter(&key, direction) else {
+        tracing::debug!(environment = %key.1, ?direction, "waits for a place in its lane");
         return Ok(Action::await_change());
     };
     reconciler.reconcile(environment).await

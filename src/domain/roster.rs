@@ -301,42 +301,38 @@ fn present(
         Verdict::NotIncluded => return roster.skip(branch, SkipReason::NotIncluded),
         Verdict::Protected | Verdict::Included => {}
     }
-    let wanted = |name: EnvironmentName, pull_request: Option<&PullRequest>| Wanted {
-        name,
-        branch: branch.clone(),
-        repository: repository.id.clone(),
-        revision: revision.clone(),
-        pull_request: pull_request.cloned(),
-        grace: None,
-    };
     if !alive.is_empty() {
         for environment in staying {
             let shown = pull_requests::shown(question, environment, pull_request);
             let moved = environment.revision != revision.as_str() || environment.pull_request.as_ref() != shown;
             if moved || environment.grace.is_some() {
-                roster.refresh.push(wanted(environment.name.clone(), shown));
+                roster.refresh.push(sight.wanted(environment.name.clone(), repository, shown));
             }
         }
-        return;
+    } else if !existing.is_empty() {
+        roster.skip(branch, SkipReason::BeingTornDown);
+    } else {
+        begin(question, repository, sight, roster);
     }
-    if !existing.is_empty() {
-        return roster.skip(branch, SkipReason::BeingTornDown);
-    }
+}
+
+/// A branch without an environment gets one, unless something speaks against it.
+fn begin(question: &Question<'_>, repository: &Repository, sight: Sight<'_>, roster: &mut Roster) {
     if let Some(ended) = ended::of(question, &repository.id, sight) {
-        return roster.skip(branch, ended.because.skip_reason());
+        return roster.skip(sight.branch, ended.because.skip_reason());
     }
     let name = EnvironmentName::compute(Identity {
         host_url: question.host_url,
         repository: &repository.id,
-        branch,
+        branch: sight.branch,
         project: &question.project.key,
     });
     if question.existing.iter().any(|environment| environment.name == name) {
-        roster.skip(branch, SkipReason::NameTaken);
+        roster.skip(sight.branch, SkipReason::NameTaken);
     } else if at_capacity(question, roster) {
-        roster.skip(branch, SkipReason::AtCapacity);
+        roster.skip(sight.branch, SkipReason::AtCapacity);
     } else {
-        roster.create.push(wanted(name, pull_request));
+        roster.create.push(sight.wanted(name, repository, sight.pull_request));
     }
 }
 
@@ -346,6 +342,19 @@ struct Sight<'a> {
     branch: &'a BranchName,
     revision: &'a Revision,
     pull_request: Option<&'a PullRequest>,
+}
+
+impl Sight<'_> {
+    fn wanted(self, name: EnvironmentName, repository: &Repository, pull_request: Option<&PullRequest>) -> Wanted {
+        Wanted {
+            name,
+            branch: self.branch.clone(),
+            repository: repository.id.clone(),
+            revision: self.revision.clone(),
+            pull_request: pull_request.cloned(),
+            grace: None,
+        }
+    }
 }
 
 fn at_capacity(question: &Question<'_>, roster: &Roster) -> bool {

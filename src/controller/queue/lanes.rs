@@ -77,11 +77,11 @@ impl<K: Clone + Eq + Hash> Lanes<K> {
     /// A place in the lane, or a place in its queue: [`Lanes::next`] gives the environment back then.
     pub(super) fn enter(&self, key: &K, direction: Direction) -> Option<Place<K>> {
         let mut lanes = self.lock();
-        // What was called for a deployment may have been deleted since.
-        let turned = lanes.iter_mut().any(|(other, lane)| *other != direction && lane.called.remove(key));
-        if turned {
-            self.0.freed.notify_one();
+        // What waits for a deployment, or was called for one, may have been deleted since.
+        for (_, other) in lanes.iter_mut().filter(|(other, _)| **other != direction) {
+            other.leave(key);
         }
+        self.0.freed.notify_one();
         let lane = lanes.get_mut(&direction)?;
         let was_called = lane.called.remove(key);
         if was_called || (lane.waiting.is_empty() && lane.has_room()) {
@@ -111,7 +111,7 @@ impl<K: Clone + Eq + Hash> Lanes<K> {
     /// The environment is gone: a place that is kept for it is free.
     pub(super) fn forget(&self, key: &K) {
         for lane in self.lock().values_mut() {
-            lane.called.remove(key);
+            lane.leave(key);
         }
         self.0.freed.notify_one();
     }
@@ -131,6 +131,16 @@ impl<K: Clone + Eq + Hash> Lanes<K> {
 }
 
 impl<K> Lane<K> {
+    fn leave(&mut self, key: &K)
+    where
+        K: Eq + Hash,
+    {
+        self.called.remove(key);
+        if self.queued.remove(key) {
+            self.waiting.retain(|waiting| waiting != key);
+        }
+    }
+
     fn has_room(&self) -> bool {
         self.taken + self.called.len() < self.places
     }
@@ -199,7 +209,13 @@ mod tests {
         drop((lanes.enter(&0, Direction::Deployment), lanes.enter(&1, Direction::Deployment)));
         assert_eq!(called(&lanes).await, Some(1));
         assert!(lanes.enter(&1, Direction::Teardown).is_some());
-        assert!(lanes.enter(&2, Direction::Deployment).is_some());
+        let place = lanes.enter(&2, Direction::Deployment);
+        assert!(place.is_some());
+        // The same while it only waits: who comes later does not wait behind it.
+        assert!(lanes.enter(&3, Direction::Deployment).is_none());
+        assert!(lanes.enter(&3, Direction::Teardown).is_some());
+        drop(place);
+        assert!(lanes.enter(&4, Direction::Deployment).is_some());
     }
 
     #[tokio::test]
