@@ -18,6 +18,7 @@ pub mod residue;
 pub mod retain;
 pub mod scope;
 pub mod signing;
+pub mod stuck;
 pub mod teardown;
 pub mod tokens;
 

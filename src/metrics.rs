@@ -124,6 +124,11 @@ impl Metrics {
         self.0.braked.inc_by(u64::try_from(environments).unwrap_or(u64::MAX));
     }
 
+    /// A teardown waits for something that does not end.
+    pub fn termination_blocked(&self) {
+        self.0.terminations_blocked.inc();
+    }
+
     /// Objects that teardowns had to leave behind, by the receipts that are kept; anything but zero wants attention.
     pub fn residue(&self, objects: usize) {
         self.0.residue.set(saturate(objects));
@@ -225,6 +230,7 @@ mod tests {
             r#"graftling_sweeps_total{result="complete"}"#,
             r#"graftling_environments_retired_total{cause="expired"}"#,
             "graftling_environments_braked_total",
+            "graftling_terminations_blocked_total",
             "graftling_residue_objects",
             "graftling_residue_scan_seconds_count",
             "graftling_residue_scan_requests_total",

@@ -116,7 +116,7 @@ pub struct EnvironmentStatus {
     /// What was ever applied and not yet seen gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inventory: Vec<InventoryEntry>,
-    /// Objects of others that go with the namespace, because the Project says so; recorded before it is deleted, for the receipt.
+    /// Objects of others in the namespace that were found by the teardown: they keep it, or go with it because the Project says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<String>,
     /// The volumes that claims in the namespace were bound to, recorded before the claims go, for the receipt.
@@ -125,6 +125,9 @@ pub struct EnvironmentStatus {
     /// What counted on the ServiceAccounts and cannot be seen once they are gone; recorded before they are deleted, for the receipt.
     #[serde(default, skip_serializing_if = "AccountReferences::is_empty")]
     pub references: AccountReferences,
+    /// What the teardown waits for although it should have ended; at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stuck: Vec<StuckObject>,
     /// The last runs, newest first; at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
@@ -262,6 +265,20 @@ pub struct HistoryEntry {
     /// How many objects the run wrote or removed.
     #[schemars(with = "i32", range(min = 0))]
     pub changed: u32,
+}
+
+/// An object whose deletion does not end, or cannot begin.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct StuckObject {
+    /// The object.
+    pub object: String,
+    /// The finalizers that hold it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub finalizers: Vec<String>,
+    /// Since when.
+    pub since: String,
+    /// Who should have ended it, and what is known of them.
+    pub cause: String,
 }
 
 /// The proof of a teardown.

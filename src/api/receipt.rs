@@ -3,10 +3,12 @@
 //! Fields are only added, each with a default, so that old receipts stay readable and new ones can be read by an old program.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
-use super::environment::LeftOver;
 use super::environment::references::CloudIdentity;
+use super::environment::{Environment, LeftOver};
+use super::keys;
 
 /// The version of the format; a receipt with another major version is refused rather than guessed at.
 pub const API_VERSION: &str = "graftling.dev/receipt/v1";
@@ -81,6 +83,9 @@ pub struct FullReceipt {
     /// Secrets of others with tokens of accounts, which Kubernetes deleted together with the account.
     #[serde(default)]
     pub token_secrets: Vec<String>,
+    /// Finalizers that somebody removed by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub finalizers_removed: Vec<FinalizerRemoved>,
     /// The volumes that claims of the environment were bound to.
     #[serde(default)]
     pub volumes: Vec<VolumeResult>,
@@ -96,6 +101,28 @@ pub struct FullReceipt {
     /// Why nobody signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsigned_because: Option<String>,
+}
+
+/// A finalizer that somebody removed by hand, as the annotation on the Environment and the receipt hold it. It says what its author
+/// wrote; who really did what, the API server's audit log knows.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+pub struct FinalizerRemoved {
+    /// The object.
+    pub object: String,
+    /// The finalizer.
+    pub finalizer: String,
+    /// Who removed it.
+    pub by: String,
+    /// When.
+    pub at: String,
+}
+
+impl FinalizerRemoved {
+    /// What was recorded on an Environment; nothing, if it cannot be read.
+    pub fn of(environment: &Environment) -> Vec<Self> {
+        let text = environment.annotations().get(keys::FINALIZERS_REMOVED_ANNOTATION);
+        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
 }
 
 /// What became of one object.

@@ -5,6 +5,7 @@ mod delete;
 mod describe;
 mod resolve;
 mod show;
+mod unstick;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::domain::name::{Namespace, ProjectName};
 
 pub use confirm::ConfirmError;
 pub use resolve::ResolveError;
+pub use unstick::UnstickError;
 
 /// What to do with environments.
 #[derive(Debug, Subcommand)]
@@ -35,6 +37,8 @@ pub enum Command {
     Describe(Describe),
     /// Remove one environment and everything in it
     Delete(delete::Arguments),
+    /// Remove the finalizers that keep an environment from ending
+    Unstick(unstick::Arguments),
 }
 
 /// Which environments, and in which form.
@@ -121,6 +125,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Get(arguments) => get(arguments).await,
         Command::Describe(arguments) => describe(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
+        Command::Unstick(arguments) => unstick::run(arguments).await,
     }
 }
 

@@ -5,10 +5,10 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::diagnostics::{self, Colours};
-use super::environment::{ConfirmError, ResolveError};
+use super::environment::{ConfirmError, ResolveError, UnstickError};
 use super::output::OutputError;
 use super::receipt::{FindError, VerifyError};
-use crate::app::access;
+use crate::app::{access, unstick};
 use crate::config::ConfigError;
 
 /// The exit codes, as `--help` explains them.
@@ -126,6 +126,15 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
         });
     }
     if cause.is::<FindError>() {
+        return Some(Exit::NotFound);
+    }
+    if let Some(error) = cause.downcast_ref::<unstick::Error>() {
+        return match error {
+            unstick::Error::NotDeleting(_) | unstick::Error::Changed(_) => Some(Exit::Refused),
+            unstick::Error::Read(_) | unstick::Error::Cluster { .. } => None,
+        };
+    }
+    if cause.is::<UnstickError>() {
         return Some(Exit::NotFound);
     }
     if cause.is::<ConfirmError>() {

@@ -146,6 +146,24 @@ impl Publisher {
         .await
     }
 
+    /// An Environment as the API server has it now: a watch may not have shown the last change yet.
+    ///
+    /// # Errors
+    /// The read failed.
+    pub async fn read_environment(&self, environment: &Environment) -> Result<Environment, Error> {
+        let api: Api<Environment> = Api::namespaced(self.client.clone(), &environment.namespace().unwrap_or_default());
+        let name = environment.name_any();
+        within(
+            || format!("read Environment {name}"),
+            api.get(&name),
+            |source| Error::Read {
+                what: format!("Environment {name}"),
+                source,
+            },
+        )
+        .await
+    }
+
     /// Announces something about an object. An Event that cannot be written is logged and lost: nothing depends on it.
     pub async fn announce(&self, about: &ObjectReference, announcement: &Announcement) {
         let event = Event {

@@ -6,6 +6,7 @@ mod scanner;
 mod volumes;
 
 use futures::{StreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, PartialObjectMeta};
 use kube::discovery::ApiResource;
@@ -18,7 +19,7 @@ use super::observe::{FAN_OUT, Observer};
 use crate::api::keys;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::Namespace;
-use crate::domain::residue::Found;
+use crate::domain::residue::{Found, mark_lost};
 use crate::domain::retention::Retention;
 
 pub use self::pass::{Cost, Findings, look};
@@ -40,12 +41,26 @@ impl Observer {
     /// A listing failed for another reason than a missing right: an unknown rest must not be deleted.
     pub async fn contents(&self, clients: &[Client], namespace: &Namespace) -> Result<Look, Error> {
         let served = discover(&self.connection.controller()).await?;
-        let resources = served.kinds.into_iter().filter(|kind| kind.namespaced).map(|kind| kind.api);
+        let resources: Vec<_> = served
+            .kinds
+            .into_iter()
+            .filter(|kind| kind.namespaced)
+            .map(|kind| kind.api)
+            .collect();
+        let kinds: Vec<_> = resources
+            .iter()
+            .map(|resource| (resource.group.clone(), resource.kind.clone()))
+            .collect();
         let apis = |resource: &ApiResource| {
             let api = |client: &Client| Api::namespaced_with(client.clone(), namespace.as_str(), resource);
             clients.iter().map(api).collect()
         };
-        self.look(resources, &ListParams::default(), apis).await
+        let mut look = self.look(resources, &ListParams::default(), apis).await?;
+        let listed = kinds
+            .into_iter()
+            .filter(|(group, kind)| !look.unseen.contains(&kind_name(group, kind)));
+        mark_lost(&mut look.found, &listed.collect());
+        Ok(look)
     }
 
     async fn look(
@@ -108,14 +123,23 @@ async fn list_metadata(resource: &ApiResource, api: &Api<DynamicObject>, params:
             ..
         }) if matches!(status.code, 403..=405) => {
             tracing::debug!(kind = %resource.kind, "kind cannot be listed: {}", chain(&kube::Error::Api(status)));
-            Ok(Listed::Unseen(if resource.group.is_empty() {
-                resource.kind.clone()
-            } else {
-                format!("{}/{}", resource.group, resource.kind)
-            }))
+            Ok(Listed::Unseen(kind_name(&resource.group, &resource.kind)))
         }
         Err(error) => Err(error),
     }
+}
+
+/// `group/Kind`, or `Kind` for the core group.
+fn kind_name(group: &str, kind: &str) -> String {
+    match group {
+        "" => kind.to_owned(),
+        group => format!("{group}/{kind}"),
+    }
+}
+
+fn owner_kinds(owners: &[OwnerReference]) -> Vec<(String, String)> {
+    let group = |version: &str| version.split_once('/').map_or_else(String::new, |(group, _)| group.to_owned());
+    owners.iter().map(|owner| (group(&owner.api_version), owner.kind.clone())).collect()
 }
 
 fn found(resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> Option<Found> {
@@ -135,6 +159,10 @@ fn found(resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> O
             .and_then(|labels| labels.get(keys::ENVIRONMENT_LABEL))
             .cloned(),
         owners: metadata.owner_references.iter().flatten().map(|owner| owner.uid.clone()).collect(),
+        owner_kinds: owner_kinds(metadata.owner_references.as_deref().unwrap_or_default()),
+        lost: false,
+        finalizers: metadata.finalizers.clone().unwrap_or_default(),
+        deleting_since: metadata.deletion_timestamp.as_ref().map(|since| since.0.to_string()),
         retention: Retention::of(|key| metadata.annotations.as_ref()?.get(key).map(String::as_str)),
     })
 }

@@ -34,6 +34,7 @@ pub(super) struct Registered {
     pub(super) sweeps: Family<SweepLabels, Counter>,
     pub(super) retired: Family<RemovalLabels, Counter>,
     pub(super) braked: Counter,
+    pub(super) terminations_blocked: Counter,
     pub(super) residue: Gauge,
     pub(super) residue_scan: Histogram,
     pub(super) residue_scan_requests: Counter,
@@ -65,6 +66,7 @@ impl Registered {
             sweeps: into.family("sweeps", "Full listings of a repository"),
             retired: into.family("environments_retired", "Environments that were torn down, by what led to it"),
             braked: into.counter("environments_braked", "Environments whose teardown the brake held back"),
+            terminations_blocked: into.counter("terminations_blocked", "Teardowns found waiting for something that does not end"),
             residue: into.gauge("residue_objects", "Objects that teardowns had to leave behind"),
             residue_scan: into.seconds(
                 "residue_scan",

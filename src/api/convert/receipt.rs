@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use super::environment::Identity;
 use super::references;
 use crate::api::environment::{Environment, LeftOver, Receipt};
-use crate::api::receipt::{API_VERSION, FullReceipt, Mention, ObjectResult, Scan, VolumeResult, config_map_name};
+use crate::api::receipt::{API_VERSION, FinalizerRemoved, FullReceipt, Mention, ObjectResult, Scan, VolumeResult, config_map_name};
 use crate::domain::inventory::{Entry, Inventory};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::plan::teardown::identities::Proof;
@@ -91,6 +91,7 @@ fn full(teardown: Teardown<'_>) -> FullReceipt {
         tokens,
         cloud_identities: accounts.cloud_identities,
         token_secrets: accounts.token_secrets,
+        finalizers_removed: FinalizerRemoved::of(environment),
         volumes: teardown.volumes,
         mentions: teardown.mentions,
         scan: teardown.scan,

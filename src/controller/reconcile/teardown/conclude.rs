@@ -60,6 +60,8 @@ impl Reconciler {
         };
         let bindings = self.observer.bindings_elsewhere(&identity.name.namespace()).await?;
         let references = dangling(inventory, &bindings);
+        // What somebody recorded on it just now, such as a finalizer removed by hand, belongs into the receipt.
+        let environment = &self.publisher.read_environment(environment).await?;
         let key = self.signer.key().await;
         let teardown = Teardown {
             environment,

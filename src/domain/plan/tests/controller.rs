@@ -7,9 +7,9 @@ use super::*;
 use crate::domain::inventory::Entry;
 use crate::domain::outcome::{self, Outcome};
 use crate::domain::plan::teardown::retain::Kept;
-use crate::domain::plan::teardown::{Next, Pod, Rules, Tier, View};
+use crate::domain::plan::teardown::{Contents, Next, Pod, Rules, Tier, View};
+use crate::domain::status;
 use crate::domain::status::{Report, summarise_deployment};
-use crate::domain::{residue, status};
 
 /// The process ends at this write of the pass, counted from zero.
 #[derive(Debug, Clone, Copy)]
@@ -126,8 +126,7 @@ impl Controller {
             plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, &rules);
         }
         if plan.next == Next::LookForForeign {
-            view.foreign = Some(residue::foreign(&plan.inventory, &cluster.contents()));
-            view.retained = residue::retained(&cluster.contents());
+            view.take_in(Contents::of(&plan.inventory, &cluster.contents()));
             plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, &rules);
         }
         let deletes = match &plan.next {

@@ -125,6 +125,7 @@ fn feature_x3_a_retained_workload_keeps_what_it_may_need_to_run() {
         Pod {
             name: "web-1".into(),
             service_account: "web".into(),
+            deletion: None,
         },
     ));
     assert_eq!(controller.tear_down(&mut cluster, false), Next::Conclude);
