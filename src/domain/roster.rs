@@ -299,20 +299,12 @@ fn present(
         Verdict::NotIncluded => return roster.skip(branch, SkipReason::NotIncluded),
         Verdict::Protected | Verdict::Included => {}
     }
-    let wanted = |name: EnvironmentName, pull_request: Option<&PullRequest>| Wanted {
-        name,
-        branch: branch.clone(),
-        repository: repository.id.clone(),
-        revision: revision.clone(),
-        pull_request: pull_request.cloned(),
-        grace: None,
-    };
     if !alive.is_empty() {
         for environment in staying {
             let shown = pull_requests::shown(question, environment, pull_request);
             let moved = environment.revision != revision.as_str() || environment.pull_request.as_ref() != shown;
             if moved || environment.grace.is_some() {
-                roster.refresh.push(wanted(environment.name.clone(), shown));
+                roster.refresh.push(sight.wanted(repository, environment.name.clone(), shown));
             }
         }
         return;
@@ -320,6 +312,12 @@ fn present(
     if !existing.is_empty() {
         return roster.skip(branch, SkipReason::BeingTornDown);
     }
+    create(question, repository, sight, roster);
+}
+
+/// A branch that has no environment gets one, unless something stands against it.
+fn create(question: &Question<'_>, repository: &Repository, sight: Sight<'_>, roster: &mut Roster) {
+    let branch = sight.branch;
     if let Some(ended) = ended::of(question, &repository.id, sight) {
         return roster.skip(branch, ended.because.skip_reason());
     }
@@ -334,7 +332,7 @@ fn present(
     } else if at_capacity(question, roster) {
         roster.skip(branch, SkipReason::AtCapacity);
     } else {
-        roster.create.push(wanted(name, pull_request));
+        roster.create.push(sight.wanted(repository, name, sight.pull_request));
     }
 }
 
@@ -344,6 +342,19 @@ struct Sight<'a> {
     branch: &'a BranchName,
     revision: &'a Revision,
     pull_request: Option<&'a PullRequest>,
+}
+
+impl Sight<'_> {
+    fn wanted(self, repository: &Repository, name: EnvironmentName, pull_request: Option<&PullRequest>) -> Wanted {
+        Wanted {
+            name,
+            branch: self.branch.clone(),
+            repository: repository.id.clone(),
+            revision: self.revision.clone(),
+            pull_request: pull_request.cloned(),
+            grace: None,
+        }
+    }
 }
 
 fn at_capacity(question: &Question<'_>, roster: &Roster) -> bool {

@@ -39,10 +39,8 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         .ok();
     let rules = rules(&mut problems, &spec.rules);
     let branch_file = branch_file(&mut problems, &spec.branch_file);
-    let grace = spec.lifecycle.grace_after_delete.as_ref();
-    let grace_after_delete = grace.and_then(|text| read(&mut problems, "spec.lifecycle.graceAfterDelete", text));
-    let ttl = spec.lifecycle.ttl.as_deref();
-    let ttl = ttl.and_then(|text| read::<Span>(&mut problems, "spec.lifecycle.ttl", text).map(Span::duration));
+    let grace_after_delete = span(&mut problems, "graceAfterDelete", spec.lifecycle.grace_after_delete.as_deref());
+    let ttl = span(&mut problems, "ttl", spec.lifecycle.ttl.as_deref());
     check_kinds(&mut problems, "kinds", &spec.policy.kinds);
     check_kinds(&mut problems, "clusterKinds", &spec.policy.cluster_kinds);
     let (Some(namespace), Some(name), Some(host), Some(repository), Some(bundle), Some(domain), Some(deployer), Some(branches)) =
@@ -71,11 +69,8 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         guardrails: guardrails(&spec.guardrails, claims(&spec.policy.claims)),
         max_environments: spec.lifecycle.max_environments,
         grace_after_delete,
-        ttl,
-        on_close: match spec.pull_requests.on_close {
-            project::OnClose::Keep => OnClose::Keep,
-            project::OnClose::Teardown => OnClose::Teardown,
-        },
+        ttl: ttl.map(Span::duration),
+        on_close: on_close(spec.pull_requests.on_close),
         kinds: spec.policy.kinds.clone(),
         cluster_scoped: cluster_scoped(spec.policy.cluster_scoped),
         cluster_kinds: spec.policy.cluster_kinds.clone(),
@@ -98,6 +93,17 @@ pub fn teardown_rules(project: &Project) -> teardown::Rules {
 pub fn ttl(project: &Project) -> Option<Duration> {
     let text = project.spec.lifecycle.ttl.as_deref()?;
     text.parse::<Span>().ok().map(Span::duration)
+}
+
+fn span(problems: &mut Vec<String>, field: &str, text: Option<&str>) -> Option<Span> {
+    read(problems, &format!("spec.lifecycle.{field}"), text?)
+}
+
+fn on_close(setting: project::OnClose) -> OnClose {
+    match setting {
+        project::OnClose::Keep => OnClose::Keep,
+        project::OnClose::Teardown => OnClose::Teardown,
+    }
 }
 
 fn check_kinds(problems: &mut Vec<String>, field: &str, kinds: &[String]) {
