@@ -5,6 +5,7 @@ pub mod lead;
 pub mod plan;
 pub mod serve;
 mod sources;
+pub mod unstick;
 
 pub use crate::githost::plain::hook;
 pub use serve::{ServeError, serve};

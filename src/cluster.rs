@@ -17,6 +17,8 @@ pub mod references;
 pub mod residue;
 pub mod retain;
 pub mod scope;
+pub mod signing;
+pub mod stuck;
 pub mod teardown;
 pub mod tokens;
 pub mod workloads;

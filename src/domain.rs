@@ -23,4 +23,5 @@ pub mod render;
 pub mod residue;
 pub mod retention;
 pub mod roster;
+pub mod signature;
 pub mod status;

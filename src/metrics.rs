@@ -15,12 +15,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use crate::domain::git::Provider;
 
 use series::{
-    DeliveryLabels, HintLabels, HostCallLabels, ListenerLabels, PhaseLabels, ReconcileLabels, Registered, RemovalLabels, RenderLabels,
-    SweepLabels, WriteLabels,
+    DeliveryLabels, HintLabels, HostCallLabels, ListenerLabels, PhaseLabels, ReconcileLabels, RefusalLabels, Registered, RemovalLabels,
+    RenderLabels, SweepLabels, WriteLabels,
 };
 
 pub use label::{
-    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, RemovalCause,
+    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, Refusal, RemovalCause,
     RenderResult, SweepResult, WriteResult, WriteVerb,
 };
 
@@ -124,9 +124,40 @@ impl Metrics {
         self.0.braked.inc_by(u64::try_from(environments).unwrap_or(u64::MAX));
     }
 
+    /// A teardown waits for something that does not end.
+    pub fn termination_blocked(&self) {
+        self.0.terminations_blocked.inc();
+    }
+
+    /// The brakes of all Projects hold back `environments` environments now.
+    pub fn held(&self, environments: usize) {
+        self.0.held.set(saturate(environments));
+    }
+
+    /// Something was refused; told once for as long as it lasts, as far as the process remembers.
+    pub fn refusal(&self, reason: Refusal) {
+        self.0.refusals.get_or_create(&RefusalLabels { reason }).inc();
+    }
+
     /// Objects that teardowns had to leave behind, by the receipts that are kept; anything but zero wants attention.
     pub fn residue(&self, objects: usize) {
         self.0.residue.set(saturate(objects));
+    }
+
+    /// A look over the whole cluster took `elapsed` and so many requests, for so many environments.
+    pub fn residue_scan(&self, elapsed: Duration, requests: u32, environments: usize) {
+        self.0.residue_scan.observe(elapsed.as_secs_f64());
+        self.0.residue_scan_requests.inc_by(u64::from(requests));
+        let environments = u64::try_from(environments).unwrap_or(u64::MAX);
+        self.0.residue_scan_environments.inc_by(environments);
+    }
+
+    /// A receipt was written.
+    pub fn receipt(&self, is_signed: bool) {
+        match is_signed {
+            true => self.0.receipts_signed.inc(),
+            false => self.0.receipts_unsigned.inc(),
+        };
     }
 
     /// An environment became ready `elapsed` after its revision was first seen.
@@ -209,7 +240,15 @@ mod tests {
             r#"graftling_sweeps_total{result="complete"}"#,
             r#"graftling_environments_retired_total{cause="expired"}"#,
             "graftling_environments_braked_total",
+            "graftling_terminations_blocked_total",
+            "graftling_environments_held",
+            r#"graftling_refusals_total{reason="protected_branch"}"#,
             "graftling_residue_objects",
+            "graftling_residue_scan_seconds_count",
+            "graftling_residue_scan_requests_total",
+            "graftling_residue_scan_environments_total",
+            "graftling_receipts_signed_total",
+            "graftling_receipts_unsigned_total",
             "graftling_time_to_ready_seconds_count",
             "graftling_time_to_gone_seconds_count",
             r#"graftling_renders_total{result="crashed"}"#,

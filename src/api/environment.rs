@@ -30,7 +30,9 @@ use super::project::LocalReference;
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = "1"),
-    selectable = ".spec.branch"
+    selectable = ".spec.branch",
+    validation = Rule::new("self.metadata.name != 'default' && self.metadata.name != 'kube' && !self.metadata.name.startsWith('kube-')")
+        .message("the namespace of an Environment bears its name, and this one is reserved for Kubernetes")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -147,12 +149,18 @@ pub struct EnvironmentStatus {
     /// What was ever applied and not yet seen gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inventory: Vec<InventoryEntry>,
-    /// Objects of others that go with the namespace, because the Project says so; recorded before it is deleted, for the receipt.
+    /// Objects of others in the namespace that were found by the teardown: they keep it, or go with it because the Project says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<String>,
+    /// The volumes that claims in the namespace were bound to, recorded before the claims go, for the receipt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeStatus>,
     /// What counted on the ServiceAccounts and cannot be seen once they are gone; recorded before they are deleted, for the receipt.
     #[serde(default, skip_serializing_if = "AccountReferences::is_empty")]
     pub references: AccountReferences,
+    /// What the teardown waits for although it should have ended; at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stuck: Vec<StuckObject>,
     /// The last runs, newest first; at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
@@ -266,6 +274,20 @@ pub struct InventoryEntry {
     pub asked: bool,
 }
 
+/// A volume that a claim in the environment's namespace was bound to.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeStatus {
+    /// The PersistentVolume.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// The name of the claim.
+    pub claim: String,
+    /// What happens to the volume when the claim goes.
+    pub reclaim_policy: String,
+}
+
 /// One past run.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, JsonSchema)]
 pub struct HistoryEntry {
@@ -278,6 +300,20 @@ pub struct HistoryEntry {
     /// How many objects the run wrote or removed.
     #[schemars(with = "i32", range(min = 0))]
     pub changed: u32,
+}
+
+/// An object whose deletion does not end, or cannot begin.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct StuckObject {
+    /// The object.
+    pub object: String,
+    /// The finalizers that hold it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub finalizers: Vec<String>,
+    /// Since when.
+    pub since: String,
+    /// Who should have ended it, and what is known of them.
+    pub cause: String,
 }
 
 /// The proof of a teardown.

@@ -32,6 +32,9 @@ pub const RELEASE_BRAKE_ANNOTATION: &str = "graftling.dev/release-brake";
 /// Annotation on a Project: a replica without the lead asks the leader to look at a branch.
 pub const HINT_ANNOTATION: &str = "graftling.dev/hint";
 
+/// Annotation on an Environment: which finalizers somebody removed by hand during its teardown, as JSON, for the receipt.
+pub const FINALIZERS_REMOVED_ANNOTATION: &str = "graftling.dev/finalizers-removed";
+
 /// Annotation: an object that bears it with the value `true` is never deleted.
 pub const RETAIN_ANNOTATION: &str = retention::RETAIN_ANNOTATION;
 
@@ -51,3 +54,6 @@ pub const EXPIRES_ANNOTATION: &str = "graftling.dev/expires";
 
 /// Label of a receipt ConfigMap.
 pub const RECEIPT_LABEL: &str = "graftling.dev/receipt";
+
+/// Annotation on an Environment that is going: the API groups, separated by commas, whose silence its receipt need not wait for.
+pub const CONCLUDE_WITHOUT_ANNOTATION: &str = "graftling.dev/conclude-without";

@@ -7,7 +7,7 @@ mod guardrails;
 mod policy;
 mod pull_requests;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -238,13 +238,13 @@ pub struct Policy {
     /// Which things that a cluster has only once templates may claim. What others hold is never taken.
     #[serde(default)]
     pub claims: Claims,
+    /// What a teardown does when something still counts on a ServiceAccount that it is about to delete.
+    #[serde(default)]
+    pub references: References,
     /// Whether templates may put the annotation `graftling.dev/retain: "true"` on their objects, which then outlive their environment
     /// with the namespace that they are in. On a live object it counts whoever put it there.
     #[serde(default)]
     pub retain: Permission,
-    /// What a teardown does when something still counts on a ServiceAccount that it is about to delete.
-    #[serde(default)]
-    pub references: References,
 }
 
 /// What a teardown does with objects that graftling did not create.
@@ -343,9 +343,15 @@ pub struct SkippedBranch {
 pub struct Brake {
     /// What to write into the annotation `graftling.dev/release-brake` to release exactly these.
     pub digest: String,
-    /// The environments, at most 50 named.
+    /// The environments, at most 200 named.
     pub environments: Vec<String>,
+    /// Their branches, in the same order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub branches: Vec<String>,
     /// How many there are.
     #[schemars(with = "i32", range(min = 0))]
     pub count: u32,
+    /// Since when the brake holds any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
 }

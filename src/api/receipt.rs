@@ -3,10 +3,12 @@
 //! Fields are only added, each with a default, so that old receipts stay readable and new ones can be read by an old program.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
-use super::environment::LeftOver;
 use super::environment::references::CloudIdentity;
+use super::environment::{Environment, LeftOver};
+use super::keys;
 
 /// The version of the format; a receipt with another major version is refused rather than guessed at.
 pub const API_VERSION: &str = "graftling.dev/receipt/v1";
@@ -71,16 +73,19 @@ pub struct FullReceipt {
     pub foreign_objects: Vec<String>,
     /// What elsewhere still names a ServiceAccount that is gone.
     #[serde(default)]
-    pub dangling_references: Vec<DanglingReference>,
-    /// What is known of the tokens of accounts that are gone.
+    pub dangling_references: Vec<String>,
+    /// Whether the tokens of each removed ServiceAccount are proved dead.
     #[serde(default)]
     pub tokens: Vec<TokenProof>,
-    /// Identities of a cloud that the accounts could take: the trust on the cloud's side outlives them.
+    /// Identities of clouds that removed ServiceAccounts had by annotation: the trust outlives the account.
     #[serde(default)]
     pub cloud_identities: Vec<CloudIdentity>,
-    /// Secrets of others with tokens of accounts, which Kubernetes deleted together with the account.
+    /// Secrets of others with tokens of ServiceAccounts, which Kubernetes deleted together with the accounts.
     #[serde(default)]
     pub token_secrets: Vec<String>,
+    /// Finalizers that somebody removed by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub finalizers_removed: Vec<FinalizerRemoved>,
     /// The volumes that claims of the environment were bound to.
     #[serde(default)]
     pub volumes: Vec<VolumeResult>,
@@ -98,6 +103,28 @@ pub struct FullReceipt {
     pub unsigned_because: Option<String>,
 }
 
+/// A finalizer that somebody removed by hand, as the annotation on the Environment and the receipt hold it. It says what its author
+/// wrote; who really did what, the API server's audit log knows.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+pub struct FinalizerRemoved {
+    /// The object.
+    pub object: String,
+    /// The finalizer.
+    pub finalizer: String,
+    /// Who removed it.
+    pub by: String,
+    /// When.
+    pub at: String,
+}
+
+impl FinalizerRemoved {
+    /// What was recorded on an Environment; nothing, if it cannot be read.
+    pub fn of(environment: &Environment) -> Vec<Self> {
+        let text = environment.annotations().get(keys::FINALIZERS_REMOVED_ANNOTATION);
+        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+}
+
 /// What became of one object.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -112,29 +139,15 @@ pub struct ObjectResult {
     pub result: String,
 }
 
-/// A binding elsewhere that names an account which is gone.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
-pub struct DanglingReference {
-    /// The binding.
-    pub binding: String,
-    /// Its namespace; absent for a ClusterRoleBinding.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// Whom it names.
-    pub names: String,
-    /// `high` for rights in the whole cluster, else `medium`.
-    pub severity: String,
-}
-
-/// What is known of the tokens of an account that is gone.
+/// What is known of the tokens of a removed ServiceAccount.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenProof {
-    /// The account.
+    /// The ServiceAccount.
     pub account: String,
     /// Its UID.
     pub uid: String,
-    /// When the API server refused a token that it would have accepted while the account was there.
+    /// When the API server refused a token that it accepted while the account was there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proved_dead: Option<Time>,
     /// Why nothing is proved.
@@ -189,6 +202,38 @@ pub struct Scan {
     /// How many further mentions there were beside those listed.
     #[serde(default)]
     pub further_mentions: u32,
+}
+
+impl FullReceipt {
+    /// What does not add up in it; empty for a receipt that is consistent.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.api_version != API_VERSION {
+            problems.push(format!("its format is {:?} and not {API_VERSION}", self.api_version));
+        }
+        let counted = |is: fn(&ObjectResult) -> bool| self.objects.iter().filter(|object| is(object)).count();
+        for (name, said, found) in [
+            ("created", self.created, self.objects.len()),
+            ("removed", self.removed, counted(ObjectResult::is_removed)),
+            ("kept", self.kept, counted(ObjectResult::is_kept)),
+        ] {
+            if usize::try_from(said) != Ok(found) {
+                problems.push(format!("it says {name} {said}, and lists {found}"));
+            }
+        }
+        let results = self.objects.iter().map(|object| (object.object.clone(), &object.result));
+        let volumes = self
+            .volumes
+            .iter()
+            .map(|volume| (format!("v1 PersistentVolume {}", volume.persistent_volume), &volume.result));
+        let is_told = |object: &str| self.left.iter().any(|left| left.object == object);
+        for (object, result) in results.chain(volumes) {
+            if result.starts_with("left: ") && !is_told(&object) {
+                problems.push(format!("{object} is left and not listed so"));
+            }
+        }
+        problems
+    }
 }
 
 impl ObjectResult {

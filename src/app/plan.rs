@@ -25,7 +25,6 @@ use crate::domain::name::ObjectName;
 use crate::domain::plan::{Obstacle, Plan, Step, deploy, teardown};
 use crate::domain::policy::Project;
 use crate::domain::render::Layered;
-use crate::domain::residue;
 use crate::githost::endpoint::Endpoints;
 use crate::metrics::Metrics;
 use crate::render::{HelmSettings, Renderer, RendererSettings};
@@ -170,14 +169,13 @@ pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<
         .await
         .map_err(Error::Observe)?;
     let references = observer.references_as(&client, &identity.name.namespace()).await;
-    let view = teardown::View {
+    let mut view = teardown::View {
         observed,
         // Whoever may not list bindings still sees the rest of the plan.
         references: references.ok(),
-        foreign: Some(residue::foreign(&inventory, &contents.found)),
-        retained: residue::retained(&contents.found),
         ..teardown::View::default()
     };
+    view.take_in(teardown::Contents::of(&inventory, &contents.found));
     Ok(teardown::forecast(&identity.name, &inventory, &view, &rules))
 }
 
@@ -205,14 +203,14 @@ async fn project(access: &Access, identity: &convert::environment::Identity) -> 
     Ok((project, default_branch))
 }
 
-fn read(environment: &Environment) -> Result<(convert::environment::Identity, Inventory), Error> {
+pub(super) fn read(environment: &Environment) -> Result<(convert::environment::Identity, Inventory), Error> {
     let identity = convert::environment::identity(environment).map_err(Error::Refused)?;
     let inventory = convert::environment::inventory(environment.status.as_ref()).map_err(Error::Refused)?;
     Ok((identity, inventory))
 }
 
 /// Observes with the caller's own rights; nothing is watched.
-fn observer(access: &Access) -> Result<Observer, Error> {
+pub(super) fn observer(access: &Access) -> Result<Observer, Error> {
     let connection = Connection::new(access.config()).map_err(Error::Observe)?;
     let (unused, _) = mpsc::channel(1);
     Ok(Observer {

@@ -6,6 +6,7 @@ mod describe;
 mod resolve;
 mod restore;
 mod show;
+mod unstick;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,16 +15,17 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use self::resolve::{Wanted, resolve};
-use self::show::Format;
 use super::output::print;
 use crate::api::Environment;
 use crate::app::access::{Access, Scope, Target};
 use crate::config::parse_interval;
 use crate::domain::name::{Namespace, ProjectName};
 
-pub use confirm::ConfirmError;
-pub use resolve::ResolveError;
+pub use confirm::{ConfirmError, confirm};
+pub use resolve::{ResolveError, place};
 pub use restore::RestoreError;
+pub use show::{Format, NONE};
+pub use unstick::UnstickError;
 
 /// What to do with environments.
 #[derive(Debug, Subcommand)]
@@ -37,6 +39,8 @@ pub enum Command {
     Describe(Describe),
     /// Remove one environment and everything in it
     Delete(delete::Arguments),
+    /// Remove the finalizers that keep an environment from ending
+    Unstick(unstick::Arguments),
     /// Bring back an environment that rests because its branch was deleted
     Restore(restore::Arguments),
 }
@@ -98,7 +102,7 @@ pub struct OptionalSelection {
 }
 
 /// Which cluster, and where in it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct Cluster {
     /// Namespace of the Projects [default: that of the kubeconfig's context]
@@ -106,7 +110,7 @@ pub struct Cluster {
     namespace: Option<Namespace>,
     /// Look in all namespaces
     #[arg(short = 'A', long, conflicts_with = "namespace")]
-    all_namespaces: bool,
+    pub all_namespaces: bool,
     /// Context of the kubeconfig [default: its current one]
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
@@ -125,6 +129,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Get(arguments) => get(arguments).await,
         Command::Describe(arguments) => describe(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
+        Command::Unstick(arguments) => unstick::run(arguments).await,
         Command::Restore(arguments) => restore::run(arguments).await,
     }
 }
@@ -160,7 +165,8 @@ async fn describe(arguments: Describe) -> anyhow::Result<()> {
 // === impl Cluster ===
 
 impl Cluster {
-    async fn connect(&self) -> anyhow::Result<(Access, Scope)> {
+    /// The way into the cluster, and where in it to look.
+    pub async fn connect(&self) -> anyhow::Result<(Access, Scope)> {
         let access = Access::connect(&Target {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),

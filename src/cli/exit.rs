@@ -5,9 +5,11 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::diagnostics::{self, Colours};
-use super::environment::{ConfirmError, ResolveError, RestoreError};
+use super::environment::{ConfirmError, ResolveError, RestoreError, UnstickError};
 use super::output::OutputError;
-use crate::app::access;
+use super::project::ProjectError;
+use super::receipt::{FindError, VerifyError};
+use crate::app::{access, unstick};
 use crate::config::ConfigError;
 
 /// The exit codes, as `--help` explains them.
@@ -16,9 +18,12 @@ Exit codes:
   0  done
   1  the operation failed
   2  the command line or a setting is wrong
-  3  there is no such environment
+  3  there is no such environment, Project or receipt
   4  refused: ambiguous, changed meanwhile, or not confirmed
-  5  the cluster is not configured, not reachable, or does not permit it";
+  5  the cluster is not configured, not reachable, or does not permit it
+  6  a receipt was changed, or nobody trusted signed it
+  7  a receipt is not signed
+  8  a dry run: something would keep it from its end";
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,12 @@ pub enum Exit {
     Refused = 4,
     /// The cluster is not configured, not reachable, or does not permit it.
     Access = 5,
+    /// A receipt was changed, or nobody trusted signed it.
+    Forged = 6,
+    /// A receipt is not signed.
+    Unsigned = 7,
+    /// What was planned would not come to its end: something blocks it.
+    Blocked = 8,
 }
 
 impl From<Exit> for ExitCode {
@@ -108,6 +119,33 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
             ResolveError::FindNone { .. } => Exit::NotFound,
             ResolveError::FindSeveral { .. } => Exit::Refused,
         });
+    }
+    if let Some(error) = cause.downcast_ref::<unstick::Error>() {
+        return match error {
+            unstick::Error::NotDeleting(_) | unstick::Error::Changed(_) => Some(Exit::Refused),
+            unstick::Error::Read(_) | unstick::Error::Cluster { .. } => None,
+        };
+    }
+    if cause.is::<UnstickError>() {
+        return Some(Exit::NotFound);
+    }
+    if let Some(error) = cause.downcast_ref::<ProjectError>() {
+        return Some(match error {
+            ProjectError::FindNone { .. } => Exit::NotFound,
+            ProjectError::Supersede { .. } => Exit::Refused,
+        });
+    }
+    if let Some(error) = cause.downcast_ref::<VerifyError>() {
+        return Some(match error {
+            VerifyError::Unsigned { .. } => Exit::Unsigned,
+            VerifyError::Forged { .. }
+            | VerifyError::UnknownKey { .. }
+            | VerifyError::Inconsistent { .. }
+            | VerifyError::Unreadable { .. } => Exit::Forged,
+        });
+    }
+    if cause.is::<FindError>() {
+        return Some(Exit::NotFound);
     }
     if cause.is::<ConfirmError>() || cause.is::<RestoreError>() {
         return Some(Exit::Refused);

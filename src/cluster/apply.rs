@@ -14,7 +14,7 @@ use crate::api::keys;
 use crate::domain::inventory::Stage;
 use crate::domain::manifest::scope::owner_manager;
 use crate::domain::manifest::{Manifest, ObjectKey};
-use crate::domain::observed::LiveObject;
+use crate::domain::observed::{Deletion, LiveObject};
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
 use crate::domain::plan::deploy::{not_ours, wish};
 use crate::domain::plan::teardown::Tier;
@@ -198,7 +198,11 @@ impl Observer {
             },
         );
         match deleted.await {
-            Ok(_) => Ok(Outcome::Deleting { key: key.clone() }),
+            Ok(deleting) => {
+                let live = deleting.left().and_then(|object| reduce(&resource, &object));
+                live.iter().filter(|live| is_marked(live)).for_each(|live| self.record(live));
+                Ok(Outcome::Deleting { key: key.clone() })
+            }
             // Somebody may have joined its owners: the next look decides anew.
             Err(error) if is_shared && !error.is_not_found() => Err(error),
             Err(Error::Write {
@@ -211,6 +215,13 @@ impl Observer {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether an object stays for a while after its deletion: its mark is known then, and the watch that shows it wakes nobody. What goes at
+/// once must not be recorded, or it would stay in the cache.
+fn is_marked(live: &LiveObject) -> bool {
+    let held = |deletion: &Deletion| !deletion.finalizers.is_empty() || live.key.kind == "Namespace";
+    live.deletion.as_ref().is_some_and(held)
 }
 
 /// Applies nothing under the environment's field manager: what it alone wanted of a shared object goes, and with it its name among the

@@ -1,14 +1,18 @@
 //! Clients: the controller's own, and one for every deployer it acts as.
 
+mod clock;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Request};
-use kube::client::{Body, ClientBuilder};
+use http::{HeaderName, HeaderValue, Request, Response};
+use jiff::Timestamp;
+use kube::client::{Body, ClientBuilder, DynBody};
 use kube::{Client, Config};
-use tower::util::MapRequestLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
+use self::clock::ServerClock;
 use super::Error;
 use crate::domain::name::{Namespace, ObjectName};
 
@@ -17,6 +21,7 @@ use crate::domain::name::{Namespace, ObjectName};
 pub struct Connection {
     config: Config,
     controller: Client,
+    clock: ServerClock,
     deployers: Arc<Mutex<HashMap<Deployer, Client>>>,
 }
 
@@ -43,10 +48,14 @@ impl Connection {
     pub fn new(mut config: Config) -> Result<Self, Error> {
         config.default_retry = false;
         config.connect_timeout = Some(Duration::from_secs(5));
-        let controller = Client::try_from(config.clone()).map_err(Error::Connect)?;
+        let clock = ServerClock::default();
+        let reader = clock.clone();
+        let read_clock = MapResponseLayer::new(move |answer: Response<Box<DynBody>>| reader.read(answer));
+        let builder = ClientBuilder::try_from(config.clone()).map_err(Error::Connect)?;
         Ok(Self {
             config,
-            controller,
+            controller: builder.with_layer(&read_clock).build(),
+            clock,
             deployers: Arc::default(),
         })
     }
@@ -54,6 +63,11 @@ impl Connection {
     /// The controller's own identity.
     pub fn controller(&self) -> Client {
         self.controller.clone()
+    }
+
+    /// The time by the API server's clock, to a second or two; `None` before its first answer.
+    pub fn server_time(&self) -> Option<Timestamp> {
+        self.clock.now()
     }
 
     /// The identity of a deployer, by impersonation. The account need not exist; its rights come from bindings.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Error;
 use super::connection::within;
 use crate::api::convert;
-use crate::api::{Environment, keys};
+use crate::api::{Environment, Project, keys};
 use crate::domain::name::{EnvironmentName, ProjectKey};
 use crate::domain::removal::Reason;
 use crate::domain::roster::Wanted;
@@ -199,4 +199,36 @@ pub async fn read(client: Client, project: &ProjectKey, name: &EnvironmentName) 
         },
     )
     .await
+}
+
+/// Takes the annotation that releases a brake off a Project, if it has this value still. Whether it had.
+///
+/// # Errors
+/// A request failed, or the Project was written by somebody else meanwhile.
+pub async fn take_release(client: Client, project: &Project, digest: &str) -> Result<bool, Error> {
+    let api: Api<Project> = Api::namespaced(client, &project.namespace().unwrap_or_default());
+    let name = project.name_any();
+    let what = || format!("annotation {} of Project {name}", keys::RELEASE_BRAKE_ANNOTATION);
+    let failed = |source| Error::Write { what: what(), source };
+    let fresh = within(|| format!("read Project {name}"), api.get_opt(&name), failed).await?;
+    let has_it = |fresh: &Project| {
+        fresh.uid() == project.uid() && fresh.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).map(String::as_str) == Some(digest)
+    };
+    let Some(fresh) = fresh.filter(has_it) else {
+        return Ok(false);
+    };
+    let body = json!({ "metadata": {
+        "uid": fresh.uid(),
+        "resourceVersion": fresh.resource_version(),
+        "annotations": { (keys::RELEASE_BRAKE_ANNOTATION): null },
+    }});
+    let params = PatchParams::default();
+    let patch = Patch::Merge(&body);
+    within(
+        || format!("take off the {}", what()),
+        api.patch_metadata(&name, &params, &patch),
+        failed,
+    )
+    .await?;
+    Ok(true)
 }

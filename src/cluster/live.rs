@@ -38,6 +38,17 @@ struct Shared {
 
 type GroupKind = (String, String);
 
+/// Kinds whose watch is up.
+#[derive(Debug, Clone, Default)]
+pub struct WatchedKinds(HashSet<GroupKind>);
+
+impl WatchedKinds {
+    /// Whether the end of an object of ours wakes its environment.
+    pub fn contains(&self, key: &ObjectKey) -> bool {
+        self.0.contains(&group_kind(key))
+    }
+}
+
 struct KindCache {
     objects: HashMap<ObjectKey, LiveObject>,
     /// The newest resourceVersion that the watch has shown: everything up to it has been seen.
@@ -98,6 +109,13 @@ impl LiveObjects {
         if !is_unwatched(resource) {
             self.subscribe(resource);
         }
+    }
+
+    /// The kinds whose watch is up: each end of an object that is read from now on wakes its environment.
+    pub fn watched_kinds(&self) -> WatchedKinds {
+        let shared = self.lock();
+        let up = shared.kinds.iter().filter(|(_, kind)| *kind.state.borrow() == WatchState::Synced);
+        WatchedKinds(up.map(|(id, _)| id.clone()).collect())
     }
 
     /// The live object of `key`, if its kind is watched and it exists.
@@ -177,6 +195,7 @@ impl LiveObjects {
     /// Takes an event into the cache and says which environment to look at again.
     fn take(&self, id: &GroupKind, resource: &Resource, event: Event<DynamicObject>) -> Option<Wake> {
         let mut shared = self.lock();
+        let with_its_namespace = matches!(&event, Event::Delete(object) if shared.is_ending(object.metadata.namespace.as_deref()));
         let kind = shared.kinds.get_mut(id)?;
         match event {
             Event::Init => {
@@ -196,7 +215,8 @@ impl LiveObjects {
             }
             Event::Delete(object) => {
                 kind.state.send_replace(WatchState::Synced);
-                kind.delete(resource, &object)
+                // Of an ending namespace only the end is news.
+                kind.delete(resource, &object).filter(|_| !with_its_namespace)
             }
         }
     }
@@ -209,6 +229,24 @@ impl LiveObjects {
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Whether a namespace of ours is known to be ending.
+    fn is_ending(&self, namespace: Option<&str>) -> bool {
+        let Some(name) = namespace else { return false };
+        let key = ObjectKey {
+            group: String::new(),
+            version: "v1".to_owned(),
+            kind: "Namespace".to_owned(),
+            namespace: None,
+            name: name.to_owned(),
+        };
+        let known = self.kinds.get(&group_kind(&key)).and_then(|kind| kind.objects.get(&key));
+        known.is_some_and(|live| live.deletion.is_some())
     }
 }
 
@@ -247,8 +285,11 @@ impl KindCache {
 
     fn apply(&mut self, resource: &Resource, object: &DynamicObject) -> Option<Wake> {
         let live = reduce(resource, object)?;
+        // What is known to be ending has no news but its end and its finalizers.
+        let known = self.objects.get(&live.key).and_then(|known| known.deletion.as_ref());
+        let is_news = known.is_none() || known != live.deletion.as_ref();
         self.insert(live);
-        wake(object)
+        wake(object).filter(|_| is_news)
     }
 
     fn insert(&mut self, live: LiveObject) {
@@ -308,3 +349,6 @@ fn is_forbidden(error: &watcher::Error) -> bool {
     };
     matches!(source, kube::Error::Api(status) if status.code == 403)
 }
+
+#[cfg(test)]
+mod tests;

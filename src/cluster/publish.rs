@@ -1,5 +1,7 @@
 //! What we tell of ourselves: statuses, Events, receipts, and the finalizer that goes last.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::api::{Patch, PatchParams};
@@ -11,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Error;
 use super::connection::within;
+use crate::api::receipt::{SIGNATURE_KEY, TEXT_KEY};
 use crate::api::{Environment, EnvironmentStatus, keys};
 
 /// How long receipts are kept.
@@ -32,6 +35,17 @@ pub struct Announcement {
     pub warning: bool,
     /// One sentence.
     pub note: String,
+}
+
+/// A receipt as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredReceipt {
+    /// The name of its ConfigMap.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// The signature over the bytes of the text, in base64.
+    pub signature: Option<String>,
 }
 
 impl Publisher {
@@ -132,6 +146,24 @@ impl Publisher {
         .await
     }
 
+    /// An Environment as the API server has it now: a watch may not have shown the last change yet.
+    ///
+    /// # Errors
+    /// The read failed.
+    pub async fn read_environment(&self, environment: &Environment) -> Result<Environment, Error> {
+        let api: Api<Environment> = Api::namespaced(self.client.clone(), &environment.namespace().unwrap_or_default());
+        let name = environment.name_any();
+        within(
+            || format!("read Environment {name}"),
+            api.get(&name),
+            |source| Error::Read {
+                what: format!("Environment {name}"),
+                source,
+            },
+        )
+        .await
+    }
+
     /// Announces something about an object. An Event that cannot be written is logged and lost: nothing depends on it.
     pub async fn announce(&self, about: &ObjectReference, announcement: &Announcement) {
         let event = Event {
@@ -150,11 +182,14 @@ impl Publisher {
         }
     }
 
-    /// Writes the receipt of a teardown as a ConfigMap beside the Environment. Writing it again changes nothing.
+    /// Writes the receipt of a teardown as a ConfigMap beside the Environment.
     ///
     /// # Errors
     /// The write failed; the finalizer must stay.
-    pub async fn receipt(&self, environment: &Environment, name: &str, text: &str, now: Timestamp) -> Result<(), Error> {
+    pub async fn receipt(&self, environment: &Environment, receipt: &StoredReceipt, now: Timestamp) -> Result<(), Error> {
+        let name = &receipt.name;
+        let mut data = BTreeMap::from([(TEXT_KEY, &receipt.text)]);
+        data.extend(receipt.signature.as_ref().map(|signature| (SIGNATURE_KEY, signature)));
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &environment.namespace().unwrap_or_default());
         let expires = now + SignedDuration::from_hours(24 * RECEIPT_DAYS);
         let body = json!({
@@ -172,7 +207,7 @@ impl Publisher {
                     (keys::EXPIRES_ANNOTATION): expires.to_string(),
                 },
             },
-            "data": { "receipt.yaml": text },
+            "data": data,
         });
         let params = PatchParams::apply(keys::FIELD_MANAGER).force();
         within(

@@ -1,19 +1,29 @@
 //! What is there beside the inventory: in a namespace before it goes, and anywhere after it went.
 
+mod discovery;
+mod pass;
+mod scanner;
+mod volumes;
+
 use futures::{StreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, PartialObjectMeta};
-use kube::discovery::{ApiResource, Discovery, Scope, verbs};
+use kube::discovery::ApiResource;
 
+use self::discovery::discover;
 use super::Error;
 use super::connection::within;
 use super::error::chain;
 use super::observe::{FAN_OUT, Observer};
 use crate::api::keys;
 use crate::domain::manifest::ObjectKey;
-use crate::domain::name::{EnvironmentName, Namespace};
-use crate::domain::residue::Found;
+use crate::domain::name::Namespace;
+use crate::domain::residue::{Found, mark_lost};
 use crate::domain::retention::Retention;
+
+pub use self::pass::{Cost, Findings, look};
+pub use self::scanner::{Scanned, Scanner};
 
 /// Everything that a look over many kinds brought up.
 #[derive(Debug, Clone, Default)]
@@ -30,51 +40,36 @@ impl Observer {
     /// # Errors
     /// A listing failed for another reason than a missing right: an unknown rest must not be deleted.
     pub async fn contents(&self, clients: &[Client], namespace: &Namespace) -> Result<Look, Error> {
-        let resources = self.listable().await?.into_iter().filter(|(_, scope)| *scope == Scope::Namespaced);
+        let served = discover(&self.connection.controller()).await?;
+        let resources: Vec<_> = served
+            .kinds
+            .into_iter()
+            .filter(|kind| kind.namespaced)
+            .map(|kind| kind.api)
+            .collect();
+        let kinds: Vec<_> = resources
+            .iter()
+            .map(|resource| (resource.group.clone(), resource.kind.clone()))
+            .collect();
         let apis = |resource: &ApiResource| {
             let api = |client: &Client| Api::namespaced_with(client.clone(), namespace.as_str(), resource);
             clients.iter().map(api).collect()
         };
-        self.look(resources, &ListParams::default(), apis).await
-    }
-
-    /// Searches the whole cluster for objects that bear an environment's label.
-    ///
-    /// # Errors
-    /// As [`Observer::contents`].
-    pub async fn residue(&self, environment: &EnvironmentName) -> Result<Look, Error> {
-        let client: Client = self.connection.controller();
-        let params = ListParams::default().labels(&format!("{}={environment}", keys::ENVIRONMENT_LABEL));
-        let resources = self.listable().await?;
-        self.look(resources, &params, |resource| vec![Api::all_with(client.clone(), resource)])
-            .await
-    }
-
-    async fn listable(&self) -> Result<Vec<(ApiResource, Scope)>, Error> {
-        let discovery = within(
-            || "discover the kinds of the cluster".to_owned(),
-            Discovery::new(self.connection.controller()).run_aggregated(),
-            |source| Error::List {
-                what: "the kinds of the cluster".to_owned(),
-                source,
-            },
-        )
-        .await?;
-        Ok(discovery
-            .groups()
-            .flat_map(|group| group.recommended_resources())
-            .filter(|(_, capabilities)| capabilities.supports_operation(verbs::LIST))
-            .map(|(resource, capabilities)| (resource, capabilities.scope))
-            .collect())
+        let mut look = self.look(resources, &ListParams::default(), apis).await?;
+        let listed = kinds
+            .into_iter()
+            .filter(|(group, kind)| !look.unseen.contains(&kind_name(group, kind)));
+        mark_lost(&mut look.found, &listed.collect());
+        Ok(look)
     }
 
     async fn look(
         &self,
-        resources: impl IntoIterator<Item = (ApiResource, Scope)>,
+        resources: impl IntoIterator<Item = ApiResource>,
         params: &ListParams,
         apis: impl Fn(&ApiResource) -> Vec<Api<DynamicObject>>,
     ) -> Result<Look, Error> {
-        let list = |(resource, _)| {
+        let list = |resource| {
             let apis = apis(&resource);
             list_by_any(resource, apis, params.clone())
         };
@@ -128,14 +123,23 @@ async fn list_metadata(resource: &ApiResource, api: &Api<DynamicObject>, params:
             ..
         }) if matches!(status.code, 403..=405) => {
             tracing::debug!(kind = %resource.kind, "kind cannot be listed: {}", chain(&kube::Error::Api(status)));
-            Ok(Listed::Unseen(if resource.group.is_empty() {
-                resource.kind.clone()
-            } else {
-                format!("{}/{}", resource.group, resource.kind)
-            }))
+            Ok(Listed::Unseen(kind_name(&resource.group, &resource.kind)))
         }
         Err(error) => Err(error),
     }
+}
+
+/// `group/Kind`, or `Kind` for the core group.
+fn kind_name(group: &str, kind: &str) -> String {
+    match group {
+        "" => kind.to_owned(),
+        group => format!("{group}/{kind}"),
+    }
+}
+
+fn owner_kinds(owners: &[OwnerReference]) -> Vec<(String, String)> {
+    let group = |version: &str| version.split_once('/').map_or_else(String::new, |(group, _)| group.to_owned());
+    owners.iter().map(|owner| (group(&owner.api_version), owner.kind.clone())).collect()
 }
 
 fn found(resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> Option<Found> {
@@ -155,6 +159,10 @@ fn found(resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> O
             .and_then(|labels| labels.get(keys::ENVIRONMENT_LABEL))
             .cloned(),
         owners: metadata.owner_references.iter().flatten().map(|owner| owner.uid.clone()).collect(),
+        owner_kinds: owner_kinds(metadata.owner_references.as_deref().unwrap_or_default()),
+        lost: false,
+        finalizers: metadata.finalizers.clone().unwrap_or_default(),
+        deleting_since: metadata.deletion_timestamp.as_ref().map(|since| since.0.to_string()),
         retention: Retention::of(|key| metadata.annotations.as_ref()?.get(key).map(String::as_str)),
     })
 }

@@ -27,11 +27,13 @@ use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::{Announcement, Publisher};
-use crate::domain::inventory::Inventory;
+use crate::cluster::residue::Scanner;
+use crate::cluster::signing::Signer;
+use crate::domain::inventory::{Inventory, Stage};
 use crate::domain::observed::is_secret;
 use crate::domain::outcome::FailureClass;
 use crate::domain::status::{Phase, Report, summarise_refusal};
-use crate::metrics::{Metrics, ReconcileOutcome};
+use crate::metrics::{Metrics, ReconcileOutcome, Refusal};
 
 /// Everything that a pass needs.
 pub struct Reconciler {
@@ -49,6 +51,10 @@ pub struct Reconciler {
     pub bundles: Bundles,
     /// What the platform engineer decided.
     pub settings: Settings,
+    /// Looks over the whole cluster for what teardowns left.
+    pub scanner: Scanner,
+    /// Signs receipts.
+    pub signer: Signer,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -150,8 +156,11 @@ impl Reconciler {
                 tracing::error!(environment = %environment.name_any(), problem, "this Environment cannot be read");
                 let mut status = environment.status.clone().unwrap_or_default();
                 status.phase = Some(crate::api::environment::Phase::Failed);
-                status.message = Some(format!("this object cannot be read: {problem}"));
+                status.message = Some(format!("this object cannot be read: {problem}; delete it"));
                 self.publisher.environment_status(environment, &status).await?;
+                if environment.status.as_ref() != Some(&status) {
+                    self.metrics.refusal(Refusal::UnreadableEnvironment);
+                }
                 Ok(None)
             }
         }
@@ -225,6 +234,12 @@ impl Reconciler {
             note: report.message.clone(),
         };
         self.publisher.announce(&after.object_ref(&()), &announcement).await;
+        if report.reason == "NotOurs" {
+            self.metrics.refusal(match report.fails_at(Stage::Namespace) {
+                true => Refusal::NamespaceNotOurs,
+                false => Refusal::ObjectNotOurs,
+            });
+        }
         let has_run = before.status.as_ref().is_some_and(|status| !status.history.is_empty());
         if report.phase == Phase::Ready && !has_run {
             self.observe_time_to_ready(after);
@@ -277,6 +292,14 @@ impl Pass {
         Self {
             action: Action::await_change(),
             outcome: ReconcileOutcome::Settled,
+        }
+    }
+
+    /// Something is under way that will wake the environment; `again` is for the case that it does not.
+    fn later(again: Duration) -> Self {
+        Self {
+            action: Action::requeue(again),
+            outcome: ReconcileOutcome::Progressing,
         }
     }
 

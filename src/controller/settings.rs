@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cluster::signing::Place;
 use crate::domain::name::{Namespace, ObjectName};
 use crate::render::HelmSettings;
 
@@ -19,7 +20,7 @@ pub struct Settings {
     pub sweep_interval: Duration,
     /// How far apart the two sightings must be that prove a branch to be gone.
     pub absence_confirmation: Duration,
-    /// How many environments are worked on at the same time.
+    /// How many environments are deployed at the same time; half as many are torn down besides.
     pub concurrency: u16,
     /// How many processes render bundles at one time.
     pub render_workers: usize,
@@ -29,6 +30,8 @@ pub struct Settings {
     pub url_port: Option<u16>,
     /// Which namespaces' GitHosts, Projects and Environments are ours to serve.
     pub scope: Scope,
+    /// Where the key for receipts is kept; `None`: nothing is signed.
+    pub receipt_key: Option<Place>,
     /// The name of this process, in Events.
     pub instance: String,
 }

@@ -4,17 +4,19 @@
 //! what the host confirms is acted on.
 
 mod act;
+mod brake;
 mod clock;
 mod ended;
 mod project;
 mod receipts;
 mod retire;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Client, ResourceExt};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -30,11 +32,12 @@ use super::stores::Stores;
 use crate::api::Project;
 use crate::api::convert;
 use crate::cluster::publish::Publisher;
+use crate::domain::git::BranchName;
 use crate::domain::name::ProjectKey;
 use crate::domain::policy;
 use crate::domain::roster::Absences;
 use crate::githost::Class;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Refusal};
 
 /// Keeps the Environment objects of all Projects as their repositories say.
 pub struct Sync {
@@ -72,6 +75,10 @@ struct ProjectProgress {
     /// After a rate limit or a failure: not before this.
     not_before: Option<Instant>,
     failures: u32,
+    /// Since when the brake holds any environment.
+    braked_since: Option<Time>,
+    /// Branches that are refused, and were counted.
+    refused: BTreeSet<(BranchName, Refusal)>,
 }
 
 /// The namespace and the name of a GitHost, as a Project names it.
@@ -151,6 +158,7 @@ impl Sync {
                     .or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(self.clone().sweep_host(projects))));
             }
             self.count_environments();
+            self.count_held();
         }
     }
 

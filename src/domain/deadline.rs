@@ -178,7 +178,10 @@ impl fmt::Display for Span {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         let units = [('d', 24 * 60 * 60), ('h', 60 * 60), ('m', 60)];
-        let (unit, size) = units.into_iter().find(|(_, size)| seconds % size == 0).unwrap_or(('s', 1));
+        let (unit, size) = units
+            .into_iter()
+            .find(|(_, size)| seconds.is_multiple_of(*size))
+            .unwrap_or(('s', 1));
         write!(formatter, "{}{unit}", seconds / size)
     }
 }

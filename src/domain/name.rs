@@ -310,6 +310,9 @@ fn check_domain(text: &str) -> Result<(), String> {
 
 fn check_environment(text: &str) -> Result<(), String> {
     check_label(text)?;
+    if text == "default" || text == "kube" || text.starts_with("kube-") {
+        return Err("is reserved: the namespace of that name belongs to Kubernetes".into());
+    }
     if text.len() > EnvironmentName::MAX_LENGTH {
         return Err(format!("must be at most {} characters long", EnvironmentName::MAX_LENGTH));
     }

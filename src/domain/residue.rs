@@ -1,5 +1,8 @@
 //! What is ours of the things that were found, what Kubernetes put there, and what is somebody else's.
 
+pub mod evidence;
+pub mod volume;
+
 use std::collections::BTreeSet;
 
 use super::inventory::Inventory;
@@ -17,6 +20,14 @@ pub struct Found {
     pub environment: Option<String>,
     /// The UIDs of its owners.
     pub owners: Vec<String>,
+    /// Group and kind of each of its owners.
+    pub owner_kinds: Vec<(String, String)>,
+    /// Whether the look saw that all of its owners are gone, so that the garbage collector is about to delete it.
+    pub lost: bool,
+    /// What has to happen before it can go.
+    pub finalizers: Vec<String>,
+    /// Since when it is being deleted, as Kubernetes writes it.
+    pub deleting_since: Option<String>,
     /// What its annotations say about its keeping.
     pub retention: Retention,
 }
@@ -35,18 +46,8 @@ pub struct Shared {
 /// Ours are the objects of the inventory, what they own directly or through others, and the volume claims that a StatefulSet of the
 /// inventory made from its templates (Kubernetes gives those no owner).
 pub fn foreign(inventory: &Inventory, found: &[Found]) -> Vec<ObjectKey> {
-    let mut ours: BTreeSet<&str> = inventory.iter().filter_map(|(_, entry)| entry.uid.as_deref()).collect();
-    loop {
-        let before = ours.len();
-        for object in found {
-            if object.owners.iter().any(|owner| ours.contains(owner.as_str())) {
-                ours.insert(&object.uid);
-            }
-        }
-        if ours.len() == before {
-            break;
-        }
-    }
+    let recorded = inventory.iter().filter_map(|(_, entry)| entry.uid.as_deref()).collect();
+    let ours = descendants(&recorded, found);
     let stateful_sets: Vec<&str> = inventory
         .iter()
         .filter(|(key, _)| key.kind == "StatefulSet")
@@ -61,20 +62,37 @@ pub fn foreign(inventory: &Inventory, found: &[Found]) -> Vec<ObjectKey> {
         .collect()
 }
 
+/// The UIDs `roots`, and those of what they own among `found`, directly or through others.
+pub fn descendants<'a>(roots: &BTreeSet<&'a str>, found: &'a [Found]) -> BTreeSet<&'a str> {
+    let mut family = roots.clone();
+    loop {
+        let before = family.len();
+        for object in found {
+            if object.owners.iter().any(|owner| family.contains(owner.as_str())) {
+                family.insert(&object.uid);
+            }
+        }
+        if family.len() == before {
+            return family;
+        }
+    }
+}
+
+/// Marks the objects whose owners are gone: all of kinds in `listed`, group and kind, of which everything in the namespace was found.
+pub fn mark_lost(found: &mut [Found], listed: &BTreeSet<(String, String)>) {
+    let there: BTreeSet<String> = found.iter().map(|object| object.uid.clone()).collect();
+    for object in found {
+        let gone = object.owners.iter().all(|owner| !there.contains(owner));
+        object.lost = !object.owners.is_empty() && gone && object.owner_kinds.iter().all(|kind| listed.contains(kind));
+    }
+}
+
 /// The objects among `found` that somebody asked to keep. What another object of the namespace owns goes or stays with its owner.
 pub fn retained(found: &[Found]) -> Vec<Found> {
     let there: BTreeSet<&str> = found.iter().map(|object| object.uid.as_str()).collect();
     let is_owned = |object: &Found| object.owners.iter().any(|owner| there.contains(owner.as_str()));
     let asked = found.iter().filter(|object| object.retention.asked && !is_owned(object));
     asked.cloned().collect()
-}
-
-/// Whether a search for an environment's objects may find this one without anything being wrong: a teardown kept it, the one that is
-/// searched after (`kept` are UIDs) or an earlier one of the same branch, whose namespaces are among `found` under their mark.
-pub fn is_kept(object: &Found, found: &[Found], kept: &BTreeSet<&str>) -> bool {
-    let is_home = |home: &&Found| home.key.kind == "Namespace" && Some(&home.key.name) == object.key.namespace.as_ref();
-    let stays = |object: &Found| object.retention.from.is_some() || kept.contains(object.uid.as_str());
-    stays(object) || found.iter().find(is_home).is_some_and(stays)
 }
 
 /// What every namespace gets, and what only records what happened.
@@ -120,6 +138,10 @@ mod tests {
             uid: uid.into(),
             environment: None,
             owners: owners.iter().map(ToString::to_string).collect(),
+            owner_kinds: Vec::new(),
+            lost: false,
+            finalizers: Vec::new(),
+            deleting_since: None,
             retention: Retention::default(),
         }
     }
@@ -148,6 +170,36 @@ mod tests {
             found("PersistentVolumeClaim", "data-db-0", "11", &[]),
         ];
         assert_eq!(foreign(&inventory(), &contents), []);
+    }
+
+    #[test]
+    fn only_what_was_looked_for_and_not_found_is_a_lost_owner() {
+        let mut contents = [
+            found("Pod", "a", "1", &["gone"]),
+            found("Pod", "b", "2", &["1"]),
+            found("Pod", "c", "3", &["gone", "1"]),
+        ];
+        contents
+            .iter_mut()
+            .for_each(|object| object.owner_kinds = vec![("apps".into(), "ReplicaSet".into())]);
+        let lost = |listed: &[(&str, &str)], contents: &mut [Found]| -> Vec<String> {
+            let listed = listed
+                .iter()
+                .map(|(group, kind)| ((*group).to_owned(), (*kind).to_owned()))
+                .collect();
+            mark_lost(contents, &listed);
+            contents
+                .iter()
+                .filter(|object| object.lost)
+                .map(|object| object.key.name.clone())
+                .collect()
+        };
+        assert_eq!(lost(&[("apps", "ReplicaSet")], &mut contents), ["a"]);
+        assert_eq!(
+            lost(&[("", "Node")], &mut contents),
+            [""; 0],
+            "an owner outside of the namespace, or of a kind that may not be listed"
+        );
     }
 
     #[test]

@@ -18,11 +18,13 @@ mod expiry;
 mod pull_requests;
 mod rest;
 mod retirement;
+mod sight;
 mod skipped;
 pub use brake::Brake;
 pub use ended::{Ended, EndedBecause, MOST_ENDED};
 pub use rest::{Grace, GraceState, Rest};
 pub use retirement::{Proof, Retirement};
+use sight::Sight;
 pub use skipped::{SkipReason, Skipped};
 
 /// What the Git host confirmed.
@@ -111,6 +113,8 @@ pub struct Roster {
     pub rest: Vec<Rest>,
     /// Retirements and rests that are held.
     pub held: Option<Brake>,
+    /// Retirements that would be held and that somebody released: they are among `retire`.
+    pub released: Option<Brake>,
     /// The absences to remember until next time.
     pub absences: Absences,
     /// Branches that get nothing.
@@ -336,27 +340,6 @@ fn create(question: &Question<'_>, repository: &Repository, sight: Sight<'_>, ro
     }
 }
 
-/// A branch as the host shows it.
-#[derive(Debug, Clone, Copy)]
-struct Sight<'a> {
-    branch: &'a BranchName,
-    revision: &'a Revision,
-    pull_request: Option<&'a PullRequest>,
-}
-
-impl Sight<'_> {
-    fn wanted(self, repository: &Repository, name: EnvironmentName, pull_request: Option<&PullRequest>) -> Wanted {
-        Wanted {
-            name,
-            branch: self.branch.clone(),
-            repository: repository.id.clone(),
-            revision: self.revision.clone(),
-            pull_request: pull_request.cloned(),
-            grace: None,
-        }
-    }
-}
-
 fn at_capacity(question: &Question<'_>, roster: &Roster) -> bool {
     question
         .project
@@ -384,6 +367,12 @@ fn absent(question: &Question<'_>, environment: &Existing, announced: bool, rost
 }
 
 impl Roster {
+    /// Whether it is known of every environment what becomes of it: one whose branch is not proven to be gone, or whose pull request to
+    /// be closed, may be held at the next look.
+    pub fn is_decided(&self) -> bool {
+        self.held.is_some() || self.absences.is_empty() && self.closures.is_empty()
+    }
+
     fn skip(&mut self, branch: &BranchName, reason: SkipReason) {
         self.skipped.push(Skipped {
             branch: branch.clone(),

@@ -8,6 +8,7 @@ use super::inventory::{Inventory, Stage};
 use super::manifest::ObjectKey;
 use super::observed::LiveObject;
 use super::outcome::{self, Failure, FailureClass, Outcome};
+use super::plan::teardown::stuck::{self, Stuck};
 use super::plan::teardown::{Next, TeardownPlan, retain};
 use super::plan::{Obstacle, Plan, Step, Waiting};
 use super::readiness::Readiness;
@@ -85,8 +86,6 @@ const PATIENTLY: Duration = Duration::from_secs(30);
 const AGREEMENT: Duration = Duration::from_secs(10);
 /// A namespace needs five seconds at least; its end is watched as well.
 const NAMESPACE: Duration = Duration::from_secs(2);
-/// Deletions of kinds that are not watched are looked at this often.
-const DRAINING: Duration = Duration::from_millis(250);
 
 /// Concludes from a deployment plan and what came of it.
 pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
@@ -160,7 +159,7 @@ pub fn summarise_teardown(plan: &TeardownPlan, outcomes: &[Outcome]) -> Report {
         inventory: plan.inventory.clone(),
         applied: false,
         changed: outcomes.iter().filter(|outcome| is_change(outcome)).count(),
-        again: Some(DRAINING),
+        again: Some(stuck::patience(None, true)),
     };
     outcome::absorb(&mut report.inventory, outcomes);
     match &plan.next {
@@ -172,14 +171,8 @@ pub fn summarise_teardown(plan: &TeardownPlan, outcomes: &[Outcome]) -> Report {
         }
         Next::LookForForeign => report.message = "looking for objects of others".to_owned(),
         Next::LookForReferences => report.message = "looking for what counts on the service accounts".to_owned(),
-        Next::DeleteNamespace(_) => {
-            report.message = "removing the namespace".to_owned();
-            report.again = Some(NAMESPACE);
-        }
-        Next::AwaitNamespace(waiting) => {
-            report.message = waiting.to_string();
-            report.again = Some(NAMESPACE);
-        }
+        Next::DeleteNamespace(_) => report.message = "removing the namespace".to_owned(),
+        Next::AwaitNamespace(waiting) => report.message = waiting.to_string(),
         Next::Conclude => report.message = "everything is removed".to_owned(),
         Next::Blocked(obstacles) => {
             report.phase = Phase::Blocked;
@@ -200,6 +193,16 @@ pub fn summarise_teardown(plan: &TeardownPlan, outcomes: &[Outcome]) -> Report {
     report
 }
 
+/// Makes of a teardown that goes on one that waits for somebody: something has not ended for too long.
+pub fn summarise_stuck(report: Report, stuck: &[Stuck]) -> Report {
+    Report {
+        phase: Phase::Blocked,
+        reason: "TerminationBlocked",
+        message: shorten(&stuck::sentence(stuck)),
+        ..report
+    }
+}
+
 fn ready(plan: &Plan) -> String {
     let ready = "everything is applied and ready";
     match plan.retained.as_slice() {
@@ -214,6 +217,13 @@ fn ready(plan: &Plan) -> String {
 impl Report {
     /// A status message is read in one line of a terminal or a pull request.
     pub const MESSAGE_LENGTH: usize = 512;
+
+    /// Whether a stage cannot go on.
+    pub fn fails_at(&self, stage: Stage) -> bool {
+        self.stages
+            .iter()
+            .any(|report| report.stage == stage && report.state == StageState::Failed)
+    }
 }
 
 /// What the plan waits for, and what was just applied and is not ready.

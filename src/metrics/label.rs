@@ -250,6 +250,22 @@ label_values! {
 }
 
 label_values! {
+    /// What was refused, so that nothing is written or removed.
+    Refusal {
+        /// The Project protects the branch: no environment is created, updated or retired.
+        ProtectedBranch => "protected_branch",
+        /// An Environment made for something else bears the name that the branch's would have.
+        NameTaken => "name_taken",
+        /// The namespace exists and was not made for the environment.
+        NamespaceNotOurs => "namespace_not_ours",
+        /// An object of the bundle exists and is somebody else's.
+        ObjectNotOurs => "object_not_ours",
+        /// An Environment has a name or another field that no environment can have.
+        UnreadableEnvironment => "unreadable_environment",
+    }
+}
+
+label_values! {
     /// How a render ended.
     RenderResult {
         /// With manifests.

@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::label::{
-    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, RemovalCause,
+    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, Refusal, RemovalCause,
     RenderResult, SweepResult, WriteResult, WriteVerb,
 };
 
@@ -34,7 +34,15 @@ pub(super) struct Registered {
     pub(super) sweeps: Family<SweepLabels, Counter>,
     pub(super) retired: Family<RemovalLabels, Counter>,
     pub(super) braked: Counter,
+    pub(super) terminations_blocked: Counter,
+    pub(super) held: Gauge,
+    pub(super) refusals: Family<RefusalLabels, Counter>,
     pub(super) residue: Gauge,
+    pub(super) residue_scan: Histogram,
+    pub(super) residue_scan_requests: Counter,
+    pub(super) residue_scan_environments: Counter,
+    pub(super) receipts_signed: Counter,
+    pub(super) receipts_unsigned: Counter,
     pub(super) time_to_ready: Histogram,
     pub(super) time_to_gone: Histogram,
     pub(super) renders: Family<RenderLabels, Counter>,
@@ -60,7 +68,22 @@ impl Registered {
             sweeps: into.family("sweeps", "Full listings of a repository"),
             retired: into.family("environments_retired", "Environments that were torn down, by what led to it"),
             braked: into.counter("environments_braked", "Environments whose teardown the brake held back"),
+            terminations_blocked: into.counter("terminations_blocked", "Teardowns found waiting for something that does not end"),
+            held: into.gauge(
+                "environments_held",
+                "Environments whose teardown the brakes of Projects hold back now",
+            ),
+            refusals: into.family("refusals", "Branches, namespaces and objects that were refused"),
             residue: into.gauge("residue_objects", "Objects that teardowns had to leave behind"),
+            residue_scan: into.seconds(
+                "residue_scan",
+                "Duration of a look over the whole cluster for what teardowns left",
+                exponential_buckets(0.02, 2.0, 13),
+            ),
+            residue_scan_requests: into.counter("residue_scan_requests", "Requests of looks over the whole cluster"),
+            residue_scan_environments: into.counter("residue_scan_environments", "Environments that looks over the whole cluster served"),
+            receipts_signed: into.counter("receipts_signed", "Receipts that were signed"),
+            receipts_unsigned: into.counter("receipts_unsigned", "Receipts that could not be signed"),
             time_to_ready: into.seconds("time_to_ready", "From a new revision to ready", exponential_buckets(1.0, 1.7, 14)),
             time_to_gone: into.seconds("time_to_gone", "From retirement to nothing left", exponential_buckets(1.0, 1.7, 14)),
             renders: into.family("renders", "Renders of bundles"),
@@ -152,5 +175,6 @@ labels! {
     WriteLabels { verb: WriteVerb, result: WriteResult }
     SweepLabels { result: SweepResult }
     RenderLabels { result: RenderResult }
+    RefusalLabels { reason: Refusal }
     RemovalLabels { cause: RemovalCause }
 }

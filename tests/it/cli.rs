@@ -75,6 +75,8 @@ fn help_is_what_was_agreed_on() {
         ("help-env-get", &["env", "get", "--help"]),
         ("help-env-describe", &["env", "describe", "--help"]),
         ("help-env-delete", &["env", "delete", "--help"]),
+        ("help-project", &["project", "--help"]),
+        ("help-project-release-brake", &["project", "release-brake", "--help"]),
     ] {
         let help = run(arguments);
         assert_eq!((help.code, help.errors.as_str()), (Some(0), ""), "{name}");

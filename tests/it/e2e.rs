@@ -1,6 +1,7 @@
 //! The whole: a push brings an environment up, a deletion leaves nothing.
 
 mod absence;
+mod brake;
 mod bundles;
 mod burst;
 mod chart;
@@ -16,10 +17,13 @@ mod forecast;
 mod grace;
 mod helm;
 mod hostile;
+mod impersonated;
 mod life;
 mod obstacles;
 mod one_path;
+mod patience;
 mod proof;
+mod receipts;
 mod references;
 mod refusal;
 mod replicas;
@@ -27,10 +31,12 @@ mod retain;
 mod rights;
 mod scene;
 mod sources;
+mod stuck;
 mod sync;
 mod teardown;
 mod trouble;
 mod unsettled;
+mod unstick;
 mod update;
 mod values;
 mod web;

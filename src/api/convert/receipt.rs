@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use super::environment::Identity;
 use super::references;
 use crate::api::environment::{Environment, LeftOver, Receipt};
-use crate::api::receipt::{API_VERSION, FullReceipt, Mention, ObjectResult, Scan, VolumeResult, config_map_name};
+use crate::api::receipt::{API_VERSION, FinalizerRemoved, FullReceipt, Mention, ObjectResult, Scan, VolumeResult, config_map_name};
 use crate::domain::inventory::{Entry, Inventory};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::plan::teardown::identities::Proof;
@@ -64,7 +64,6 @@ fn full(teardown: Teardown<'_>) -> FullReceipt {
     let objects = objects(&teardown);
     let left = left(teardown.kept, &objects, &teardown.volumes);
     let accounts = status.map(|status| status.references.clone()).unwrap_or_default();
-    let tokens = teardown.proofs.iter().map(|proof| references::proof(proof, &teardown.at)).collect();
     let (signed_by, unsigned_because) = match teardown.key {
         Ok(id) => (Some(id), None),
         Err(because) => (None, Some(because)),
@@ -79,7 +78,7 @@ fn full(teardown: Teardown<'_>) -> FullReceipt {
         repository_id: environment.spec.repository_id.clone(),
         revision: status.and_then(|status| status.revision.as_ref()?.applied.clone()),
         requested_at: environment.metadata.deletion_timestamp.clone(),
-        completed_at: teardown.at,
+        completed_at: teardown.at.clone(),
         created: count(objects.len()),
         removed: count(objects.iter().filter(|object| object.is_removed()).count()),
         kept: count(objects.iter().filter(|object| object.is_kept()).count()),
@@ -88,9 +87,10 @@ fn full(teardown: Teardown<'_>) -> FullReceipt {
         shared_objects: teardown.shared.iter().map(|shared| shared.key.to_string()).collect(),
         foreign_objects: status.map(|status| status.foreign.clone()).unwrap_or_default(),
         dangling_references: teardown.references.iter().map(references::dangling).collect(),
-        tokens,
+        tokens: teardown.proofs.iter().map(|proof| references::proof(proof, &teardown.at)).collect(),
         cloud_identities: accounts.cloud_identities,
         token_secrets: accounts.token_secrets,
+        finalizers_removed: FinalizerRemoved::of(environment),
         volumes: teardown.volumes,
         mentions: teardown.mentions,
         scan: teardown.scan,

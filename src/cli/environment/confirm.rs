@@ -1,4 +1,4 @@
-//! The question before something is removed.
+//! The question before something is removed, or let go.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -6,13 +6,13 @@ use std::io::{BufRead, IsTerminal, Write};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfirmError {
     /// Nobody is there to be asked.
-    #[error("nothing was deleted: this needs a confirmation; there is no terminal to ask on, so give --yes")]
+    #[error("nothing was changed: this needs a confirmation; there is no terminal to ask on, so give --yes")]
     Unattended,
     /// The answer was not yes.
-    #[error("nothing was deleted: not confirmed")]
+    #[error("nothing was changed: not confirmed")]
     Declined,
     /// The answer could not be read.
-    #[error("nothing was deleted: could not read the answer")]
+    #[error("nothing was changed: could not read the answer")]
     ReadAnswer(#[source] std::io::Error),
 }
 

@@ -20,10 +20,11 @@ use crate::domain::status::{Phase, Report, StageReport, summarise_deployment};
 impl Reconciler {
     /// One pass towards what the environment should be.
     pub(super) async fn deploy(&self, environment: &Environment) -> Result<Pass, cluster::Error> {
-        let environment = &self.with_finalizer(environment).await?;
+        // What cannot be read is never touched, so it needs no finalizer, and could never lose one.
         let Some((identity, inventory)) = self.read_own(environment).await? else {
             return Ok(Pass::idle());
         };
+        let environment = &self.with_finalizer(environment).await?;
         // Validate and render: no client.
         let wish = match self.wish(environment, &identity) {
             Ok(Some(wish)) => wish,

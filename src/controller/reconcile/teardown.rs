@@ -3,37 +3,42 @@
 mod accounts;
 mod binding;
 mod conclude;
+mod leftovers;
+mod volumes;
+mod waiting;
+
+use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
+use self::waiting::Halt;
 use super::{Pass, Reconciler};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::project;
-use crate::api::environment::Environment;
+use crate::api::environment::{Environment, EnvironmentStatus};
 use crate::api::keys;
 use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::domain::inventory::Inventory;
-use crate::domain::manifest::ObjectKey;
 use crate::domain::outcome::{FailureClass, Outcome};
 use crate::domain::plan::Step;
 use crate::domain::plan::teardown::references::{self, References};
-use crate::domain::plan::teardown::{self, Next, Rules, TeardownPlan};
-use crate::domain::residue;
+use crate::domain::plan::teardown::{self, Contents, Next, Rules, TeardownPlan};
 use crate::domain::status::summarise_teardown;
 
 /// Each round empties a tier or finds it empty; what is left after so many waits for somebody.
 const ROUNDS: usize = 12;
 
-/// What a pass found beside the inventory.
-#[derive(Default)]
-struct FoundElsewhere {
-    /// Objects of others in the namespace.
-    foreign: Vec<ObjectKey>,
-    /// What counts on the accounts that are about to go.
-    references: Option<References>,
-}
+/// For how long a look at the namespace counts in one pass: from before the identities go to before the namespace goes, when nothing had
+/// to be waited for in between. Somebody can create an object between any look and the deletion, so a fresh one would prove no more.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How many objects of others a status and a receipt name.
+const NAMED: usize = 200;
+
+/// A look at the namespace that this pass has made.
+type Looked = Option<(Contents, Instant)>;
 
 impl Reconciler {
     /// One pass of a teardown: as many steps as need no waiting.
@@ -50,9 +55,13 @@ impl Reconciler {
         }
         let deployer = Self::recorded_deployer(environment).unwrap_or_else(|| self.default_deployer(&identity));
         let mut environment = environment.clone();
+        let watched = self.observer.live.watched_kinds();
+        let mut looked = None;
         for _ in 0..ROUNDS {
-            let planned = self.plan_teardown(&environment, &identity, &inventory, &deployer).await;
-            let (plan, found) = match planned {
+            let planned = self
+                .plan_teardown(&environment, &identity, &inventory, &deployer, &mut looked)
+                .await;
+            let (plan, references) = match planned {
                 Err(error) if error.class() == FailureClass::Forbidden => {
                     let own = (&identity, inventory);
                     return self.restore_binding(&environment, own, &deployer, error).await;
@@ -62,15 +71,29 @@ impl Reconciler {
             if plan.next == Next::Conclude {
                 return self.conclude(&environment, &identity, &plan, &deployer).await;
             }
-            environment = self.record_foreign(&environment, &identity, &plan, &found.foreign).await?;
-            environment = self
-                .record_references(&environment, &identity, &plan, found.references.as_ref())
-                .await?;
+            environment = self.record_foreign(&environment, &identity, &plan, &looked).await?;
+            environment = self.record_volumes(&environment, &identity, &plan).await?;
+            environment = self.record_references(&environment, &identity, &plan, references.as_ref()).await?;
             self.witness_accounts(&environment, &deployer, &plan).await;
             let outcomes = self.carry_out_teardown(&deployer, &plan).await;
             let report = summarise_teardown(&plan, &outcomes);
             if outcomes.is_empty() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Deleting { .. })) {
-                self.publish(&environment, &identity, &report, |_| {}).await?;
+                let halt = Halt {
+                    environment: &environment,
+                    identity: &identity,
+                    deployer: &deployer,
+                    plan: &plan,
+                    outcomes: &outcomes,
+                    watched: &watched,
+                };
+                let (report, stuck) = self.examine(&halt, report).await;
+                let tell = |status: &mut EnvironmentStatus| {
+                    status.stuck = stuck;
+                    if let Some((contents, _)) = &looked {
+                        status.foreign = names(contents);
+                    }
+                };
+                self.publish(&environment, &identity, &report, tell).await?;
                 return Ok(self.pass(&report));
             }
             inventory = report.inventory;
@@ -84,37 +107,45 @@ impl Reconciler {
         identity: &Identity,
         inventory: &Inventory,
         deployer: &Deployer,
-    ) -> Result<(TeardownPlan, FoundElsewhere), cluster::Error> {
-        let namespace = identity.name.namespace();
+        looked: &mut Looked,
+    ) -> Result<(TeardownPlan, Option<References>), cluster::Error> {
         let rules = self.teardown_rules(environment);
         let mut view = self.observer.view(deployer, identity, inventory).await?;
-        let mut found = FoundElsewhere::default();
+        let mut found = None;
+        looked.take_if(|(_, at)| at.elapsed() > FRESH);
+        if let Some((contents, _)) = looked {
+            view.take_in(contents.clone());
+        }
         let mut plan = teardown::plan(&identity.name, inventory, &view, &rules);
-        if plan.next == Next::LookForReferences {
-            let references = self.observer.references(deployer, &namespace).await?;
-            found.references = Some(references::relevant(&identity.name, &plan.inventory, &view, &references));
-            view.references = Some(references);
+        loop {
+            match plan.next {
+                Next::LookForReferences => {
+                    let references = self.observer.references(deployer, &identity.name.namespace()).await?;
+                    found = Some(references::relevant(&identity.name, &plan, &view, &references));
+                    view.references = Some(references);
+                }
+                Next::LookForForeign => {
+                    let contents = self.look_inside(identity, deployer, &plan.inventory).await?;
+                    view.take_in(contents.clone());
+                    *looked = Some((contents, Instant::now()));
+                }
+                _ => return Ok((plan, found)),
+            }
             plan = teardown::plan(&identity.name, &plan.inventory, &view, &rules);
         }
-        if plan.next != Next::LookForForeign {
-            return Ok((plan, found));
-        }
-        let connection = &self.observer.connection;
-        let clients = [connection.controller(), connection.deployer(deployer)?];
-        let contents = self.observer.contents(&clients, &namespace).await?;
+    }
+
+    /// Looks at everything that the namespace holds.
+    async fn look_inside(&self, identity: &Identity, deployer: &Deployer, inventory: &Inventory) -> Result<Contents, cluster::Error> {
+        let found = self.look(identity, deployer).await?;
         // Whoever sees no Secrets sees nothing of what only the deployer may list.
-        if contents.unseen.iter().any(|kind| kind == "Secret") {
+        if found.unseen.iter().any(|kind| kind == "Secret") {
             return Err(cluster::Error::LookForForeign {
-                namespace: namespace.to_string(),
-                kinds: contents.unseen.join(", "),
+                namespace: identity.name.namespace().to_string(),
+                kinds: found.unseen.join(", "),
             });
         }
-        let foreign = residue::foreign(&plan.inventory, &contents.found);
-        view.foreign = Some(foreign.clone());
-        view.retained = residue::retained(&contents.found);
-        found.foreign = foreign;
-        let plan = teardown::plan(&identity.name, &plan.inventory, &view, &rules);
-        Ok((plan, found))
+        Ok(Contents::of(inventory, &found.found))
     }
 
     /// What of others goes with the namespace is recorded before it goes.
@@ -123,13 +154,18 @@ impl Reconciler {
         environment: &Environment,
         identity: &Identity,
         plan: &TeardownPlan,
-        foreign: &[ObjectKey],
+        looked: &Looked,
     ) -> Result<Environment, cluster::Error> {
-        if !matches!(plan.next, Next::DeleteNamespace(_)) || foreign.is_empty() {
+        let names = looked.as_ref().map(|(contents, _)| names(contents)).unwrap_or_default();
+        let recorded = environment
+            .status
+            .as_ref()
+            .map(|status| status.foreign.as_slice())
+            .unwrap_or_default();
+        if !matches!(plan.next, Next::DeleteNamespace(_)) || names == recorded {
             return Ok(environment.clone());
         }
         let report = summarise_teardown(plan, &[]);
-        let names = foreign.iter().map(ToString::to_string).collect();
         self.publish(environment, identity, &report, |status| status.foreign = names).await
     }
 
@@ -157,4 +193,13 @@ impl Reconciler {
             name: self.settings.deployer_role.clone(),
         }
     }
+}
+
+/// The objects of others as a status and a receipt hold them.
+fn names(contents: &Contents) -> Vec<String> {
+    let mut names: Vec<_> = contents.foreign.iter().take(NAMED).map(ToString::to_string).collect();
+    if contents.foreign.len() > NAMED {
+        names.push(format!("and {} more", contents.foreign.len() - NAMED));
+    }
+    names
 }

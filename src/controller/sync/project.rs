@@ -5,17 +5,16 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Resource, ResourceExt};
 
 use super::{ProjectProgress, Sync, uptime};
 use crate::api::convert;
 use crate::api::convert::condition::{Claim, conditions};
-use crate::api::project::{Brake as StoredBrake, BranchHead, Project, ProjectStatus, SkippedBranch};
+use crate::api::project::{BranchHead, Project, ProjectStatus, SkippedBranch};
 use crate::api::{Environment, keys};
 use crate::cluster::environments;
 use crate::cluster::error::chain;
-use crate::cluster::publish::Announcement;
 use crate::controller::hosts::Connected;
 use crate::controller::inbox::PendingHint;
 use crate::domain::git::{BranchName, RepositoryId, Revision};
@@ -174,11 +173,16 @@ impl Sync {
             tracing::warn!(project = %project.key, error = %error.chain(), "could not remember which environments end; they stay until the next look");
             roster.retire.retain(|retirement| retirement.head.is_none());
         }
+        self.count_refusals(facts, &roster, progress);
+        if !self.take_release(object, facts, &roster).await {
+            return;
+        }
         self.act(project, &environments, &roster).await;
         if matches!(facts, Facts::Listing(_)) {
             self.metrics.sweep(SweepResult::Complete);
         }
-        self.report(object, facts, environments.len() + roster.create.len(), &roster).await;
+        self.report(object, facts, environments.len() + roster.create.len(), &roster, progress)
+            .await;
     }
 
     /// Environment objects of the Project, from the watch: what they say of identity never changes, and writes are fenced by UID.
@@ -191,7 +195,7 @@ impl Sync {
         all.into_iter().filter(|environment| ours(environment)).collect()
     }
 
-    async fn report(&self, object: &Project, facts: &Facts, environments: usize, roster: &Roster) {
+    async fn report(&self, object: &Project, facts: &Facts, environments: usize, roster: &Roster, progress: &mut ProjectProgress) {
         let mut status = object.status.clone().unwrap_or_default();
         status.repository_id = repository_id(facts).map(|id| id.to_string()).or(status.repository_id);
         status.default_branch = default_branch(facts).or(status.default_branch);
@@ -200,33 +204,13 @@ impl Sync {
             status.skipped = skipped(roster);
         }
         if let Some(brake) = &roster.held {
-            let held = StoredBrake {
-                digest: brake.digest.clone(),
-                environments: brake.environments.iter().take(50).map(ToString::to_string).collect(),
-                count: u32::try_from(brake.environments.len()).unwrap_or(u32::MAX),
-            };
-            let message = format!(
-                "{} environments would be removed or put to rest at once; they are held until somebody runs: kubectl annotate project {} -n {} {}={} --overwrite",
-                held.count,
-                object.name_any(),
-                object.namespace().unwrap_or_default(),
-                keys::RELEASE_BRAKE_ANNOTATION,
-                held.digest
-            );
-            if status.brake.as_ref() != Some(&held) {
-                self.metrics.braked(brake.environments.len());
-                let announcement = Announcement {
-                    reason: "Braked",
-                    warning: true,
-                    note: message.clone(),
-                };
-                self.publisher.announce(&object.object_ref(&()), &announcement).await;
-            }
+            let (held, message) = self.tell_brake(object, brake, progress).await;
             status.brake = Some(held);
             return self.write_status(object, status, ("Braked", &message), Standing::Stalled).await;
         }
-        if matches!(facts, Facts::Listing(_)) {
+        if matches!(facts, Facts::Listing(_)) && (roster.is_decided() || roster.released.is_some()) {
             status.brake = None;
+            progress.braked_since = None;
         }
         if status.brake.is_some() {
             // One branch says nothing about the held ones; the next sweep does.

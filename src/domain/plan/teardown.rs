@@ -1,10 +1,12 @@
 //! Planning with nothing desired: stages in reverse, identities after everything that could need them, the namespace last.
 
+mod contents;
 mod drain;
 mod forecast;
 pub mod identities;
 pub mod references;
 pub mod retain;
+pub mod stuck;
 mod tier;
 
 use super::{Delete, Observed, Obstacle, Removal, Waiting};
@@ -14,6 +16,7 @@ use crate::domain::name::EnvironmentName;
 use crate::domain::observed::Deletion;
 use crate::domain::residue::Found;
 
+pub use self::contents::Contents;
 pub use self::forecast::forecast;
 pub use self::tier::Tier;
 
@@ -43,10 +46,21 @@ pub struct View {
     pub pods: Vec<Pod>,
     /// What the namespace holds beside the inventory; `None` while nobody has looked.
     pub foreign: Option<Vec<ObjectKey>>,
-    /// What the namespace holds that somebody asked to keep, whoever made it; known once somebody has looked for `foreign`.
-    pub retained: Vec<Found>,
+    /// What beside the inventory has to end before identities go; known once `foreign` is.
+    pub pending: Vec<Waiting>,
     /// What counts on the accounts of the namespace; `None` while nobody has looked.
     pub references: Option<References>,
+    /// What the namespace holds that somebody asked to keep, whoever made it; known once somebody has looked for `foreign`.
+    pub retained: Vec<Found>,
+}
+
+impl View {
+    /// Takes in what a look at the namespace found.
+    pub fn take_in(&mut self, contents: Contents) {
+        self.foreign = Some(contents.foreign);
+        self.pending = contents.pending;
+        self.retained = contents.retained;
+    }
 }
 
 /// A pod, as far as it can need an identity.
@@ -104,6 +118,8 @@ pub struct TeardownPlan {
 /// - A shared object is deleted by the last of its owners alone, and only if nobody has become one since; the others let go of it.
 /// - No ServiceAccount, and nothing that gives it rights, is deleted while a pod of the namespace runs as it, nor, unless the rules let
 ///   it go, while a binding elsewhere or somebody else's token Secret names it.
+/// - No right and no identity is deleted while something in the namespace is ending that may need one, nor, unless the rules let it go,
+///   while the namespace holds objects of others.
 /// - The namespace is deleted only when everything of the inventory inside it is gone and, unless the rules let it go, nothing else is left.
 /// - Nothing that bears the annotation `graftling.dev/retain` is deleted, nor the namespace that it is in (see [`retain::kept`]).
 pub fn plan(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules) -> TeardownPlan {
@@ -151,9 +167,19 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules
         }));
     }
     let leaving = retain::leaving(inventory, kept);
+    let stays = namespace.is_some_and(|(key, _)| kept.iter().any(|kept| kept.key == *key));
     for tier in Tier::DRAINED {
+        // Whoever still has to clean up after what is gone by now may need the rights and identities that are next.
         if tier == Tier::Access
-            && let Some(next) = references::guard(environment, &leaving, view, &rules.references)
+            && namespace.is_some()
+            && contents::has_rights(&leaving)
+            && drain::in_use(environment, &leaving, view).is_empty()
+            && let Some(next) = contents::hold(view, rules, stays)
+        {
+            return next;
+        }
+        if tier == Tier::Access
+            && let Some(next) = references::guard(environment, (inventory, &leaving), view, &rules.references)
         {
             return next;
         }
@@ -164,7 +190,7 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules
     let Some((key, entry)) = namespace else {
         return Next::Conclude;
     };
-    if view.foreign.is_some() && kept.iter().any(|kept| kept.key == *key) {
+    if view.foreign.is_some() && stays {
         return Next::Conclude;
     }
     finish(environment, (key, entry), view, rules)
@@ -189,16 +215,8 @@ fn finish(environment: &EnvironmentName, (key, entry): (&ObjectKey, &Entry), vie
     let Some(live) = view.observed.get(key) else {
         return Next::Conclude;
     };
-    let Some(foreign) = &view.foreign else {
-        return Next::LookForForeign;
-    };
-    if !foreign.is_empty() && !rules.delete_foreign {
-        let obstacles = foreign.iter().map(|key| Obstacle {
-            key: key.clone(),
-            reason: "was not created by graftling; remove it, or set policy.foreignObjects of the Project to Delete".to_owned(),
-            stage: Stage::Namespace,
-        });
-        return Next::Blocked(obstacles.collect());
+    if let Some(next) = contents::hold(view, rules, false) {
+        return next;
     }
     if entry.relation(live, environment.as_str()) == Relation::Disowned {
         return Next::Blocked(vec![Obstacle {

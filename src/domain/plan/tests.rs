@@ -3,6 +3,7 @@
 
 mod agreement;
 mod cluster;
+mod contents;
 mod controller;
 mod deploy;
 mod examples;

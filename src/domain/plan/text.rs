@@ -85,7 +85,8 @@ impl fmt::Display for Tier {
         formatter.write_str(match self {
             Self::Custom => "custom resources",
             Self::Workload => "workloads",
-            Self::Attachment => "services, ingresses, volumes and configuration",
+            Self::Network => "services and ingresses",
+            Self::Attachment => "volumes and configuration",
             Self::Cluster => "objects outside of the namespace",
             Self::Access => "role bindings, roles and secrets",
             Self::Identity => "service accounts",

@@ -3,6 +3,7 @@
 use aws_lc_rs::digest;
 
 use super::{Question, Rest, Retirement, Roster};
+use crate::domain::git::BranchName;
 use crate::domain::name::EnvironmentName;
 
 /// Retirements and rests that are held until somebody releases exactly these.
@@ -12,6 +13,8 @@ pub struct Brake {
     pub digest: String,
     /// The held environments, sorted.
     pub environments: Vec<EnvironmentName>,
+    /// Their branches, in the same order.
+    pub branches: Vec<BranchName>,
 }
 
 /// So many may go at once whatever the size of the Project.
@@ -22,7 +25,8 @@ const SHARE_PERCENT: usize = 30;
 /// Moves the retirements of `roster` to `held` if, together with those already under way, they are too many.
 ///
 /// What the Project's own rules end counts as what the host's answers end: a `ttl` of a minute instead of a month is as easily written
-/// as an outage is read as "no branches". So does what only goes to rest: an outage must not stop everything either. But many that expire at once do not keep branches from going that are gone.
+/// as an outage is read as "no branches". So does what only goes to rest: an outage must not stop everything
+/// either. But many that expire at once do not keep branches from going that are gone.
 pub(super) fn apply(question: &Question<'_>, roster: &mut Roster) {
     let under_way = question.existing.iter().filter(|environment| environment.deleting).count();
     let (allowed, resting) = (allowed(question.existing.len()), roster.rest.len());
@@ -39,6 +43,7 @@ pub(super) fn apply(question: &Question<'_>, roster: &mut Roster) {
     if question.released == Some(brake.digest.as_str()) {
         roster.retire.extend(held);
         roster.rest.extend(resting);
+        roster.released = Some(brake);
     } else {
         roster.held = Some(brake);
     }
@@ -50,22 +55,29 @@ fn allowed(environments: usize) -> usize {
 }
 
 impl Brake {
-    /// Over environments by name and UID. Who goes to rest and who goes for good count alike, so a release of the one is a release of the
-    /// other: it says that exactly these are meant to go.
+    /// Over environments by name and UID. Who goes to rest and who goes for good count alike.
     fn over(retirements: &[Retirement], rests: &[Rest]) -> Self {
-        let retired = retirements.iter().map(|retirement| (&retirement.name, &retirement.uid));
-        let mut held: Vec<_> = retired.chain(rests.iter().map(|rest| (&rest.wanted.name, &rest.uid))).collect();
+        let retired = retirements
+            .iter()
+            .map(|retirement| (&retirement.name, &retirement.uid, &retirement.branch));
+        let resting = rests.iter().map(|rest| (&rest.wanted.name, &rest.uid, &rest.wanted.branch));
+        let mut held: Vec<_> = retired.chain(resting).collect();
         held.sort();
         let mut context = digest::Context::new(&digest::SHA256);
-        for (name, uid) in &held {
+        for (name, uid, _) in &held {
             // The UID as well: an old release must not release what a branch of the same name has since.
             for part in [name.as_str(), uid.as_str()] {
                 context.update(part.as_bytes());
                 context.update(b"\n");
             }
         }
-        let environments = held.into_iter().map(|(name, _)| name.clone()).collect();
+        let environments = held.iter().map(|(name, ..)| (*name).clone()).collect();
+        let branches = held.iter().map(|(.., branch)| (*branch).clone()).collect();
         let digest = context.finish().as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { digest, environments }
+        Self {
+            digest,
+            environments,
+            branches,
+        }
     }
 }

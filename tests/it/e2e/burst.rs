@@ -55,7 +55,7 @@ async fn f48_a_push_is_ready_while_many_branches_that_were_merged_at_once_are_st
     let begin = Instant::now();
     let busy = push(&world, &repository, "busy").await;
     let left = going(&world).await;
-    assert!(left > 0, "the push waited until the last teardown was over");
+    assert!(left > MANY / 2, "the push waited for teardowns: only {left} are left");
     for branch in &branches {
         world.wait_gone(branch).await;
     }

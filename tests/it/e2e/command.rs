@@ -11,13 +11,13 @@ use serde_json::Value;
 use super::scene::{CONFIG, Scene};
 
 /// How a command ended.
-pub struct Run {
+pub(super) struct Run {
     pub code: i32,
     pub output: String,
     pub errors: String,
 }
 
-async fn run(scene: &Scene, program: PathBuf, arguments: &[&str]) -> Run {
+pub(super) async fn run(scene: &Scene, program: PathBuf, arguments: &[&str]) -> Run {
     let mut command = Command::new(program);
     command.args(arguments).env_clear().env("HOME", scene.world.folder.path());
     command.env("KUBECONFIG", scene.world.plane.kubeconfig());

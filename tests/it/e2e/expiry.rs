@@ -127,6 +127,14 @@ async fn a_ttl_that_would_end_many_at_once_is_held_until_somebody_releases_it() 
         let revision = scene.repository.head(branch).unwrap().unwrap();
         scene.world.wait_ready(branch, &revision).await;
     }
+    // One that became ready a moment ago would expire a moment later than the others.
+    wait::until("all of them to be idle for a while", LONG, || async {
+        let all = scene.world.environments().list(&Default::default()).await.unwrap().items;
+        let runs = all.iter().filter_map(|environment| environment.status.as_ref()?.history.first());
+        let idle = runs.filter(|run| Timestamp::now().duration_since(run.at.0).as_secs() > 2);
+        idle.count() == branches.len()
+    })
+    .await;
     scene.change_project(json!({ "lifecycle": { "ttl": "1s" } })).await;
     let braked = status(&scene.world, "that is braked", |status| {
         status.brake.as_ref().is_some_and(|brake| brake.count == 4)

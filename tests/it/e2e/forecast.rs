@@ -97,7 +97,7 @@ async fn feature_x9_a_plan_tells_what_would_be_done_and_changes_nothing() {
     insta::assert_snapshot!(teardown.replace(namespace.uid.as_ref().unwrap(), "UID"), @r"
     Remove workloads:
       delete apps/v1 Deployment web
-    Remove services, ingresses, volumes and configuration:
+    Remove volumes and configuration:
       delete v1 ConfigMap settings
     Remove role bindings, roles and secrets:
       delete v1 Secret keys

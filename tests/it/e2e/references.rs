@@ -116,8 +116,11 @@ async fn f52_f53_bindings_elsewhere_keep_accounts_and_rights_until_they_are_remo
     let receipt = receipt(&scene, &environment).await;
     let dangling = receipt["danglingReferences"].as_array().unwrap();
     assert_eq!(dangling.len(), 1, "{dangling:?}");
-    assert_eq!(dangling[0]["severity"], "medium");
-    assert_eq!(dangling[0]["namespace"], home.as_str());
+    let told = dangling[0].as_str().unwrap();
+    assert!(
+        told.contains("severity medium") && told.contains(&format!("in Namespace {home}")),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,8 +138,8 @@ async fn f53_a_cluster_role_binding_that_the_project_lets_be_is_in_the_receipt_w
     scene.delete(&environment).await;
     scene.world.wait_gone("feature/a").await;
     let receipt = receipt(&scene, &environment).await;
-    assert_eq!(receipt["danglingReferences"][0]["severity"], "high", "{receipt:#}");
-    assert_eq!(receipt["danglingReferences"][0]["names"], "every ServiceAccount");
+    let told = receipt["danglingReferences"][0].as_str().unwrap();
+    assert!(told.contains("severity high") && told.contains("every ServiceAccount"), "{told}");
     scene.remove(RBAC, "ClusterRoleBinding", "", &everywhere).await;
 }
 

@@ -188,7 +188,7 @@ spec: {size: 3}
 "#;
 
 /// Defines the kind `Widget` in the group `<group>.test.example`, as the admin of the cluster does.
-async fn define_widgets(group: &str) {
+pub async fn define_widgets(group: &str) {
     let client = testbed::ControlPlane::shared().await.client().await;
     let group = format!("{group}.test.example");
     let definition = json!({ "spec": {

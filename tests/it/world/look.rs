@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use testbed::audit::{AuditEvent, Position};
 use testbed::github::FakeGithub;
 use testbed::{Repository, wait};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::{LONG, Options, Server, WEBHOOK_SECRET, World, merge};
 
@@ -133,6 +135,18 @@ impl World {
             (!self.events(reason).await.is_empty()).then_some(())
         })
         .await;
+    }
+
+    /// The value of a series of the world's server, by its whole text before the value.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let address = self.server().admin.trim_start_matches("http://").to_owned();
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let line = answer.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in {answer}")).trim().parse().unwrap()
     }
 
     /// What the world's server tried to write since `position`, on its own behalf or another's, besides Leases.

@@ -16,6 +16,7 @@ use crate::domain::inventory::Inventory;
 use crate::domain::outcome::FailureClass;
 use crate::domain::plan::teardown::identities::{self, Account, Proof, Review, Verdict};
 use crate::domain::plan::teardown::references::References;
+use crate::domain::plan::teardown::retain::Kept;
 use crate::domain::plan::teardown::{Next, TeardownPlan, Tier};
 use crate::domain::status::{Phase, Report, summarise_refusal, summarise_teardown};
 
@@ -77,21 +78,17 @@ impl Reconciler {
         environment: &Environment,
         identity: &Identity,
         inventory: &Inventory,
+        kept: &[Kept],
     ) -> Result<Proved, cluster::Error> {
         let uid = environment.uid().unwrap_or_default();
         let mut proofs = Vec::new();
-        for account in identities::to_prove(inventory) {
+        for account in identities::to_prove(inventory, kept) {
             let verdict = self.verdict(&uid, &account).await?;
             proofs.push(Proof { account, verdict });
         }
-        let Some(alive) = proofs.iter().find(|proof| proof.verdict == Verdict::Alive) else {
+        let Some(message) = identities::still_alive(&proofs) else {
             return Ok(Proved::All(proofs));
         };
-        let message = format!(
-            "a token of {} (UID {}) is still accepted although the account is gone; remove whatever accepts it, or wait for the token to \
-             expire",
-            alive.account.key, alive.account.uid
-        );
         let report = Report {
             phase: Phase::Blocked,
             ..summarise_refusal("TokenAlive", &message, inventory.clone(), Some(NEXT_LOOK))

@@ -37,18 +37,11 @@ pub(super) fn drain(environment: &EnvironmentName, inventory: &Inventory, view: 
     }
     if tier == Tier::Access || tier == Tier::Identity {
         // A pod loses its rights with the bindings, not only with the account.
-        let is_kept = |key: &ObjectKey, entry: &Entry| {
-            let live = view.observed.get(key).filter(|live| live.deletion.is_none());
-            live.is_some_and(|live| entry.relation(live, environment.as_str()) == Relation::Ours)
-        };
-        let kept = inventory.present().filter(|(key, entry)| is_kept(key, entry));
-        let (ending, running): (Vec<_>, Vec<_>) = kept
-            .filter_map(|(key, _)| Some((key, used_by(key, &view.pods)?)))
-            .partition(|(_, pod)| pod.deletion.is_some());
-        obstacles.extend(running.into_iter().map(|(key, pod)| used_by_a_pod(key, pod)));
-        if obstacles.is_empty() && !ending.is_empty() {
+        let used = in_use(environment, inventory, view);
+        obstacles.extend(used.running);
+        if obstacles.is_empty() && !used.ending.is_empty() {
             // A pod needs its identity until its last container has ended, however long that takes.
-            waiting.extend(ending.into_iter().map(|(key, pod)| used_by_an_ending_pod(key, pod)));
+            waiting.extend(used.ending);
             deletes.clear();
         }
     }
@@ -57,6 +50,37 @@ pub(super) fn drain(environment: &EnvironmentName, inventory: &Inventory, view: 
     }
     let idle = deletes.is_empty() && waiting.is_empty();
     (!idle).then_some(Next::Drain { tier, deletes, waiting })
+}
+
+/// What keeps our accounts: pods that run as one.
+pub(super) struct InUse {
+    /// Nobody has asked these to end, so they never would by themselves.
+    running: Vec<Obstacle>,
+    /// These are about to end.
+    ending: Vec<Waiting>,
+}
+
+impl InUse {
+    /// Whether no pod runs as one of our accounts.
+    pub(super) fn is_empty(&self) -> bool {
+        self.running.is_empty() && self.ending.is_empty()
+    }
+}
+
+/// Our accounts that pods still run as.
+pub(super) fn in_use(environment: &EnvironmentName, inventory: &Inventory, view: &View) -> InUse {
+    let is_kept = |key: &ObjectKey, entry: &Entry| {
+        let live = view.observed.get(key).filter(|live| live.deletion.is_none());
+        live.is_some_and(|live| entry.relation(live, environment.as_str()) == Relation::Ours)
+    };
+    let kept = inventory.present().filter(|(key, entry)| is_kept(key, entry));
+    let (ending, running): (Vec<_>, Vec<_>) = kept
+        .filter_map(|(key, _)| Some((key, used_by(key, &view.pods)?)))
+        .partition(|(_, pod)| pod.deletion.is_some());
+    InUse {
+        running: running.into_iter().map(|(key, pod)| used_by_a_pod(key, pod)).collect(),
+        ending: ending.into_iter().map(|(key, pod)| used_by_an_ending_pod(key, pod)).collect(),
+    }
 }
 
 /// A pod that runs as the account: rather one that nobody has asked to end, since it would never end by itself.
@@ -75,8 +99,13 @@ fn used_by_a_pod(key: &ObjectKey, pod: &Pod) -> Obstacle {
 
 fn used_by_an_ending_pod(key: &ObjectKey, pod: &Pod) -> Waiting {
     Waiting {
-        key: key.clone(),
-        reason: format!("is still used by Pod {}, which is being deleted", pod.name),
+        // Its own key: no watch of ours need show the pod.
+        key: ObjectKey {
+            kind: "Pod".to_owned(),
+            name: pod.name.clone(),
+            ..key.clone()
+        },
+        reason: format!("still runs as ServiceAccount {} and is being deleted", key.name),
         deletion: pod.deletion.clone(),
         failed: false,
     }

@@ -5,6 +5,7 @@ use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
 
 use super::references::accounts;
+use super::retain::{Kept, leaving};
 
 /// A ServiceAccount of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,13 +65,13 @@ pub fn about_to_go(plan: &TeardownPlan) -> Vec<Account> {
     deletes.iter().map(account).collect()
 }
 
-/// The accounts whose end has to be proved.
-pub fn to_prove(inventory: &Inventory) -> Vec<Account> {
+/// The accounts whose end has to be proved: all that came into being and are not kept.
+pub fn to_prove(inventory: &Inventory, kept: &[Kept]) -> Vec<Account> {
     let account = |(key, uid): (&ObjectKey, &str)| Account {
         key: key.clone(),
         uid: uid.to_owned(),
     };
-    accounts(inventory).map(account).collect()
+    accounts(&leaving(inventory, kept)).map(account).collect()
 }
 
 /// Whether a fresh token of a living account may serve as a witness. One that is refused while its account is there would be refused
@@ -86,6 +87,16 @@ pub fn check_witness(account: &Account, review: &Review) -> Result<(), String> {
             Err("a fresh token was refused while the account was there, so that a later refusal shows nothing (audience?)".to_owned())
         }
     }
+}
+
+/// What keeps the end from coming, if a token is still accepted.
+pub fn still_alive(proofs: &[Proof]) -> Option<String> {
+    let alive = proofs.iter().find(|proof| proof.verdict == Verdict::Alive)?;
+    Some(format!(
+        "a token of {} (UID {}) is still accepted although the account is gone; find out what accepts it, or wait until the token has \
+         expired",
+        alive.account.key, alive.account.uid
+    ))
 }
 
 /// What the last look at a witness proves. A token that has expired is refused in any case.
@@ -129,6 +140,19 @@ mod tests {
             assert_eq!(judge(&account(), &accepted("1"), expired), Verdict::Alive);
             assert!(matches!(judge(&account(), &accepted("2"), expired), Verdict::NotProved(_)));
         }
+    }
+
+    #[test]
+    fn f58_one_living_token_among_dead_ones_keeps_the_end_from_coming_and_is_named() {
+        let proof = |verdict| Proof {
+            account: account(),
+            verdict,
+        };
+        let others = [proof(Verdict::Dead), proof(Verdict::NotProved("no right".into()))];
+        assert_eq!(still_alive(&others), None);
+        let [dead, unproved] = others;
+        let told = still_alive(&[dead, unproved, proof(Verdict::Alive)]).unwrap_or_default();
+        assert!(told.contains("ServiceAccount web") && told.contains("UID 1"), "{told}");
     }
 
     #[test]

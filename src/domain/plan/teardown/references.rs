@@ -1,6 +1,7 @@
 //! Who still counts on the ServiceAccounts that are about to go, and on their names after that.
 
-use super::{Next, Tier, View};
+use super::retain::{Kept, leaving};
+use super::{Next, TeardownPlan, Tier, View};
 use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::EnvironmentName;
@@ -110,28 +111,33 @@ const DEFAULT_ACCOUNT: &str = "default";
 ///
 /// They are looked for whenever rights or accounts are about to be deleted and, where there never were accounts of ours, before the
 /// namespace goes: the group of its accounts and `default` can be named by bindings, too.
-pub(super) fn guard(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &ReferenceRules) -> Option<Next> {
-    if !is_due(inventory, view) {
+pub(super) fn guard(
+    environment: &EnvironmentName,
+    (inventory, leaving): (&Inventory, &Inventory),
+    view: &View,
+    rules: &ReferenceRules,
+) -> Option<Next> {
+    if !is_due(inventory, leaving, view) {
         return None;
     }
     let Some(references) = &view.references else {
         return Some(Next::LookForReferences);
     };
-    let relevant = relevant(environment, inventory, view, references);
+    let relevant = relevant_of(environment, (inventory, leaving), view, references);
     let obstacles = obstacles(&relevant, rules);
     (!obstacles.is_empty()).then_some(Next::Blocked(obstacles))
 }
 
 /// Whether something is about to go that references could be about: without the namespace the accounts are gone already, and while
 /// something of a tier only ends, there is nothing to decide.
-fn is_due(inventory: &Inventory, view: &View) -> bool {
+fn is_due(inventory: &Inventory, leaving: &Inventory, view: &View) -> bool {
     let mut present = inventory.present();
     if !present.any(|(key, _)| key.kind == "Namespace" && view.observed.contains_key(key)) {
         return false;
     }
     for tier in [Tier::Access, Tier::Identity] {
         let of_tier = |(key, entry): &(&ObjectKey, &Entry)| Tier::of_entry(key, entry) == tier;
-        let live: Vec<_> = inventory
+        let live: Vec<_> = leaving
             .present()
             .filter(of_tier)
             .filter_map(|(key, _)| view.observed.get(key))
@@ -141,20 +147,35 @@ fn is_due(inventory: &Inventory, view: &View) -> bool {
         }
     }
     let is_account = |(key, entry): (&ObjectKey, &Entry)| Tier::of_entry(key, entry) == Tier::Identity;
-    !inventory.iter().any(is_account)
+    // Whether the namespace goes is known only once somebody has looked for what is kept in it.
+    view.foreign.is_some() && loses_namespace(leaving) && !leaving.iter().any(is_account)
+}
+
+fn loses_namespace(leaving: &Inventory) -> bool {
+    leaving.iter().any(|(key, _)| key.kind == "Namespace")
 }
 
 /// What of `references` is about this environment's accounts and was not made by itself.
-pub fn relevant(environment: &EnvironmentName, inventory: &Inventory, view: &View, references: &References) -> References {
+pub fn relevant(environment: &EnvironmentName, plan: &TeardownPlan, view: &View, references: &References) -> References {
+    let leaving = leaving(&plan.inventory, &plan.kept);
+    relevant_of(environment, (&plan.inventory, &leaving), view, references)
+}
+
+fn relevant_of(
+    environment: &EnvironmentName,
+    (inventory, leaving): (&Inventory, &Inventory),
+    view: &View,
+    references: &References,
+) -> References {
     let is_ours = |key: &ObjectKey| {
         let live = inventory.get(key).zip(view.observed.get(key));
         live.is_some_and(|(entry, live)| entry.relation(live, environment.as_str()) == Relation::Ours)
     };
-    let accounts: Vec<&ObjectKey> = accounts(inventory).map(|(key, _)| key).filter(|key| is_ours(key)).collect();
+    let accounts: Vec<&ObjectKey> = accounts(leaving).map(|(key, _)| key).filter(|key| is_ours(key)).collect();
     let is_recorded = |key: &ObjectKey, uid: &str| inventory.get(key).is_some_and(|entry| entry.uid.as_deref() == Some(uid));
     let names_one = |secret: &&TokenSecret| accounts.iter().any(|key| key.name == secret.account);
     References {
-        bindings: dangling(inventory, &references.bindings),
+        bindings: dangling_of((inventory, leaving), &references.bindings),
         tokens: references
             .tokens
             .iter()
@@ -165,18 +186,23 @@ pub fn relevant(environment: &EnvironmentName, inventory: &Inventory, view: &Vie
         cloud_identities: references
             .cloud_identities
             .iter()
-            .filter(|identity| is_recorded(&identity.account, &identity.uid))
+            .filter(|identity| is_recorded(&identity.account, &identity.uid) && leaving.get(&identity.account).is_some())
             .cloned()
             .collect(),
     }
 }
 
-/// Of `bindings` those that name an account which this environment had, `default`, or all accounts of its namespace, and that the
-/// environment did not bring itself; the gravest first.
-pub fn dangling(inventory: &Inventory, bindings: &[Reference]) -> Vec<Reference> {
+/// Of `bindings` those that name an account which this environment loses, or with its namespace `default` or all accounts of it, and
+/// that the environment did not bring itself; the gravest first.
+pub fn dangling(inventory: &Inventory, kept: &[Kept], bindings: &[Reference]) -> Vec<Reference> {
+    dangling_of((inventory, &leaving(inventory, kept)), bindings)
+}
+
+fn dangling_of((inventory, leaving): (&Inventory, &Inventory), bindings: &[Reference]) -> Vec<Reference> {
+    let is_account = |name: &str| accounts(leaving).any(|(key, _)| key.name == name);
     let names_ours = |subject: &Subject| match subject {
-        Subject::AllAccounts => true,
-        Subject::Account(name) => name == DEFAULT_ACCOUNT || accounts(inventory).any(|(key, _)| key.name == *name),
+        Subject::AllAccounts => loses_namespace(leaving),
+        Subject::Account(name) => is_account(name) || (name == DEFAULT_ACCOUNT && loses_namespace(leaving)),
     };
     let is_own = |reference: &Reference| {
         let entry = inventory.get(&reference.binding);

@@ -10,11 +10,13 @@ pub enum Tier {
     Custom,
     /// What runs.
     Workload,
-    /// Services, Ingresses, volumes, configuration.
+    /// Services and Ingresses: load balancers, names and certificates outside hang on them.
+    Network,
+    /// Volumes, configuration and the rest.
     Attachment,
     /// What belongs to no namespace: classes and volumes.
     Cluster,
-    /// RoleBindings, Roles, their likes for the whole cluster, and Secrets.
+    /// RoleBindings, Roles, their likes for the whole cluster, Secrets and NetworkPolicies.
     Access,
     /// ServiceAccounts.
     Identity,
@@ -26,9 +28,10 @@ pub enum Tier {
 
 impl Tier {
     /// All tiers in their order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Custom,
         Self::Workload,
+        Self::Network,
         Self::Attachment,
         Self::Cluster,
         Self::Access,
@@ -38,9 +41,10 @@ impl Tier {
     ];
 
     /// The tiers that are emptied one by one while the namespace is active.
-    pub(super) const DRAINED: [Self; 6] = [
+    pub(super) const DRAINED: [Self; 7] = [
         Self::Custom,
         Self::Workload,
+        Self::Network,
         Self::Attachment,
         Self::Cluster,
         Self::Access,
@@ -61,9 +65,10 @@ impl Tier {
         match (key.group.as_str(), key.kind.as_str()) {
             ("", "Namespace") => Self::Namespace,
             ("", "ServiceAccount") => Self::Identity,
-            ("", "Secret") | ("rbac.authorization.k8s.io", _) => Self::Access,
+            ("", "Secret") | ("rbac.authorization.k8s.io", _) | ("networking.k8s.io", "NetworkPolicy") => Self::Access,
             ("", "Pod" | "ReplicationController") | ("apps" | "batch", _) => Self::Workload,
             (group, _) if is_built_in(group) && key.namespace.is_none() => Self::Cluster,
+            ("", "Service" | "Endpoints") | ("networking.k8s.io" | "discovery.k8s.io", _) => Self::Network,
             (group, _) if is_built_in(group) => Self::Attachment,
             _ => Self::Custom,
         }

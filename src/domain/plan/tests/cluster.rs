@@ -30,6 +30,8 @@ pub struct Object {
     pub version: u64,
     /// The environments that own it together.
     pub shares: Shares,
+    /// The UIDs of its owners.
+    pub owners: Vec<String>,
     /// Somebody put the annotation on it that keeps it.
     pub retained: bool,
 }
@@ -94,9 +96,32 @@ impl Cluster {
             made_by_us: false,
             version: self.made,
             shares: Shares::new(),
+            owners: Vec::new(),
             retained: false,
         };
         self.objects.insert(key.clone(), object);
+    }
+
+    /// A controller makes an object below another one, and holds it with these finalizers.
+    pub fn make_below(&mut self, owner: &ObjectKey, key: &ObjectKey, finalizers: &[&str]) {
+        let above = self.objects[owner].uid.clone();
+        self.make_foreign(key, false);
+        let object = self.objects.get_mut(key).unwrap();
+        object.owners = vec![above];
+        object.finalizers = finalizers.iter().map(ToString::to_string).collect();
+    }
+
+    /// The garbage collector: what lost all of its owners is deleted.
+    fn collect_garbage(&mut self) {
+        let lost = self.objects.iter().filter(|(_, object)| self.is_lost(object));
+        for key in lost.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.objects.get_mut(&key).unwrap().deleting = true;
+        }
+    }
+
+    fn is_lost(&self, object: &Object) -> bool {
+        let is_there = |owner: &String| self.objects.values().any(|object| object.uid == *owner);
+        !object.owners.is_empty() && !object.owners.iter().any(is_there)
     }
 
     /// Another environment becomes an owner of a shared object, which it makes if it is not there.
@@ -169,7 +194,11 @@ impl Cluster {
                 key: key.clone(),
                 uid: object.uid.clone(),
                 environment: object.environment.clone(),
-                owners: Vec::new(),
+                owners: object.owners.clone(),
+                owner_kinds: Vec::new(),
+                lost: self.is_lost(object),
+                finalizers: object.finalizers.clone(),
+                deleting_since: object.deleting.then(|| "2026-01-01T00:00:00Z".to_owned()),
                 retention: object.retention(),
             })
             .collect()
@@ -252,6 +281,7 @@ impl Cluster {
             retained: old_retained,
             content,
             made_by_us,
+            owners: Vec::new(),
         }
     }
 
@@ -306,6 +336,7 @@ impl Cluster {
             object.ready |= !self.broken.contains(key);
             object.deleting |= ending && key.namespace.is_some();
         }
+        self.collect_garbage();
         let objects = &self.objects;
         self.pods
             .retain(|(owner, _)| objects.get(owner).is_some_and(|object| !object.deleting) && !ending);

@@ -7,9 +7,9 @@ use super::*;
 use crate::domain::inventory::Entry;
 use crate::domain::outcome::{self, Outcome};
 use crate::domain::plan::teardown::retain::Kept;
-use crate::domain::plan::teardown::{Next, Pod, Rules, Tier, View};
+use crate::domain::plan::teardown::{Contents, Next, Pod, Rules, Tier, View};
+use crate::domain::status;
 use crate::domain::status::{Report, summarise_deployment};
-use crate::domain::{residue, status};
 
 /// The process ends at this write of the pass, counted from zero.
 #[derive(Debug, Clone, Copy)]
@@ -120,16 +120,14 @@ impl Controller {
             pods: cluster.pods.iter().map(|(_, pod)| pod.clone()).collect(),
             ..View::default()
         };
-        let mut plan = super::super::teardown::plan(&environment(), &self.stored, &view, &rules);
-        if plan.next == Next::LookForReferences {
-            view.references = Some(cluster.references.clone());
-            plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, &rules);
-        }
-        if plan.next == Next::LookForForeign {
-            view.foreign = Some(residue::foreign(&plan.inventory, &cluster.contents()));
-            view.retained = residue::retained(&cluster.contents());
-            plan = super::super::teardown::plan(&environment(), &plan.inventory, &view, &rules);
-        }
+        let plan = loop {
+            let plan = super::super::teardown::plan(&environment(), &self.stored, &view, &rules);
+            match plan.next {
+                Next::LookForReferences => view.references = Some(cluster.references.clone()),
+                Next::LookForForeign => view.take_in(Contents::of(&plan.inventory, &cluster.contents())),
+                _ => break plan,
+            }
+        };
         let deletes = match &plan.next {
             Next::Drain { deletes, .. } => deletes.clone(),
             Next::DeleteNamespace(delete) => vec![delete.clone()],

@@ -130,7 +130,7 @@ fn f52_f53_a_binding_elsewhere_is_named_with_the_account_and_both_ways_out_the_g
     ] {
         assert!(said[1].contains(words), "no {words} in {}", said[1]);
     }
-    let severities: Vec<_> = dangling(&controller.stored, &cluster.references.bindings)
+    let severities: Vec<_> = dangling(&controller.stored, &[], &cluster.references.bindings)
         .iter()
         .map(Reference::severity)
         .collect();
@@ -248,4 +248,16 @@ fn f49_f51_a_pod_that_ends_slowly_keeps_account_and_rights_and_is_waited_for() {
     cluster.objects.remove(&key("/ReplicationController/web"));
     cluster.pods.clear();
     assert_eq!(controller.tear_down(&mut cluster, false), Next::Conclude);
+}
+
+#[test]
+fn f52_feature_x3_a_binding_that_names_only_what_is_kept_keeps_nothing_from_its_end() {
+    let (mut cluster, mut controller) = settled(&["apps/Deployment/web", ROLE, ACCOUNT, "/Service/web"]);
+    cluster.objects.get_mut(&key("apps/Deployment/web")).unwrap().retained = true;
+    cluster.references.bindings = vec![
+        elsewhere("RoleBinding", "reads", web()),
+        elsewhere("RoleBinding", "pulls", Subject::AllAccounts),
+    ];
+    assert_eq!(controller.tear_down(&mut cluster, false), Next::Conclude);
+    assert!(cluster.objects.contains_key(&key(ACCOUNT)) && !cluster.objects.contains_key(&key("/Service/web")));
 }

@@ -167,16 +167,16 @@ proptest! {
                 made_by_us: false,
                 version: 1,
                 shares: Shares::new(),
+                owners: Vec::new(),
                 retained: false,
             };
             cluster.objects.insert(key_of(index), object);
         }
         let view = View {
             observed: cluster.observe(cluster.objects.keys()),
-            pods: Vec::new(),
             foreign: looked.then(Vec::new),
-            retained: Vec::new(),
             references: Some(References::default()),
+            ..View::default()
         };
         let plan = super::super::teardown::plan(&environment(), &inventory, &view, &Rules { delete_foreign, ..Rules::default() });
         let deletes = match plan.next {
@@ -433,9 +433,10 @@ fn every_kind_has_its_tier() {
         ("snapshot.storage.k8s.io/VolumeSnapshot/x", Tier::Custom),
         ("/Pod/x", Tier::Workload),
         ("batch/CronJob/x", Tier::Workload),
-        ("/Service/x", Tier::Attachment),
+        ("/Service/x", Tier::Network),
         ("/PersistentVolumeClaim/x", Tier::Attachment),
-        ("networking.k8s.io/Ingress/x", Tier::Attachment),
+        ("networking.k8s.io/Ingress/x", Tier::Network),
+        ("networking.k8s.io/NetworkPolicy/x", Tier::Access),
         ("autoscaling/HorizontalPodAutoscaler/x", Tier::Attachment),
         ("policy/PodDisruptionBudget/x", Tier::Attachment),
         ("scheduling.k8s.io/PriorityClass/x", Tier::Cluster),

@@ -56,11 +56,14 @@ fn a_release_lets_exactly_these_go() {
     let mut sorted = held.environments.clone();
     sorted.sort();
     assert_eq!(held.environments, sorted);
+    let branches: Vec<_> = held.branches.iter().map(ToString::to_string).collect();
+    assert_eq!(branches, ["b0", "b1", "b2", "b3", "b4"], "in the order of the names");
     let mut released = asked(&existing, 5);
     released.released = Some(&held.digest);
     let roster = released.decide();
     assert_eq!(roster.retire.len(), 5);
     assert_eq!(roster.held, None);
+    assert_eq!(roster.released, Some(held), "so that the release can be used up");
 }
 
 #[test]
@@ -86,6 +89,18 @@ fn an_old_release_lets_no_later_environments_of_the_same_branches_go() {
     let mut later = asked(&existing, 5);
     later.released = Some(&released);
     assert!(later.decide().retire.is_empty());
+}
+
+#[test]
+fn while_an_absence_is_not_proven_nothing_is_known_of_what_will_be_held() {
+    let existing = environments(5);
+    let first = ask(listing("1", &[]), &existing).decide();
+    assert!(
+        first.held.is_none() && !first.is_decided(),
+        "a release given now may be for what is held at the next look"
+    );
+    assert!(asked(&existing, 5).decide().is_decided());
+    assert!(asked(&existing, 0).decide().is_decided());
 }
 
 #[test]
