@@ -98,9 +98,7 @@ impl Ways {
         }
         // What the last look cost.
         fields["scan"].as_object_mut().unwrap().retain(|field, _| field.starts_with("not"));
-        for object in fields["objects"].as_array_mut().unwrap() {
-            assert!(object.as_object_mut().unwrap().remove("uid").is_some_and(|uid| uid.is_string()));
-        }
+        without_uids_and_times(&mut receipt);
         let user = self.world.server_user();
         let name = environment.name_any();
         let mut events = self.world.plane.audit().since(position);
@@ -111,6 +109,19 @@ impl Ways {
             deletions: events.iter().map(|event| short(event).replace(&name, "NAME")).collect(),
             receipt,
         }
+    }
+}
+
+/// Every object and every incarnation has its own.
+fn without_uids_and_times(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove("uid");
+            fields.values_mut().for_each(without_uids_and_times);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_uids_and_times),
+        Value::String(text) if text.parse::<jiff::Timestamp>().is_ok() => *value = json!("TIME"),
+        _ => {}
     }
 }
 
