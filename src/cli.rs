@@ -15,6 +15,7 @@ mod plan;
 mod printable;
 mod project;
 mod project_file;
+mod receipt;
 mod render;
 mod serve;
 mod sources;
@@ -86,6 +87,9 @@ enum Command {
     /// Look at Projects, and release what the brake of one holds
     #[command(subcommand)]
     Project(project::Command),
+    /// Look at the receipts of teardowns and check them
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     /// Print what would be done to an environment now, without doing it
     Plan(Box<plan::Arguments>),
     /// Print how an environment differs from what it should be, as a unified diff of YAML
@@ -158,6 +162,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Environment(command) => environment::run(command).await,
         Command::Project(command) => project::run(command).await,
+        Command::Receipt(command) => receipt::run(command).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Render(arguments) => render::run(*arguments).await,
         Command::Bundle(command) => bundle::run(command).await,

@@ -2,6 +2,7 @@
 //!
 //! Everything in here is a thin shell. What to write is decided in `domain::plan`; what an answer means, in `domain::outcome`.
 
+pub mod adoption;
 pub mod apply;
 pub mod backoff;
 pub mod claims;
@@ -17,9 +18,11 @@ pub mod references;
 pub mod residue;
 pub mod retain;
 pub mod scope;
+pub mod signing;
 pub mod stuck;
 pub mod teardown;
 pub mod tokens;
+pub mod workloads;
 
 pub use connection::Connection;
 pub use error::Error;

@@ -35,6 +35,10 @@ pub struct Config {
     pub lease_namespace: Option<Namespace>,
     /// The name of that Lease.
     pub lease_name: ObjectName,
+    /// The namespace of the key that receipts are signed with; `None`: the namespace that the server runs in.
+    pub key_namespace: Option<Namespace>,
+    /// The name of the Secret with that key, and of the ConfigMap with its public half.
+    pub key_name: ObjectName,
     /// The ClusterRole that a project's deployer is bound to inside each environment.
     pub deployer_cluster_role: ObjectName,
     /// How many environments are deployed at a time, at least 1; half as many are torn down besides.
@@ -279,6 +283,8 @@ mod tests {
             leader_elect: false,
             lease_namespace: None,
             lease_name: "graftling".parse().unwrap(),
+            key_namespace: None,
+            key_name: "graftling-receipt-key".parse().unwrap(),
             deployer_cluster_role: "graftling-deployer".parse().unwrap(),
             concurrency: 16,
             render_workers: 2,

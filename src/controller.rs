@@ -8,6 +8,7 @@ pub mod dispatch;
 pub mod hosts;
 pub mod inbox;
 pub mod memory;
+pub mod orphans;
 pub mod queue;
 pub mod reconcile;
 pub mod relay;

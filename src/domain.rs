@@ -3,6 +3,7 @@
 //! Everything below is synchronous and deterministic: the clock, the cluster and the Git host reach these functions only as
 //! values. That is what makes a decision printable before it is carried out, and testable without a server.
 
+pub mod adoption;
 pub mod bundle;
 pub mod claims;
 pub mod deadline;
@@ -23,4 +24,5 @@ pub mod render;
 pub mod residue;
 pub mod retention;
 pub mod roster;
+pub mod signature;
 pub mod status;

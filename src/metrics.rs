@@ -144,6 +144,27 @@ impl Metrics {
         self.0.residue.set(saturate(objects));
     }
 
+    /// A look over the whole cluster took `elapsed` and so many requests, for so many environments.
+    pub fn residue_scan(&self, elapsed: Duration, requests: u32, environments: usize) {
+        self.0.residue_scan.observe(elapsed.as_secs_f64());
+        self.0.residue_scan_requests.inc_by(u64::from(requests));
+        let environments = u64::try_from(environments).unwrap_or(u64::MAX);
+        self.0.residue_scan_environments.inc_by(environments);
+    }
+
+    /// A receipt was written.
+    pub fn receipt(&self, is_signed: bool) {
+        match is_signed {
+            true => self.0.receipts_signed.inc(),
+            false => self.0.receipts_unsigned.inc(),
+        };
+    }
+
+    /// So many namespaces of environments have lost their Environment object; anything but zero wants attention.
+    pub fn orphans(&self, namespaces: usize) {
+        self.0.orphans.set(saturate(namespaces));
+    }
+
     /// An environment became ready `elapsed` after its revision was first seen.
     pub fn time_to_ready(&self, elapsed: Duration) {
         self.0.time_to_ready.observe(elapsed.as_secs_f64());
@@ -228,6 +249,12 @@ mod tests {
             "graftling_environments_held",
             r#"graftling_refusals_total{reason="protected_branch"}"#,
             "graftling_residue_objects",
+            "graftling_residue_scan_seconds_count",
+            "graftling_residue_scan_requests_total",
+            "graftling_residue_scan_environments_total",
+            "graftling_receipts_signed_total",
+            "graftling_receipts_unsigned_total",
+            "graftling_orphaned_namespaces",
             "graftling_time_to_ready_seconds_count",
             "graftling_time_to_gone_seconds_count",
             r#"graftling_renders_total{result="crashed"}"#,

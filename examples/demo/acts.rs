@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use graftling::api::Environment;
 use graftling::api::environment::{EnvironmentStatus, Phase};
+use graftling::api::{Environment, keys};
 use graftling::domain::name::{DomainName, EnvironmentName};
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -163,14 +164,17 @@ impl Stage<'_> {
     /// What proves that nothing is left.
     pub async fn receipt(&self, name: &EnvironmentName, screen: &mut Screen) -> anyhow::Result<()> {
         let config_maps: Api<ConfigMap> = Api::namespaced(self.cluster.client.clone(), NAMESPACE);
-        let name = format!("{name}-receipt");
-        let config_map = config_maps.get(&name).await.context("there is no receipt")?;
+        let receipts = ListParams::default().labels(keys::RECEIPT_LABEL);
+        let mut found = config_maps.list(&receipts).await?.items.into_iter();
+        let config_map = found.find(|receipt| receipt.name_any().starts_with(name.as_str()));
+        let config_map = config_map.context("there is no receipt")?;
+        let name = config_map.name_any();
         let text = config_map.data.unwrap_or_default().remove("receipt.yaml").unwrap_or_default();
         let receipt: Value = serde_saphyr::from_str(&text).context("could not read the receipt")?;
         screen.act(&format!("The receipt, kept for 30 days in ConfigMap {name}"));
-        let (head, objects) = text.split_once("objects:").unwrap_or((&text, ""));
+        let (head, _) = text.split_once("objects:").unwrap_or((&text, ""));
         screen.remark(head.trim_end());
-        let listed = objects.lines().filter(|line| line.contains("object:")).count();
+        let listed = receipt["objects"].as_array().map_or(0, Vec::len);
         screen.remark(format!("objects: ({listed}, each with its UID)"));
         ensure!(receipt["created"] == receipt["removed"], "not everything was removed");
         ensure!(receipt["left"].as_array().is_some_and(Vec::is_empty), "something is left");

@@ -33,6 +33,8 @@ impl Server {
                 format!("--bundles={}", checkout().join("templates").display()),
                 format!("--watch-namespaces={NAMESPACE}"),
                 format!("--deployer-cluster-role={NAMESPACE}-deployer"),
+                format!("--key-namespace={NAMESPACE}"),
+                format!("--key-name={NAMESPACE}-receipt-key"),
             ])
             .environment("KUBECONFIG", kubeconfig)
             .start()?;

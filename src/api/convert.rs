@@ -5,6 +5,7 @@ pub mod condition;
 pub mod ended;
 pub mod environment;
 pub mod first_deploy;
+pub mod grace;
 pub mod project;
 pub mod receipt;
 pub mod references;

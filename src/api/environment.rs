@@ -61,6 +61,34 @@ pub struct EnvironmentSpec {
     /// While true, nothing is applied. A teardown still runs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
+    /// Set by the server once the branch is proven to be gone, where the Project's `lifecycle.graceAfterDelete` keeps the environment
+    /// for a while. A push of the branch takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Grace>,
+}
+
+/// What keeps an environment whose branch is gone. Whoever writes it writes all of it, so that it can be taken away whole.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
+pub struct Grace {
+    /// What the environment does meanwhile.
+    pub state: GraceState,
+    /// Since when, by the API server's clock.
+    pub since: Time,
+    /// Until when. What comes then takes a look at the repository that proves once more that the branch is gone.
+    pub until: Time,
+    /// What proved that the branch is gone.
+    #[schemars(length(max = 256))]
+    pub reason: String,
+}
+
+/// What an environment does whose branch is gone.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+pub enum GraceState {
+    /// It is scaled to zero, with its data; at the end it is torn down.
+    Resting,
+    /// `graftling env restore` asked for it, so it runs; at the end it rests once more.
+    Restored,
 }
 
 /// An open pull request.
@@ -88,7 +116,7 @@ pub struct PullRequest {
 #[serde(rename_all = "camelCase")]
 pub struct EnvironmentStatus {
     /// Where it stands, in one word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_phase")]
     pub phase: Option<Phase>,
     /// `Ready`, `Progressing` and `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -115,12 +143,18 @@ pub struct EnvironmentStatus {
     /// Where each stage of the current run stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageStatus>,
+    /// True while workloads may be scaled to zero because the environment rests; written before the first of them is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resting: bool,
     /// What was ever applied and not yet seen gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inventory: Vec<InventoryEntry>,
     /// Objects of others in the namespace that were found by the teardown: they keep it, or go with it because the Project says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<String>,
+    /// The volumes that claims in the namespace were bound to, recorded before the claims go, for the receipt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeStatus>,
     /// What counted on the ServiceAccounts and cannot be seen once they are gone; recorded before they are deleted, for the receipt.
     #[serde(default, skip_serializing_if = "AccountReferences::is_empty")]
     pub references: AccountReferences,
@@ -152,10 +186,18 @@ pub enum Phase {
     Ready,
     /// Somebody has to change something; what runs keeps running.
     Failed,
+    /// The branch is gone; everything is scaled to zero and kept for a while.
+    Resting,
     /// The teardown is under way.
     Deleting,
     /// The teardown waits for somebody.
     Blocked,
+}
+
+/// A phase that another version of graftling wrote, and that this one does not know, is none: the next pass concludes anew.
+fn known_phase<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Phase>, D::Error> {
+    let stored = Option::<Value>::deserialize(deserializer)?;
+    Ok(stored.and_then(|phase| serde_json::from_value(phase).ok()))
 }
 
 /// The environment's namespace.
@@ -236,6 +278,20 @@ pub struct InventoryEntry {
     /// True once the server accepted our deletion of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asked: bool,
+}
+
+/// A volume that a claim in the environment's namespace was bound to.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeStatus {
+    /// The PersistentVolume.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// The name of the claim.
+    pub claim: String,
+    /// What happens to the volume when the claim goes.
+    pub reclaim_policy: String,
 }
 
 /// One past run.

@@ -54,3 +54,16 @@ pub const EXPIRES_ANNOTATION: &str = "graftling.dev/expires";
 
 /// Label of a receipt ConfigMap.
 pub const RECEIPT_LABEL: &str = "graftling.dev/receipt";
+
+/// Annotation on an Environment that is going: the API groups, separated by commas, whose silence its receipt need not wait for.
+pub const CONCLUDE_WITHOUT_ANNOTATION: &str = "graftling.dev/conclude-without";
+
+/// Annotation on an Environment: the UID of the one namespace that somebody asks it to take over although evidence is missing.
+pub const ADOPT_ANNOTATION: &str = "graftling.dev/adopt";
+
+/// Annotation on an Environment: who asked, as the cluster calls them.
+pub const ADOPT_BY_ANNOTATION: &str = "graftling.dev/adopt-by";
+
+/// Annotation on an Environment that was made anew for a namespace whose Environment is lost: nothing is deployed until its branch is
+/// seen. The next refresh of the Environment takes it away.
+pub const ADOPTING_ANNOTATION: &str = "graftling.dev/adopting";

@@ -199,6 +199,16 @@ pub struct Lifecycle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i32>", range(min = 1, max = 10000))]
     pub max_environments: Option<u32>,
+    /// How long the environment of a deleted branch is kept, scaled to zero and with its data, before it is torn down: `24h`, `7d`; from
+    /// `1s` to `30d`. A push of the branch brings the same environment back, and so does `graftling env restore`. Without it, the
+    /// environment goes with its branch. It counts for branches deleted from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 8),
+        regex(pattern = Span::PATTERN),
+        extend("x-kubernetes-validations" = [{ "rule": Span::RULE, "message": "at most 30d" }])
+    )]
+    pub grace_after_delete: Option<String>,
 }
 
 /// What templates may contain, and what a teardown does with objects of others.
@@ -298,6 +308,9 @@ pub struct ProjectStatus {
     /// Branches without an environment, with the reason; at most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<SkippedBranch>,
+    /// Namespaces of the Project's environments whose Environment object is lost; at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphans: Vec<OrphanedNamespace>,
     /// Branches that are there and have no environment, because a rule of this Project ended it. Each is left alone at this revision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
@@ -326,6 +339,20 @@ pub struct SkippedBranch {
     pub branch: String,
     /// Why it has none.
     pub reason: String,
+}
+
+/// A namespace that has lost its Environment. Nothing is removed from it before an Environment has taken it over.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct OrphanedNamespace {
+    /// Its name, which was the Environment's.
+    pub namespace: String,
+    /// Its UID.
+    pub uid: String,
+    /// The branch, as its annotation says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// What becomes of it, and the way out.
+    pub message: String,
 }
 
 /// Retirements that are held.

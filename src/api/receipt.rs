@@ -204,6 +204,38 @@ pub struct Scan {
     pub further_mentions: u32,
 }
 
+impl FullReceipt {
+    /// What does not add up in it; empty for a receipt that is consistent.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.api_version != API_VERSION {
+            problems.push(format!("its format is {:?} and not {API_VERSION}", self.api_version));
+        }
+        let counted = |is: fn(&ObjectResult) -> bool| self.objects.iter().filter(|object| is(object)).count();
+        for (name, said, found) in [
+            ("created", self.created, self.objects.len()),
+            ("removed", self.removed, counted(ObjectResult::is_removed)),
+            ("kept", self.kept, counted(ObjectResult::is_kept)),
+        ] {
+            if usize::try_from(said) != Ok(found) {
+                problems.push(format!("it says {name} {said}, and lists {found}"));
+            }
+        }
+        let results = self.objects.iter().map(|object| (object.object.clone(), &object.result));
+        let volumes = self
+            .volumes
+            .iter()
+            .map(|volume| (format!("v1 PersistentVolume {}", volume.persistent_volume), &volume.result));
+        let is_told = |object: &str| self.left.iter().any(|left| left.object == object);
+        for (object, result) in results.chain(volumes) {
+            if result.starts_with("left: ") && !is_told(&object) {
+                problems.push(format!("{object} is left and not listed so"));
+            }
+        }
+        problems
+    }
+}
+
 impl ObjectResult {
     /// Whether the object is no more.
     pub fn is_removed(&self) -> bool {

@@ -2,8 +2,11 @@
 //!
 //! Every call has a deadline of its own, because the client below retries an overloaded server for a very long time.
 
+mod adopt;
 mod error;
 mod projects;
+pub mod receipts;
+mod restore;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +22,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use tokio::time::timeout;
 
-use crate::api::receipt::config_map_name;
+use crate::api::receipt::{SIGNATURE_KEY, config_map_name};
 use crate::api::{Environment, GitHost, Project};
 use crate::cluster::environments::record_reason;
 use crate::domain::git::BranchName;
@@ -27,6 +30,7 @@ use crate::domain::name::{EnvironmentName, Namespace, ObjectName, ProjectName};
 use crate::domain::removal::Reason;
 
 pub use error::{Class, Error};
+pub use restore::Restoration;
 
 /// Which cluster, and how long to wait for it.
 #[derive(Debug, Clone)]
@@ -212,7 +216,12 @@ impl Access {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &namespace);
         let name = config_map_name(&environment.name_any(), &environment.uid().unwrap_or_default());
         let receipt = self.within("read the receipt", api.get_opt(&name)).await?;
-        Ok(receipt.map(|receipt| receipt.data.unwrap_or_default()))
+        Ok(receipt.map(|receipt| {
+            let mut data = receipt.data.unwrap_or_default();
+            // For machines: `graftling receipt verify` checks it.
+            data.remove(SIGNATURE_KEY);
+            data
+        }))
     }
 
     async fn record_request(&self, api: &Api<Environment>, environment: &Environment) {

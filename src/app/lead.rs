@@ -102,7 +102,7 @@ impl Candidacy {
 }
 
 /// The namespace of the pod that we run in.
-fn own_namespace() -> Option<String> {
+pub(super) fn own_namespace() -> Option<String> {
     let text = std::fs::read_to_string("/var/run/secrets/kubernetes.io/serviceaccount/namespace").ok()?;
     Some(text.trim().to_owned())
 }

@@ -1,5 +1,7 @@
 //! What would be done to an environment now, without doing it: the reconcile's own functions over a look with the caller's rights.
 
+pub mod removal;
+
 use std::collections::BTreeSet;
 
 use kube::ResourceExt;

@@ -10,15 +10,18 @@ use tokio_util::sync::CancellationToken;
 use super::lead::{self, Candidacy, Leadership};
 use crate::cluster::error::chain;
 use crate::cluster::kinds::Kinds;
-use crate::cluster::live::LiveObjects;
+use crate::cluster::live::{LiveObjects, Wake};
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::Publisher;
+use crate::cluster::residue::{Cost, Scanner};
+use crate::cluster::signing::{Place, Signer};
 use crate::cluster::{self, Connection};
 use crate::config::Config;
 use crate::controller::desired::Bundles;
 use crate::controller::hosts::Hosts;
 use crate::controller::inbox::Inbox;
 use crate::controller::memory::Memory;
+use crate::controller::orphans::Orphans;
 use crate::controller::reconcile::Reconciler;
 use crate::controller::relay::Relay;
 use crate::controller::settings::{Scope, Settings};
@@ -151,6 +154,7 @@ impl Parts {
                 resync: config.resync,
                 url_port: config.url_port,
                 scope: Scope::new(config.watch_namespaces.clone()),
+                receipt_key: receipt_key(config),
                 instance: format!("{instance}-{}", std::process::id()),
             },
             endpoints: Endpoints::default(),
@@ -160,6 +164,19 @@ impl Parts {
             metrics,
         }
     }
+}
+
+/// Where the key for receipts is kept; nowhere, if nobody says and there is no cluster around us.
+fn receipt_key(config: &Config) -> Option<Place> {
+    let own = || lead::own_namespace()?.parse().ok();
+    let place = config.key_namespace.clone().or_else(own).map(|namespace| Place {
+        namespace,
+        name: config.key_name.clone(),
+    });
+    if place.is_none() {
+        tracing::warn!("receipts are not signed: --key-namespace is not given and the server runs outside of a cluster");
+    }
+    place
 }
 
 struct Listeners {
@@ -268,6 +285,8 @@ async fn lead(
     let (wakes, woken) = mpsc::channel(CHANNEL_CAPACITY);
     let kinds = Kinds::new(client.clone());
     let reconciler = Arc::new(Reconciler {
+        scanner: scanner(client.clone(), wakes.clone(), parts.metrics.clone()),
+        signer: Signer::new(client.clone(), parts.settings.receipt_key.clone()),
         observer: Observer {
             connection: parts.connection.clone(),
             live: LiveObjects::new(client.clone(), wakes),
@@ -289,6 +308,7 @@ async fn lead(
         inbox: parts.inbox.clone(),
         metrics: parts.metrics.clone(),
         settings: parts.settings.clone(),
+        orphans: Orphans::default(),
         progress: Progress::default(),
         ended: EndedMemory::default(),
         clock: ServerClock::default(),
@@ -308,6 +328,12 @@ async fn lead(
         () = async { futures::join!(passes, sync.run(shutdown.clone())); } => {}
         () = dispatcher.run(changes, woken) => {}
     }
+}
+
+/// Looks for what teardowns left, and counts what that costs.
+fn scanner(client: kube::Client, wakes: mpsc::Sender<Wake>, metrics: Metrics) -> Scanner {
+    let count = move |cost: &Cost| metrics.residue_scan(cost.duration, cost.requests, cost.environments);
+    Scanner::new(client, wakes, Arc::new(count))
 }
 
 async fn lost_lead(mut leadership: Leadership) {

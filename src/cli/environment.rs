@@ -1,9 +1,12 @@
 //! `graftling env`: which environments there are, how they stand, and how to remove one.
 
+mod adopt;
 mod confirm;
 mod delete;
 mod describe;
+mod dry_run;
 mod resolve;
+mod restore;
 mod show;
 mod unstick;
 
@@ -20,8 +23,11 @@ use crate::app::access::{Access, Scope, Target};
 use crate::config::parse_interval;
 use crate::domain::name::{Namespace, ProjectName};
 
+pub use adopt::AdoptError;
 pub use confirm::{ConfirmError, confirm};
+pub use dry_run::Blocked;
 pub use resolve::{ResolveError, place};
+pub use restore::RestoreError;
 pub use show::{Format, NONE};
 pub use unstick::UnstickError;
 
@@ -37,8 +43,12 @@ pub enum Command {
     Describe(Describe),
     /// Remove one environment and everything in it
     Delete(delete::Arguments),
+    /// Take over the namespace of an Environment that was lost
+    Adopt(adopt::Arguments),
     /// Remove the finalizers that keep an environment from ending
     Unstick(unstick::Arguments),
+    /// Bring back an environment that rests because its branch was deleted
+    Restore(restore::Arguments),
 }
 
 /// Which environments, and in which form.
@@ -98,7 +108,7 @@ pub struct OptionalSelection {
 }
 
 /// Which cluster, and where in it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct Cluster {
     /// Namespace of the Projects [default: that of the kubeconfig's context]
@@ -125,7 +135,9 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Get(arguments) => get(arguments).await,
         Command::Describe(arguments) => describe(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
+        Command::Adopt(arguments) => adopt::run(arguments).await,
         Command::Unstick(arguments) => unstick::run(arguments).await,
+        Command::Restore(arguments) => restore::run(arguments).await,
     }
 }
 
@@ -160,7 +172,7 @@ async fn describe(arguments: Describe) -> anyhow::Result<()> {
 // === impl Cluster ===
 
 impl Cluster {
-    /// The connection, and where to look.
+    /// The way into the cluster, and where in it to look.
     pub async fn connect(&self) -> anyhow::Result<(Access, Scope)> {
         let access = Access::connect(&Target {
             kubeconfig: self.kubeconfig.clone(),

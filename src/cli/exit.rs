@@ -5,9 +5,10 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::diagnostics::{self, Colours};
-use super::environment::{ConfirmError, ResolveError, UnstickError};
+use super::environment::{AdoptError, Blocked, ConfirmError, ResolveError, RestoreError, UnstickError};
 use super::output::OutputError;
 use super::project::ProjectError;
+use super::receipt::{FindError, VerifyError};
 use crate::app::{access, unstick};
 use crate::config::ConfigError;
 
@@ -17,10 +18,12 @@ Exit codes:
   0  done
   1  the operation failed
   2  the command line or a setting is wrong
-  3  there is no such environment or Project
+  3  there is no such environment, Project or receipt
   4  refused: ambiguous, changed meanwhile, or not confirmed
   5  the cluster is not configured, not reachable, or does not permit it
-  6  a dry run: something would keep it from its end";
+  6  a receipt was changed, or nobody trusted signed it
+  7  a receipt is not signed
+  8  a dry run: something would keep it from its end";
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +40,12 @@ pub enum Exit {
     Refused = 4,
     /// The cluster is not configured, not reachable, or does not permit it.
     Access = 5,
+    /// A receipt was changed, or nobody trusted signed it.
+    Forged = 6,
+    /// A receipt is not signed.
+    Unsigned = 7,
     /// What was planned would not come to its end: something blocks it.
-    Blocked = 6,
+    Blocked = 8,
 }
 
 impl From<Exit> for ExitCode {
@@ -113,6 +120,12 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
             ResolveError::FindSeveral { .. } => Exit::Refused,
         });
     }
+    if let Some(error) = cause.downcast_ref::<AdoptError>() {
+        return Some(match error {
+            AdoptError::FindNamespace { .. } => Exit::NotFound,
+            _ => Exit::Refused,
+        });
+    }
     if let Some(error) = cause.downcast_ref::<unstick::Error>() {
         return match error {
             unstick::Error::NotDeleting(_) | unstick::Error::Changed(_) => Some(Exit::Refused),
@@ -128,7 +141,22 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
             ProjectError::Supersede { .. } => Exit::Refused,
         });
     }
-    if cause.is::<ConfirmError>() {
+    if let Some(error) = cause.downcast_ref::<VerifyError>() {
+        return Some(match error {
+            VerifyError::Unsigned { .. } => Exit::Unsigned,
+            VerifyError::Forged { .. }
+            | VerifyError::UnknownKey { .. }
+            | VerifyError::Inconsistent { .. }
+            | VerifyError::Unreadable { .. } => Exit::Forged,
+        });
+    }
+    if cause.is::<FindError>() {
+        return Some(Exit::NotFound);
+    }
+    if cause.is::<Blocked>() {
+        return Some(Exit::Blocked);
+    }
+    if cause.is::<ConfirmError>() || cause.is::<RestoreError>() {
         return Some(Exit::Refused);
     }
     cause.is::<ConfigError>().then_some(Exit::Usage)

@@ -68,6 +68,18 @@ pub struct Arguments {
         hide_env_values = true
     )]
     lease_name: ObjectName,
+    /// Namespace of the key that receipts are signed with [default: the namespace that the server runs in]
+    #[arg(long, value_name = "NAMESPACE", env = "GRAFTLING_KEY_NAMESPACE", hide_env_values = true)]
+    key_namespace: Option<Namespace>,
+    /// Name of the Secret with that key, and of the ConfigMap with its public half
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "graftling-receipt-key",
+        env = "GRAFTLING_KEY_NAME",
+        hide_env_values = true
+    )]
+    key_name: ObjectName,
     /// ClusterRole that a project's deployer is bound to inside each environment
     #[arg(
         long,
@@ -133,6 +145,8 @@ fn config(arguments: Arguments) -> Result<Config, ConfigError> {
         leader_elect: arguments.leader_elect,
         lease_namespace: arguments.lease_namespace,
         lease_name: arguments.lease_name,
+        key_namespace: arguments.key_namespace,
+        key_name: arguments.key_name,
         deployer_cluster_role: arguments.deployer_cluster_role,
         concurrency: arguments.concurrency,
         render_workers: arguments.render_workers,
@@ -178,6 +192,7 @@ mod tests {
         assert!(!config.leader_elect);
         assert_eq!(config.lease_namespace, None);
         assert_eq!(config.lease_name.as_str(), "graftling");
+        assert_eq!((config.key_namespace, config.key_name.as_str()), (None, "graftling-receipt-key"));
         assert_eq!(config.deployer_cluster_role.as_str(), "graftling-deployer");
         assert_eq!(config.concurrency, 16);
         assert_eq!(config.render_workers, 2);
@@ -224,6 +239,8 @@ mod tests {
             ("--watch-namespaces", "a,B"),
             ("--lease-namespace", "a.b"),
             ("--lease-name", "A"),
+            ("--key-namespace", "a.b"),
+            ("--key-name", "A"),
             ("--deployer-cluster-role", ""),
             ("--concurrency", "0"),
             ("--concurrency", "1025"),

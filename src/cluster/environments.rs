@@ -13,13 +13,22 @@ use crate::domain::name::{EnvironmentName, ProjectKey};
 use crate::domain::removal::Reason;
 use crate::domain::roster::Wanted;
 
+/// What an Environment must be for a write to happen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Precondition<'a> {
+    /// Its UID; `None` if it may be created.
+    pub uid: Option<&'a str>,
+    /// Its resourceVersion, where nobody may have changed it meanwhile.
+    pub version: Option<&'a str>,
+}
+
 /// Creates or refreshes an Environment by server-side apply of just the fields that the Git host decides.
 ///
-/// `uid` fences a refresh: an Environment that ended in the meantime is not brought back.
+/// The precondition fences a refresh: an Environment that ended in the meantime is not brought back.
 ///
 /// # Errors
-/// The write failed. A refresh of an Environment that ended fails with 409.
-pub async fn apply(client: Client, project: &ProjectKey, wanted: &Wanted, uid: Option<&str>) -> Result<Environment, Error> {
+/// The write failed. A refresh of an Environment that ended, or changed against the precondition, fails with 409.
+pub async fn apply(client: Client, project: &ProjectKey, wanted: &Wanted, precondition: Precondition<'_>) -> Result<Environment, Error> {
     let api: Api<Environment> = Api::namespaced(client, project.namespace.as_str());
     let spec = convert::environment::spec(wanted, project);
     let mut metadata = json!({
@@ -32,8 +41,11 @@ pub async fn apply(client: Client, project: &ProjectKey, wanted: &Wanted, uid: O
         },
         "annotations": { (keys::BRANCH_ANNOTATION): wanted.branch.as_str() },
     });
-    if let Some(uid) = uid {
+    if let Some(uid) = precondition.uid {
         metadata["uid"] = json!(uid);
+    }
+    if let Some(version) = precondition.version {
+        metadata["resourceVersion"] = json!(version);
     }
     let body = json!({
         "apiVersion": Environment::api_version(&()),
@@ -51,6 +63,29 @@ pub async fn apply(client: Client, project: &ProjectKey, wanted: &Wanted, uid: O
         },
     )
     .await
+}
+
+/// Takes the mark of a rest off an Environment, whoever wrote it.
+///
+/// # Errors
+/// The write failed, or the Environment has changed since it was read.
+pub async fn unmark(client: Client, environment: &Environment) -> Result<(), Error> {
+    let api: Api<Environment> = Api::namespaced(client, &environment.namespace().unwrap_or_default());
+    let name = environment.name_any();
+    let body = json!({
+        "metadata": { "uid": environment.uid(), "resourceVersion": environment.resource_version() },
+        "spec": { "grace": null },
+    });
+    let (params, patch) = (PatchParams::default(), Patch::Merge(&body));
+    let patched = within(
+        || format!("write Environment {name}"),
+        api.patch(&name, &params, &patch),
+        |source| Error::Write {
+            what: format!("Environment {name}"),
+            source,
+        },
+    );
+    patched.await.map(drop)
 }
 
 /// What came of a wish to retire an Environment.

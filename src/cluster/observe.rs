@@ -125,7 +125,7 @@ impl Observer {
     }
 }
 
-async fn get(resource: &Resource, client: Client, key: &ObjectKey) -> Result<Option<DynamicObject>, Error> {
+pub(super) async fn get(resource: &Resource, client: Client, key: &ObjectKey) -> Result<Option<DynamicObject>, Error> {
     let api = resource.api_for(client, key);
     within(
         || format!("read {key}"),

@@ -1,5 +1,7 @@
 //! What we tell of ourselves: statuses, Events, receipts, and the finalizer that goes last.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::api::{Patch, PatchParams};
@@ -11,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Error;
 use super::connection::within;
+use crate::api::receipt::{SIGNATURE_KEY, TEXT_KEY};
 use crate::api::{Environment, EnvironmentStatus, keys};
 
 /// How long receipts are kept.
@@ -32,6 +35,17 @@ pub struct Announcement {
     pub warning: bool,
     /// One sentence.
     pub note: String,
+}
+
+/// A receipt as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredReceipt {
+    /// The name of its ConfigMap.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// The signature over the bytes of the text, in base64.
+    pub signature: Option<String>,
 }
 
 impl Publisher {
@@ -93,6 +107,37 @@ impl Publisher {
         });
         let namespace = environment.namespace().unwrap_or_default();
         self.apply_status(&namespace, &environment.name_any(), &body).await
+    }
+
+    /// Says that an Environment's status cannot be understood, and leaves everything else of it as it is: an apply would take away what
+    /// only the version that wrote it knows.
+    ///
+    /// # Errors
+    /// The write failed.
+    pub async fn not_understood(&self, environment: &Environment, status: &EnvironmentStatus) -> Result<(), Error> {
+        if environment.status.as_ref() == Some(status) {
+            return Ok(());
+        }
+        let api: Api<Environment> = Api::namespaced(self.client.clone(), &environment.namespace().unwrap_or_default());
+        let name = environment.name_any();
+        let body = json!({
+            "metadata": { "uid": environment.uid(), "resourceVersion": environment.resource_version() },
+            "status": { "phase": status.phase, "conditions": status.conditions, "message": status.message },
+        });
+        let params = PatchParams {
+            field_manager: Some(keys::STATUS_FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        within(
+            || format!("write the status of Environment {name}"),
+            api.patch_status(&name, &params, &Patch::Merge(&body)),
+            |source| Error::Write {
+                what: format!("status of Environment {name}"),
+                source,
+            },
+        )
+        .await
+        .map(drop)
     }
 
     /// Writes the status of one of our other kinds, unless `current` already has it.
@@ -168,11 +213,14 @@ impl Publisher {
         }
     }
 
-    /// Writes the receipt of a teardown as a ConfigMap beside the Environment. Writing it again changes nothing.
+    /// Writes the receipt of a teardown as a ConfigMap beside the Environment.
     ///
     /// # Errors
     /// The write failed; the finalizer must stay.
-    pub async fn receipt(&self, environment: &Environment, name: &str, text: &str, now: Timestamp) -> Result<(), Error> {
+    pub async fn receipt(&self, environment: &Environment, receipt: &StoredReceipt, now: Timestamp) -> Result<(), Error> {
+        let name = &receipt.name;
+        let mut data = BTreeMap::from([(TEXT_KEY, &receipt.text)]);
+        data.extend(receipt.signature.as_ref().map(|signature| (SIGNATURE_KEY, signature)));
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &environment.namespace().unwrap_or_default());
         let expires = now + SignedDuration::from_hours(24 * RECEIPT_DAYS);
         let body = json!({
@@ -190,7 +238,7 @@ impl Publisher {
                     (keys::EXPIRES_ANNOTATION): expires.to_string(),
                 },
             },
-            "data": { "receipt.yaml": text },
+            "data": data,
         });
         let params = PatchParams::apply(keys::FIELD_MANAGER).force();
         within(

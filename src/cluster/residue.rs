@@ -1,11 +1,17 @@
 //! What is there beside the inventory: in a namespace before it goes, and anywhere after it went.
 
+mod discovery;
+mod pass;
+mod scanner;
+mod volumes;
+
 use futures::{StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, PartialObjectMeta};
-use kube::discovery::{ApiResource, Discovery, Scope, verbs};
+use kube::discovery::ApiResource;
 
+use self::discovery::discover;
 use super::Error;
 use super::connection::within;
 use super::error::chain;
@@ -15,6 +21,9 @@ use crate::domain::manifest::ObjectKey;
 use crate::domain::name::{EnvironmentName, Namespace};
 use crate::domain::residue::{Found, mark_lost};
 use crate::domain::retention::Retention;
+
+pub use self::pass::{Cost, Findings, look};
+pub use self::scanner::{Scanned, Scanner};
 
 /// Everything that a look over many kinds brought up.
 #[derive(Debug, Clone, Default)]
@@ -31,11 +40,16 @@ impl Observer {
     /// # Errors
     /// A listing failed for another reason than a missing right: an unknown rest must not be deleted.
     pub async fn contents(&self, clients: &[Client], namespace: &Namespace) -> Result<Look, Error> {
-        let mut resources = self.listable().await?;
-        resources.retain(|(_, scope)| *scope == Scope::Namespaced);
+        let served = discover(&self.connection.controller()).await?;
+        let resources: Vec<_> = served
+            .kinds
+            .into_iter()
+            .filter(|kind| kind.namespaced)
+            .map(|kind| kind.api)
+            .collect();
         let kinds: Vec<_> = resources
             .iter()
-            .map(|(resource, _)| (resource.group.clone(), resource.kind.clone()))
+            .map(|resource| (resource.group.clone(), resource.kind.clone()))
             .collect();
         let apis = |resource: &ApiResource| {
             let api = |client: &Client| Api::namespaced_with(client.clone(), namespace.as_str(), resource);
@@ -54,38 +68,28 @@ impl Observer {
     /// # Errors
     /// As [`Observer::contents`].
     pub async fn residue(&self, environment: &EnvironmentName) -> Result<Look, Error> {
+        self.labelled(&format!("{}={environment}", keys::ENVIRONMENT_LABEL)).await
+    }
+
+    /// Searches the whole cluster for objects that a label selector fits.
+    ///
+    /// # Errors
+    /// As [`Observer::contents`].
+    pub async fn labelled(&self, selector: &str) -> Result<Look, Error> {
         let client: Client = self.connection.controller();
-        let params = ListParams::default().labels(&format!("{}={environment}", keys::ENVIRONMENT_LABEL));
-        let resources = self.listable().await?;
+        let params = ListParams::default().labels(selector);
+        let resources = discover(&client).await?.kinds.into_iter().map(|kind| kind.api);
         self.look(resources, &params, |resource| vec![Api::all_with(client.clone(), resource)])
             .await
     }
 
-    async fn listable(&self) -> Result<Vec<(ApiResource, Scope)>, Error> {
-        let discovery = within(
-            || "discover the kinds of the cluster".to_owned(),
-            Discovery::new(self.connection.controller()).run_aggregated(),
-            |source| Error::List {
-                what: "the kinds of the cluster".to_owned(),
-                source,
-            },
-        )
-        .await?;
-        Ok(discovery
-            .groups()
-            .flat_map(|group| group.recommended_resources())
-            .filter(|(_, capabilities)| capabilities.supports_operation(verbs::LIST))
-            .map(|(resource, capabilities)| (resource, capabilities.scope))
-            .collect())
-    }
-
     async fn look(
         &self,
-        resources: impl IntoIterator<Item = (ApiResource, Scope)>,
+        resources: impl IntoIterator<Item = ApiResource>,
         params: &ListParams,
         apis: impl Fn(&ApiResource) -> Vec<Api<DynamicObject>>,
     ) -> Result<Look, Error> {
-        let list = |(resource, _)| {
+        let list = |resource| {
             let apis = apis(&resource);
             list_by_any(resource, apis, params.clone())
         };

@@ -117,7 +117,11 @@ impl Observer {
         }
     }
 
-    async fn pods(&self, namespace: &Namespace) -> Result<Vec<PodInUse>, Error> {
+    /// The pods of a namespace that are not over.
+    ///
+    /// # Errors
+    /// The listing failed.
+    pub async fn pods(&self, namespace: &Namespace) -> Result<Vec<PodInUse>, Error> {
         let api: Api<Pod> = Api::namespaced(self.connection.controller(), namespace.as_str());
         let pods = list(&api, format!("pods in {namespace}")).await?;
         Ok(pods

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
@@ -19,7 +20,7 @@ use crate::api::convert;
 use crate::api::project::{BranchHead, BundleRevision, RepositoryBundle};
 use crate::api::{Environment, GitHost, Project, keys};
 use crate::cluster::live::Wake;
-use crate::cluster::publish::Publisher;
+use crate::cluster::publish::{Announcement, Publisher};
 use crate::domain::event::{DeliveryId, Happening, Hint, RepositoryHint};
 
 /// Sends the leader's work to those who do it.
@@ -45,8 +46,7 @@ pub struct Dispatcher {
 struct Seen {
     githosts: HashMap<String, Option<i64>>,
     projects: HashMap<String, ProjectVersion>,
-    /// With the annotation that extends an environment's life, as its deadline is shown in the status.
-    environments: HashMap<String, (Option<i64>, Option<String>)>,
+    environments: HashMap<String, EnvironmentVersion>,
 }
 
 #[derive(PartialEq, Clone)]
@@ -57,6 +57,9 @@ struct ProjectVersion {
     /// The head of the default branch, if templates come from there.
     templates: Option<BranchHead>,
 }
+
+/// The generation, which namespace somebody asked to take over, and how far its life is extended, which the status shows as a deadline.
+type EnvironmentVersion = (Option<i64>, Option<String>, Option<String>);
 
 impl ProjectVersion {
     fn of(project: &Project) -> Self {
@@ -118,7 +121,20 @@ impl Dispatcher {
             Change::ProjectGone(object) => self.project_gone(&object, seen).await,
             Change::Environment(object) => self.environment(&object, seen).await,
             Change::EnvironmentGone(object) => self.environment_gone(&object, seen),
+            Change::Unreadable(reference, problem) => self.unreadable(&reference, &problem).await,
         }
+    }
+
+    async fn unreadable(&self, reference: &ObjectReference, problem: &str) {
+        let announcement = Announcement {
+            reason: "Unreadable",
+            warning: true,
+            note: format!(
+                "this object cannot be understood, so it is left alone and nothing of it is removed: {problem}; mend the field, or run the \
+                 version of graftling that wrote it"
+            ),
+        };
+        self.publisher.announce(reference, &announcement).await;
     }
 
     fn githost(&self, object: GitHost, seen: &mut Seen) {
@@ -188,6 +204,7 @@ impl Dispatcher {
         let uid = object.uid().unwrap_or_default();
         let version = (
             object.metadata.generation,
+            object.annotations().get(keys::ADOPT_ANNOTATION).cloned(),
             object.annotations().get(keys::EXTENDED_ANNOTATION).cloned(),
         );
         if seen.environments.insert(uid, version.clone()) != Some(version) {

@@ -63,6 +63,7 @@ mod tests {
             pull_request: None,
             values: serde_json::Map::new(),
             suspend: false,
+            grace: None,
         };
         let mut environment = Environment::new("shop-a", spec);
         environment.metadata.uid = Some(uid.into());

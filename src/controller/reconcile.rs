@@ -1,7 +1,9 @@
 //! One pass over one environment: observe, decide, act, publish.
 
+mod adopt;
 mod deploy;
 mod precheck;
+mod rest;
 mod teardown;
 
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::{Announcement, Publisher};
+use crate::cluster::residue::Scanner;
+use crate::cluster::signing::Signer;
 use crate::domain::inventory::{Inventory, Stage};
 use crate::domain::observed::is_secret;
 use crate::domain::outcome::FailureClass;
@@ -48,6 +52,10 @@ pub struct Reconciler {
     pub bundles: Bundles,
     /// What the platform engineer decided.
     pub settings: Settings,
+    /// Looks over the whole cluster for what teardowns left.
+    pub scanner: Scanner,
+    /// Signs receipts.
+    pub signer: Signer,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -90,6 +98,8 @@ impl Reconciler {
         let pass = async {
             if environment.metadata.deletion_timestamp.is_some() {
                 self.teardown(&environment).await
+            } else if let Some(grace) = rest::rests(&environment) {
+                self.rest(&environment, &grace).await
             } else {
                 self.deploy(&environment).await
             }
@@ -144,13 +154,18 @@ impl Reconciler {
         match read {
             Ok(own) => Ok(Some(own)),
             Err(problem) => {
-                tracing::error!(environment = %environment.name_any(), problem, "this Environment cannot be read");
-                let mut status = environment.status.clone().unwrap_or_default();
-                status.phase = Some(crate::api::environment::Phase::Failed);
-                status.message = Some(format!("this object cannot be read: {problem}; delete it"));
-                self.publisher.environment_status(environment, &status).await?;
-                if environment.status.as_ref() != Some(&status) {
+                tracing::error!(environment = %environment.name_any(), problem, "this Environment cannot be understood");
+                let status = convert::not_understood(environment, &problem, &now());
+                let is_news = environment.status.as_ref() != Some(&status);
+                self.publisher.not_understood(environment, &status).await?;
+                if is_news {
                     self.metrics.refusal(Refusal::UnreadableEnvironment);
+                    let announcement = Announcement {
+                        reason: "NotUnderstood",
+                        warning: true,
+                        note: status.message.unwrap_or_default(),
+                    };
+                    self.publisher.announce(&environment.object_ref(&()), &announcement).await;
                 }
                 Ok(None)
             }
@@ -212,7 +227,8 @@ impl Reconciler {
             Phase::Ready => ("Ready", false),
             Phase::Failed => (report.reason, true),
             Phase::Blocked => (report.reason, true),
-            Phase::Pending | Phase::Deploying | Phase::Deleting => return,
+            // What begins and ends a rest is announced where it is decided.
+            Phase::Pending | Phase::Deploying | Phase::Resting | Phase::Deleting => return,
         };
         if same_story {
             return;
@@ -230,7 +246,8 @@ impl Reconciler {
                 false => Refusal::ObjectNotOurs,
             });
         }
-        if report.phase == Phase::Ready && phase(before).is_none_or(|phase| phase != crate::api::environment::Phase::Ready) {
+        let has_run = before.status.as_ref().is_some_and(|status| !status.history.is_empty());
+        if report.phase == Phase::Ready && !has_run {
             self.observe_time_to_ready(after);
         }
     }
@@ -248,7 +265,7 @@ impl Reconciler {
         Pass {
             action: Action::requeue(report.again.unwrap_or_else(|| self.next_look(&report.inventory))),
             outcome: match report.phase {
-                Phase::Ready => ReconcileOutcome::Settled,
+                Phase::Ready | Phase::Resting => ReconcileOutcome::Settled,
                 Phase::Pending | Phase::Deploying | Phase::Deleting => ReconcileOutcome::Progressing,
                 Phase::Failed | Phase::Blocked => ReconcileOutcome::NeedsAttention,
             },
@@ -281,6 +298,14 @@ impl Pass {
         Self {
             action: Action::await_change(),
             outcome: ReconcileOutcome::Settled,
+        }
+    }
+
+    /// Something is under way that will wake the environment; `again` is for the case that it does not.
+    fn later(again: Duration) -> Self {
+        Self {
+            action: Action::requeue(again),
+            outcome: ReconcileOutcome::Progressing,
         }
     }
 

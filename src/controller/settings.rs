@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cluster::signing::Place;
 use crate::domain::name::{Namespace, ObjectName};
 use crate::render::HelmSettings;
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub url_port: Option<u16>,
     /// Which namespaces' GitHosts, Projects and Environments are ours to serve.
     pub scope: Scope,
+    /// Where the key for receipts is kept; `None`: nothing is signed.
+    pub receipt_key: Option<Place>,
     /// The name of this process, in Events.
     pub instance: String,
 }

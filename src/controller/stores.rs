@@ -1,6 +1,9 @@
 //! Our own custom resources, kept by watches, and what happened to them.
 
 use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::core::DeserializeGuard;
+use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector::store};
@@ -38,13 +41,15 @@ pub enum Change {
     Environment(Box<Environment>),
     /// An Environment is gone.
     EnvironmentGone(Box<Environment>),
+    /// One of them cannot be understood: which, and why.
+    Unreadable(Box<ObjectReference>, String),
 }
 
 /// Starts the watches. The tasks end when the receiver of `changes` is dropped.
 pub fn start(client: &Client, scope: &Scope, changes: &mpsc::Sender<Change>) -> Stores {
     let (githosts, writer) = store();
     tokio::spawn(follow(
-        watch::<GitHost>(client, writer),
+        watch::<GitHost>(client, writer, scope, changes),
         scope.clone(),
         changes.clone(),
         |object| Some(Change::GitHost(object)),
@@ -52,7 +57,7 @@ pub fn start(client: &Client, scope: &Scope, changes: &mpsc::Sender<Change>) -> 
     ));
     let (projects, writer) = store();
     tokio::spawn(follow(
-        watch::<Project>(client, writer),
+        watch::<Project>(client, writer, scope, changes),
         scope.clone(),
         changes.clone(),
         |object| Some(Change::Project(object)),
@@ -60,7 +65,7 @@ pub fn start(client: &Client, scope: &Scope, changes: &mpsc::Sender<Change>) -> 
     ));
     let (environments, writer) = store();
     tokio::spawn(follow(
-        watch::<Environment>(client, writer),
+        watch::<Environment>(client, writer, scope, changes),
         scope.clone(),
         changes.clone(),
         |object| Some(Change::Environment(object)),
@@ -85,13 +90,67 @@ impl Stores {
     }
 }
 
-fn watch<K>(client: &Client, writer: reflector::store::Writer<K>) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + use<K>
+/// What cannot be understood is left out and told: one such object must not hide all others. It only comes around the schema, or with
+/// definitions of another version.
+fn watch<K>(
+    client: &Client,
+    writer: reflector::store::Writer<K>,
+    scope: &Scope,
+    changes: &mpsc::Sender<Change>,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + use<K>
 where
     K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
 {
-    watcher(Api::<K>::all(client.clone()), watcher::Config::default())
+    let (scope, changes) = (scope.clone(), changes.clone());
+    watcher(Api::<DeserializeGuard<K>>::all(client.clone()), watcher::Config::default())
         .backoff(WatchBackoff::default())
+        .filter_map(move |event| {
+            let read = event.map(understand).transpose();
+            let (scope, changes) = (scope.clone(), changes.clone());
+            async move {
+                match read {
+                    Some(Ok(Err(invalid))) => {
+                        if scope.contains(invalid.metadata.namespace.as_deref()) {
+                            tell::<K>(invalid, &changes).await;
+                        }
+                        None
+                    }
+                    Some(Ok(Ok(event))) => Some(Ok(event)),
+                    Some(Err(error)) => Some(Err(error)),
+                    None => None,
+                }
+            }
+        })
         .reflect(writer)
+}
+
+/// The event with its object, the object that cannot be understood, or nothing.
+fn understand<K>(event: Event<DeserializeGuard<K>>) -> Option<Result<Event<K>, InvalidObject>> {
+    let (object, remake): (_, fn(K) -> Event<K>) = match event {
+        Event::Init => return Some(Ok(Event::Init)),
+        Event::InitDone => return Some(Ok(Event::InitDone)),
+        Event::Apply(object) => (object, Event::Apply),
+        Event::InitApply(object) => (object, Event::InitApply),
+        // It is over, so nothing needs to be said.
+        Event::Delete(DeserializeGuard(Err(_))) => return None,
+        Event::Delete(object) => (object, Event::Delete),
+    };
+    Some(object.0.map(remake))
+}
+
+async fn tell<K: kube::Resource<DynamicType = ()>>(invalid: InvalidObject, changes: &mpsc::Sender<Change>) {
+    let metadata = invalid.metadata;
+    tracing::error!(kind = %K::kind(&()), name = metadata.name.as_deref(), error = %invalid.error, "this object cannot be understood; it is left alone");
+    let reference = ObjectReference {
+        api_version: Some(K::api_version(&()).into_owned()),
+        kind: Some(K::kind(&()).into_owned()),
+        name: metadata.name,
+        namespace: metadata.namespace,
+        uid: metadata.uid,
+        ..ObjectReference::default()
+    };
+    // The receiver is gone only while the process ends.
+    let _ = changes.send(Change::Unreadable(Box::new(reference), invalid.error)).await;
 }
 
 async fn follow<K>(

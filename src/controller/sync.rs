@@ -3,6 +3,7 @@
 //! Both entries end in the same pure rule, `domain::roster`. A hint costs one look-up and a sweep one listing, whatever they say; only
 //! what the host confirms is acted on.
 
+mod act;
 mod brake;
 mod clock;
 mod ended;
@@ -26,6 +27,7 @@ pub use self::ended::EndedMemory;
 use self::project::Sighting;
 use super::hosts::Hosts;
 use super::inbox::{Inbox, PendingHint};
+use super::orphans::Orphans;
 use super::settings::Settings;
 use super::stores::Stores;
 use crate::api::Project;
@@ -54,6 +56,8 @@ pub struct Sync {
     pub metrics: Metrics,
     /// What the platform engineer decided.
     pub settings: Settings,
+    /// Namespaces whose Environment is lost.
+    pub orphans: Orphans,
     /// What has to be remembered from one look at a Project to the next.
     pub progress: Progress,
     /// What is stored of environments that a rule has ended.
@@ -150,6 +154,7 @@ impl Sync {
         let mut sweeps: HashMap<HostPlace, AbortOnDropHandle<()>> = HashMap::new();
         loop {
             ticks.tick().await;
+            self.find_orphans().await;
             sweeps.retain(|_, sweep| !sweep.is_finished());
             for (host, projects) in self.objects_by_host() {
                 sweeps
@@ -159,6 +164,11 @@ impl Sync {
             self.count_environments();
             self.count_held();
         }
+    }
+
+    async fn find_orphans(&self) {
+        let (stores, scope) = (&self.stores, &self.settings.scope);
+        self.orphans.find(&self.client, stores, scope, &self.metrics, &self.publisher).await;
     }
 
     /// All Projects in scope, valid or not, by the GitHost that they name.
@@ -212,6 +222,7 @@ impl Sync {
             (Phase::Deploying, Stored::Deploying),
             (Phase::Ready, Stored::Ready),
             (Phase::Failed, Stored::Failed),
+            (Phase::Resting, Stored::Resting),
             (Phase::Deleting, Stored::Deleting),
             (Phase::Blocked, Stored::Blocked),
         ] {

@@ -43,8 +43,11 @@ const TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
 /// A clock that has jumped is believed once it has run steadily for so long: the jump was a correction then.
 const STEADY: Duration = Duration::from_secs(60 * 60);
 
-/// How long a reading is good for: meanwhile the uptime tells the time.
-pub const FRESH: Duration = Duration::from_secs(10);
+/// How long a reading needs no other: meanwhile the uptime tells the time.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// After so long without a reading no time is sure.
+const FORGOTTEN: Duration = Duration::from_secs(60);
 
 // === impl Clock ===
 
@@ -81,12 +84,16 @@ impl Clock {
 
     /// Whether a new reading is due at `uptime`.
     pub fn is_stale(&self, uptime: Duration) -> bool {
-        self.read_at.is_none_or(|read_at| uptime.saturating_sub(read_at) >= FRESH)
+        self.is_older_than(FRESH, uptime)
+    }
+
+    fn is_older_than(&self, age: Duration, uptime: Duration) -> bool {
+        self.read_at.is_none_or(|read_at| uptime.saturating_sub(read_at) >= age)
     }
 
     /// The time at `uptime`: at most the true one. `None` while nothing was read, or for too long; nothing is over then.
     pub fn now(&self, uptime: Duration) -> Option<Timestamp> {
-        if self.is_stale(uptime) {
+        if self.is_older_than(FORGOTTEN, uptime) {
             return None;
         }
         let believed = self.trusted?.at(uptime);
@@ -111,6 +118,12 @@ pub fn add(time: Timestamp, span: Duration) -> Timestamp {
     time.checked_add(span).unwrap_or(Timestamp::MAX)
 }
 
+/// The first whole second at or after `time`: what custom resources store.
+pub fn whole_second_after(time: Timestamp) -> Timestamp {
+    let seconds = time.as_second() + i64::from(time.subsec_nanosecond() > 0);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
+}
+
 /// How long something lasts, as people write it: `90s`, `30m`, `24h`, `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(Duration);
@@ -128,6 +141,10 @@ impl Span {
 
     /// What the schema of a custom resource can say of the text.
     pub const PATTERN: &'static str = "^[1-9][0-9]{0,6}(s|m|h|d)$";
+
+    /// What it can say of the length, as CEL over a text of at most eight characters.
+    pub const RULE: &'static str = "int(self.find('^[0-9]+')) * (self.endsWith('d') ? 86400 : self.endsWith('h') ? 3600 : \
+                                    self.endsWith('m') ? 60 : 1) <= 2592000";
 
     /// Its length.
     pub fn duration(self) -> Duration {
@@ -201,7 +218,10 @@ mod tests {
         assert_eq!(clock.now(Duration::ZERO), None);
         clock.read(reading(0, 0, 5));
         assert_eq!(now(&clock, 14), at(9), "between readings, the uptime tells");
-        assert_eq!(clock.now(Duration::from_secs(15)), None);
+        let is_stale = |uptime| clock.is_stale(Duration::from_secs(uptime));
+        assert_eq!((is_stale(14), is_stale(15)), (false, true));
+        assert_eq!(now(&clock, 64), at(59));
+        assert_eq!(clock.now(Duration::from_secs(65)), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What to do next for an environment, as data that can be printed and carried out without a further choice.
 
 pub mod deploy;
+pub mod rest;
 pub mod teardown;
 mod text;
 
@@ -89,6 +90,10 @@ pub enum Because {
     Agreed,
     /// This owner wants its content to become another, and other owners do not: only the wish is recorded on it, and it stays as it is.
     Wished,
+    /// The environment goes to rest, and so the object runs nothing.
+    Resting,
+    /// The environment comes back from its rest.
+    Returned,
 }
 
 /// One deletion, with the UID as precondition.

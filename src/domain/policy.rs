@@ -10,6 +10,7 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
 pub use self::source::{ArchiveUrl, BundleSource, Directory, Sha256, TemplatesFrom};
+use super::deadline::Span;
 use super::git::{BranchName, RepositoryName};
 use super::name::{DomainName, GitHostKey, ObjectName, ProjectKey};
 pub use values::{AllowedKeys, KeyPattern, KeyPatternError, Rule};
@@ -41,6 +42,8 @@ pub struct Project {
     pub guardrails: Guardrails,
     /// How many environments there may be.
     pub max_environments: Option<u32>,
+    /// How long an environment rests, with its data, once its branch is gone; `None`: it is torn down at once.
+    pub grace_after_delete: Option<Span>,
     /// How long an environment may be there without any activity.
     pub ttl: Option<Duration>,
     /// What becomes of an environment whose pull request was closed.

@@ -1,5 +1,8 @@
 //! What is ours of the things that were found, what Kubernetes put there, and what is somebody else's.
 
+pub mod evidence;
+pub mod volume;
+
 use std::collections::BTreeSet;
 
 use super::inventory::Inventory;
@@ -90,14 +93,6 @@ pub fn retained(found: &[Found]) -> Vec<Found> {
     let is_owned = |object: &Found| object.owners.iter().any(|owner| there.contains(owner.as_str()));
     let asked = found.iter().filter(|object| object.retention.asked && !is_owned(object));
     asked.cloned().collect()
-}
-
-/// Whether a search for an environment's objects may find this one without anything being wrong: a teardown kept it, the one that is
-/// searched after (`kept` are UIDs) or an earlier one of the same branch, whose namespaces are among `found` under their mark.
-pub fn is_kept(object: &Found, found: &[Found], kept: &BTreeSet<&str>) -> bool {
-    let is_home = |home: &&Found| home.key.kind == "Namespace" && Some(&home.key.name) == object.key.namespace.as_ref();
-    let stays = |object: &Found| object.retention.from.is_some() || kept.contains(object.uid.as_str());
-    stays(object) || found.iter().find(is_home).is_some_and(stays)
 }
 
 /// What every namespace gets, and what only records what happened.

@@ -16,10 +16,12 @@ mod brake;
 mod ended;
 mod expiry;
 mod pull_requests;
+mod rest;
 mod retirement;
 mod skipped;
 pub use brake::Brake;
 pub use ended::{Ended, EndedBecause, MOST_ENDED};
+pub use rest::{Grace, GraceState, Rest};
 pub use retirement::{Proof, Retirement};
 pub use skipped::{SkipReason, Skipped};
 
@@ -56,6 +58,8 @@ pub struct Existing {
     pub revision: String,
     /// The pull request it knows of.
     pub pull_request: Option<PullRequest>,
+    /// Set once its branch was proven to be gone and the Project grants a time of grace.
+    pub grace: Option<Grace>,
     /// When something last happened to it, by the API server's clock. Unknown: it never expires.
     pub active: Option<Timestamp>,
     /// Whether it is being torn down.
@@ -90,7 +94,7 @@ pub struct Question<'a> {
     pub closures: &'a Absences,
     /// Whether the host knows pull requests at all. One that does not never shows that one was closed.
     pub tells_pull_requests: bool,
-    /// Now by the API server's clock; `None` while that cannot be relied on, and then nothing expires.
+    /// Now by the API server's clock; `None` while that cannot be relied on, and then nothing rests, ends its rest or expires.
     pub server_time: Option<Timestamp>,
 }
 
@@ -103,7 +107,9 @@ pub struct Roster {
     pub refresh: Vec<Wanted>,
     /// Environments whose branch is proven to be gone.
     pub retire: Vec<Retirement>,
-    /// Retirements that are held.
+    /// Environments whose branch is proven to be gone, and that are kept for a while.
+    pub rest: Vec<Rest>,
+    /// Retirements and rests that are held.
     pub held: Option<Brake>,
     /// Retirements that would be held and that somebody released: they are among `retire`.
     pub released: Option<Brake>,
@@ -130,6 +136,8 @@ pub struct Wanted {
     pub revision: Revision,
     /// The open pull request from the branch.
     pub pull_request: Option<PullRequest>,
+    /// The mark of a rest that begins; a branch that is there takes it away.
+    pub grace: Option<Grace>,
 }
 
 /// Decides what to do.
@@ -137,6 +145,8 @@ pub struct Wanted {
 /// # Guarantees
 /// - Nothing is retired because of an absence that was seen once, or of an answer without the repository's default branch.
 /// - A branch that two looks disagree about is present.
+/// - Where the Project grants a time of grace, nothing is retired that did not rest until that time was over, and a rest is ended by the
+///   same proof as it began.
 /// - An environment whose branch is there goes only if the branch is in `ended` of the same answer, and never in the look that moves it.
 /// - A listing of another repository (by id) than an environment was made for says nothing about that environment.
 /// - The answer depends on the question alone; the order of branches does not matter.
@@ -283,6 +293,9 @@ fn present(
         .copied()
         .filter(|environment| retirement::stays(question, environment, sight, roster))
         .collect();
+    if verdict != Verdict::Included {
+        rest::wake(&staying, roster);
+    }
     match verdict {
         Verdict::Excluded => return roster.skip(branch, SkipReason::Excluded),
         Verdict::NotIncluded => return roster.skip(branch, SkipReason::NotIncluded),
@@ -291,7 +304,8 @@ fn present(
     if !alive.is_empty() {
         for environment in staying {
             let shown = pull_requests::shown(question, environment, pull_request);
-            if environment.revision != revision.as_str() || environment.pull_request.as_ref() != shown {
+            let moved = environment.revision != revision.as_str() || environment.pull_request.as_ref() != shown;
+            if moved || environment.grace.is_some() {
                 roster.refresh.push(sight.wanted(environment.name.clone(), repository, shown));
             }
         }
@@ -338,6 +352,7 @@ impl Sight<'_> {
             repository: repository.id.clone(),
             revision: self.revision.clone(),
             pull_request: pull_request.cloned(),
+            grace: None,
         }
     }
 }
@@ -365,13 +380,7 @@ fn absent(question: &Question<'_>, environment: &Existing, announced: bool, rost
     } else {
         return;
     };
-    roster.retire.push(Retirement {
-        name: environment.name.clone(),
-        uid: environment.uid.clone(),
-        branch: environment.branch.clone(),
-        head: None,
-        proof,
-    });
+    rest::end(question, environment, proof, roster);
 }
 
 impl Roster {

@@ -1,5 +1,7 @@
 //! Where an environment stands, in the words that people read.
 
+mod rest;
+
 use std::time::Duration;
 
 use super::inventory::{Inventory, Stage};
@@ -10,6 +12,7 @@ use super::plan::teardown::stuck::{self, Stuck};
 use super::plan::teardown::{Next, TeardownPlan, retain};
 use super::plan::{Obstacle, Plan, Step, Waiting};
 use super::readiness::Readiness;
+pub use rest::{summarise_rest, summarise_restored, summarise_return};
 
 /// Where an environment stands, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +25,8 @@ pub enum Phase {
     Ready,
     /// Somebody has to change something; what runs keeps running.
     Failed,
+    /// The branch is gone; everything is scaled to zero and kept for a while.
+    Resting,
     /// The teardown is under way.
     Deleting,
     /// The teardown waits for somebody.

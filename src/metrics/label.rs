@@ -188,6 +188,8 @@ label_values! {
         Ready => "Ready",
         /// The last run failed.
         Failed => "Failed",
+        /// Its branch is gone; it is scaled to zero and kept for a while.
+        Resting => "Resting",
         /// A teardown is under way.
         Deleting => "Deleting",
         /// A teardown that cannot go on without somebody's help.

@@ -75,6 +75,7 @@ fn help_is_what_was_agreed_on() {
         ("help-env-get", &["env", "get", "--help"]),
         ("help-env-describe", &["env", "describe", "--help"]),
         ("help-env-delete", &["env", "delete", "--help"]),
+        ("help-env-adopt", &["env", "adopt", "--help"]),
         ("help-project", &["project", "--help"]),
         ("help-project-release-brake", &["project", "release-brake", "--help"]),
     ] {

@@ -14,4 +14,5 @@ mod render;
 mod sandbox;
 mod server;
 mod twins;
+mod versions;
 mod world;

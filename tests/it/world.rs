@@ -147,6 +147,7 @@ impl World {
                 format!("--watch-namespaces={}", self.namespace.name()),
                 format!("--deployer-cluster-role={}-deployer", self.release),
             ])
+            .arguments(self.key_arguments(arguments))
             .arguments(&self.options.arguments)
             .arguments(arguments)
             .environment("KUBECONFIG", &kubeconfig)
@@ -161,6 +162,15 @@ impl World {
             admin: format!("http://{}", field(&line, "admin")),
             running,
         }
+    }
+
+    /// Where the key for receipts is, unless `arguments` say so themselves.
+    fn key_arguments(&self, arguments: &[&str]) -> Vec<String> {
+        let mut place = vec![format!("--key-name={}-receipt-key", self.release)];
+        if !arguments.iter().any(|argument| argument.starts_with("--key-namespace")) {
+            place.push(format!("--key-namespace={}", self.namespace.name()));
+        }
+        place
     }
 
     /// The running server.

@@ -70,6 +70,7 @@ pub fn existing(environment: &Environment) -> Result<Existing, String> {
         branch: identity.branch,
         repository: identity.repository,
         revision: environment.spec.revision.clone(),
+        grace: environment.spec.grace.as_ref().map(super::grace::grace),
         active: activity::latest(environment, environment.status.as_ref()),
         deleting: environment.metadata.deletion_timestamp.is_some(),
     })
@@ -108,6 +109,7 @@ pub fn spec(wanted: &Wanted, project: &ProjectKey) -> EnvironmentSpec {
         }),
         values: serde_json::Map::new(),
         suspend: false,
+        grace: wanted.grace.as_ref().map(super::grace::stored),
     }
 }
 
@@ -217,6 +219,28 @@ pub fn suspended(environment: &Environment, identity: &Identity, message: &str, 
     status
 }
 
+/// The status of an environment whose status or spec cannot be understood: only what is told of it changes.
+pub fn not_understood(environment: &Environment, problem: &str, now: &Time) -> EnvironmentStatus {
+    let mut status = environment.status.clone().unwrap_or_default();
+    let message = format!(
+        "this object cannot be understood, so nothing is applied or removed: {problem}; it may come from a newer version of graftling: run \
+         that version, or mend the field; if it never deployed anything, delete it"
+    );
+    let claims = [("Ready", false), ("Progressing", false), ("Stalled", true)].map(|(kind, holds)| Claim {
+        kind,
+        holds: Some(holds),
+        reason: "NotUnderstood",
+        message: &message,
+    });
+    status.conditions = conditions(&status.conditions, &claims, environment.metadata.generation, now);
+    status.phase = Some(match environment.metadata.deletion_timestamp {
+        Some(_) => Phase::Blocked,
+        None => Phase::Failed,
+    });
+    status.message = Some(message);
+    status
+}
+
 fn stage(report: &status::StageReport) -> StageStatus {
     StageStatus {
         name: report.stage.name().to_owned(),
@@ -230,7 +254,7 @@ fn record_history(status: &mut EnvironmentStatus, phase: Phase, identity: &Ident
     let result = match phase {
         Phase::Ready => "Ready",
         Phase::Failed => "Failed",
-        Phase::Pending | Phase::Deploying | Phase::Deleting | Phase::Blocked => {
+        Phase::Pending | Phase::Deploying | Phase::Resting | Phase::Deleting | Phase::Blocked => {
             return;
         }
     };
@@ -261,6 +285,8 @@ fn claims(report: &Report) -> [Claim<'_>; 3] {
         status::Phase::Ready => (true, false, false),
         status::Phase::Pending | status::Phase::Deploying | status::Phase::Deleting => (false, true, false),
         status::Phase::Failed | status::Phase::Blocked => (false, false, true),
+        // It is as it should be, but nobody can use it.
+        status::Phase::Resting => (false, false, false),
     };
     [claim("Ready", ready), claim("Progressing", progressing), claim("Stalled", stalled)]
 }
@@ -272,6 +298,7 @@ pub fn phase(phase: status::Phase) -> Phase {
         status::Phase::Deploying => Phase::Deploying,
         status::Phase::Ready => Phase::Ready,
         status::Phase::Failed => Phase::Failed,
+        status::Phase::Resting => Phase::Resting,
         status::Phase::Deleting => Phase::Deleting,
         status::Phase::Blocked => Phase::Blocked,
     }

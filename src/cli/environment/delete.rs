@@ -8,6 +8,7 @@ use kube::ResourceExt;
 
 use super::Selection;
 use super::confirm::confirm;
+use super::dry_run::{self, Form};
 use super::show::{phase, reference};
 use crate::api::Environment;
 use crate::app::access::{self, Access, Deletion};
@@ -24,6 +25,20 @@ pub struct Arguments {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// Only list what would be deleted, what would stay and what blocks; nothing is changed
+    #[arg(long, conflicts_with_all = ["yes", "wait"])]
+    dry_run: bool,
+    /// Form of the list: text, json or yaml
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "FORM",
+        requires = "dry_run"
+    )]
+    output: Form,
     /// Wait until everything is gone, then print the receipt
     #[arg(long)]
     wait: bool,
@@ -58,6 +73,9 @@ pub enum WaitError {
 /// Asks for the deletion, and with `--wait` stays until it is done.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (access, environment) = arguments.selection.find().await?;
+    if arguments.dry_run {
+        return dry_run::run(&access, &environment, arguments.output).await;
+    }
     confirm(&question(&environment), arguments.yes)?;
     let deletion = access.delete_environment(&environment).await?;
     let done = match deletion {

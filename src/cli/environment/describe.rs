@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use super::show::{NONE, phase, short};
 use crate::api::convert::removal;
 use crate::api::environment::{
-    Environment, EnvironmentStatus, HistoryEntry, InventoryEntry, PullRequest, Receipt, RevisionStatus, StageStatus,
+    Environment, EnvironmentStatus, Grace, GraceState, HistoryEntry, InventoryEntry, PullRequest, Receipt, RevisionStatus, StageStatus,
 };
 use crate::cli::printable::printable;
 use crate::cli::table::{age, table};
@@ -44,6 +44,7 @@ fn identity(environment: &Environment, status: &EnvironmentStatus, now: Timestam
             created.map(|time| format!("{} ({} ago)", time.0, age(Some(time.0), now))),
         ),
         ("Phase", Some(phase(environment))),
+        ("Kept until", spec.grace.as_ref().map(kept_until)),
         ("Message", status.message.clone()),
         (
             "Expires",
@@ -83,6 +84,18 @@ fn identity(environment: &Environment, status: &EnvironmentStatus, now: Timestam
         (!spec.values.is_empty()).then(|| spec.values.keys().cloned().collect::<Vec<_>>().join(", ")),
     ));
     pairs(lines)
+}
+
+/// What comes after it is for people who wonder whether it is theirs to keep.
+fn kept_until(grace: &Grace) -> String {
+    let next = match grace.state {
+        GraceState::Resting => "then it is torn down",
+        GraceState::Restored => "then it rests once more",
+    };
+    format!(
+        "{}, {next}; branch deleted since {}: {}",
+        grace.until.0, grace.since.0, grace.reason
+    )
 }
 
 fn pairs(lines: Vec<(&str, Option<String>)>) -> String {

@@ -88,6 +88,16 @@ pub fn phase(environment: &Environment) -> String {
     }
 }
 
+/// How long an environment is kept whose branch is gone, worded to follow its phase. Empty for every other.
+pub fn kept(environment: &Environment, now: Timestamp) -> String {
+    let grace = environment.spec.grace.as_ref();
+    match grace.filter(|_| environment.metadata.deletion_timestamp.is_none()) {
+        Some(grace) if grace.until.0 > now => format!(" ({} left)", age(Some(now), grace.until.0)),
+        Some(_) => " (ends at the next look)".to_owned(),
+        None => String::new(),
+    }
+}
+
 /// The first twelve digits of a revision, for people.
 pub fn short(revision: &str) -> String {
     revision.chars().take(12).collect()
@@ -114,7 +124,7 @@ fn row(environment: &Environment, wide: bool, everywhere: bool, now: Timestamp) 
     let created = environment.creation_timestamp().map(|time| time.0);
     let mut cells = vec![
         environment.spec.branch.clone(),
-        phase(environment),
+        phase(environment) + &kept(environment, now),
         applied.as_deref().map_or_else(none, short),
         status.url.unwrap_or_else(none),
         age(created, now),
@@ -213,6 +223,20 @@ mod tests {
         let text = one(&environments()[0], Format::Json, false, Timestamp::UNIX_EPOCH).unwrap();
         let object: Environment = serde_json::from_str(&text).unwrap();
         assert_eq!(object, presentable(&environments()[0]));
+    }
+
+    #[test]
+    fn feature_x12_an_environment_without_its_branch_shows_how_long_it_is_kept() {
+        let mut environment = environments().remove(0);
+        environment.spec.grace = serde_json::from_value(serde_json::json!({
+            "state": "Resting", "since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "reason": "because",
+        }))
+        .unwrap();
+        let at = |text: &str| kept(&environment, text.parse().unwrap());
+        assert_eq!(at("2026-01-01T02:00:00Z"), " (22h left)");
+        assert_eq!(at("2026-01-02T00:00:00Z"), " (ends at the next look)");
+        environment.metadata.deletion_timestamp = environment.metadata.creation_timestamp.clone();
+        assert_eq!(kept(&environment, Timestamp::UNIX_EPOCH), "");
     }
 
     #[test]

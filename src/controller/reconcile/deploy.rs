@@ -3,6 +3,7 @@
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
+use super::rest::{is_down, restored};
 use super::{Pass, Reconciler, convert, now};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::{first_deploy, project};
@@ -24,6 +25,9 @@ impl Reconciler {
             return Ok(Pass::idle());
         };
         let environment = &self.with_finalizer(environment).await?;
+        if Self::only_takes_over(environment) {
+            return self.take_over(environment, &identity, inventory).await;
+        }
         // Validate and render: no client.
         let wish = match self.wish(environment, &identity) {
             Ok(Some(wish)) => wish,
@@ -42,6 +46,10 @@ impl Reconciler {
         let observed = self.observer.observe(&deployer, desired.keys(), &inventory).await?;
         // Plan: pure.
         let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
+        let own = (&identity, &inventory);
+        if let Some(pass) = self.adopt_for_deployment(environment, own, &plan, &observed, &deployer).await? {
+            return Ok(pass);
+        }
         // Act: the inventory first.
         let complete = |status: &mut EnvironmentStatus| {
             complete(status, &desired.addresses, &deployer);
@@ -51,11 +59,10 @@ impl Reconciler {
         let outcomes = self.observer.carry_out(&deployer, &plan.steps).await;
         // Summarise: pure. Publish.
         let report = summarise_deployment(&plan, &outcomes);
-        self.publish(environment, &identity, &report, |_| {}).await?;
-        Ok(self.pass(&report))
+        self.conclude_deployment(environment, &identity, report).await
     }
 
-    async fn with_finalizer(&self, environment: &Environment) -> Result<Environment, cluster::Error> {
+    pub(super) async fn with_finalizer(&self, environment: &Environment) -> Result<Environment, cluster::Error> {
         if environment.finalizers().iter().any(|finalizer| finalizer == keys::FINALIZER) {
             return Ok(environment.clone());
         }
@@ -88,7 +95,7 @@ impl Reconciler {
     }
 
     /// Says that nothing is applied; what is there, and the phase that it is in, stay as they are.
-    async fn suspended(&self, environment: &Environment, identity: &Identity) -> Result<Pass, cluster::Error> {
+    pub(super) async fn suspended(&self, environment: &Environment, identity: &Identity) -> Result<Pass, cluster::Error> {
         let whose = match environment.spec.suspend {
             true => "this Environment".to_owned(),
             false => format!("Project {}", identity.project.name),
@@ -107,6 +114,9 @@ impl Reconciler {
         inventory: Inventory,
         refusal: &Refusal,
     ) -> Result<Pass, cluster::Error> {
+        if is_down(environment) || restored(environment).is_some() {
+            return self.refused_at_rest(environment, (identity, inventory), refusal).await;
+        }
         self.refuse(
             environment,
             (identity, inventory),

@@ -3,6 +3,9 @@
 mod accounts;
 mod binding;
 mod conclude;
+mod definition;
+mod leftovers;
+mod volumes;
 mod waiting;
 
 use std::time::{Duration, Instant};
@@ -44,6 +47,9 @@ impl Reconciler {
         if !environment.finalizers().iter().any(|finalizer| finalizer == keys::FINALIZER) {
             return Ok(Pass::idle());
         }
+        if let Some(pass) = self.let_go_with_definition(environment).await? {
+            return Ok(pass);
+        }
         let Some((identity, mut inventory)) = self.read_own(environment).await? else {
             return Ok(Pass::idle());
         };
@@ -70,6 +76,7 @@ impl Reconciler {
                 return self.conclude(&environment, &identity, &plan, &deployer).await;
             }
             environment = self.record_foreign(&environment, &identity, &plan, &looked).await?;
+            environment = self.record_volumes(&environment, &identity, &plan).await?;
             environment = self.record_references(&environment, &identity, &plan, references.as_ref()).await?;
             self.witness_accounts(&environment, &deployer, &plan).await;
             let outcomes = self.carry_out_teardown(&deployer, &plan).await;
@@ -184,7 +191,7 @@ impl Reconciler {
     }
 
     /// Nothing was recorded, so nothing was ever written as a deployer: any will do for looking.
-    fn default_deployer(&self, identity: &Identity) -> Deployer {
+    pub(super) fn default_deployer(&self, identity: &Identity) -> Deployer {
         Deployer {
             namespace: identity.project.namespace.clone(),
             name: self.settings.deployer_role.clone(),

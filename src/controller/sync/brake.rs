@@ -85,7 +85,7 @@ impl Sync {
         };
         let (project, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
         let message = format!(
-            "{} environments would be removed at once; they are held until somebody runs: graftling project release-brake {project} -n {namespace}, \
+            "{} environments would be removed or put to rest at once; they are held until somebody runs: graftling project release-brake {project} -n {namespace}, \
              or: kubectl annotate project {project} -n {namespace} {}={} --overwrite",
             held.count,
             keys::RELEASE_BRAKE_ANNOTATION,

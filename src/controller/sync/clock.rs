@@ -1,12 +1,16 @@
 //! What time it is, for rules that end environments after a time.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::Mutex;
 
-use super::uptime;
+use super::{Sync, uptime};
+use crate::api::Environment;
 use crate::cluster::clock::server_time;
 use crate::domain::deadline::{Clock, Reading};
+use crate::domain::policy::Project;
 
 /// The API server's clock as the process has come to know it. It is lost with the process; that only delays.
 #[derive(Debug, Default)]
@@ -24,11 +28,23 @@ impl ServerClock {
                     uptime: uptime(),
                 }),
                 Err(error) => {
-                    tracing::warn!(error = %error.chain(), "the time cannot be told; nothing expires meanwhile");
+                    tracing::warn!(error = %error.chain(), "the time cannot be told; nothing expires, rests or ends its rest meanwhile");
                     return None;
                 }
             }
         }
         clock.now(uptime())
+    }
+}
+
+impl Sync {
+    /// The API server's time, where something of the Project depends on it.
+    pub(super) async fn server_time(&self, project: &Project, environments: &[Arc<Environment>]) -> Option<Timestamp> {
+        let has_deadlines = project.ttl.is_some() || project.grace_after_delete.is_some();
+        let is_marked = |environment: &Arc<Environment>| environment.spec.grace.is_some();
+        match has_deadlines || environments.iter().any(is_marked) {
+            true => self.clock.now(&self.client).await,
+            false => None,
+        }
     }
 }

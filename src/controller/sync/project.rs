@@ -17,7 +17,7 @@ use crate::cluster::environments;
 use crate::cluster::error::chain;
 use crate::controller::hosts::Connected;
 use crate::controller::inbox::PendingHint;
-use crate::domain::git::{BranchName, RepositoryId, Revision};
+use crate::domain::git::{BranchName, Listing, RepositoryId, Revision};
 use crate::domain::name::GitHostKey;
 use crate::domain::policy;
 use crate::domain::roster::{self, Existing, Facts, Question, Roster, Sighted};
@@ -46,8 +46,6 @@ enum Standing {
 
 /// So many branches of one Project are looked up at the same time.
 const CONCURRENT_LOOKUPS: usize = 4;
-/// So many Environment objects of one Project are written at the same time.
-const CONCURRENT_WRITES: usize = 8;
 
 impl Sync {
     /// One look at one Project.
@@ -129,10 +127,15 @@ impl Sync {
         facts: &Facts,
         progress: &mut ProjectProgress,
     ) {
-        let Some(before) = self.ended_of(object).await else { return };
+        let before = match self.ended_of(object).await {
+            Ok(before) => before,
+            Err(error) => {
+                return tracing::warn!(project = %project.key, error = %chain(&error), "nothing is decided; the next look tries again");
+            }
+        };
         let ended = convert::ended::from_stored(&before);
-        let released = object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION);
-        let server_time = self.time_for(project).await;
+        let mut environments = self.environments_of(project);
+        let server_time = self.server_time(project, &environments).await;
         let decide = |environments: &[Arc<Environment>]| {
             let existing: Vec<Existing> = environments
                 .iter()
@@ -146,14 +149,13 @@ impl Sync {
                 absences: &progress.absences,
                 now: uptime(),
                 confirmation: self.settings.absence_confirmation,
-                released: released.map(String::as_str),
+                released: object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).map(String::as_str),
                 ended: &ended,
                 closures: &progress.closures,
                 tells_pull_requests: connected.tells_pull_requests,
                 server_time,
             })
         };
-        let mut environments = self.environments_of(project);
         let mut roster = decide(&environments);
         if project.max_environments.is_some() && !roster.create.is_empty() {
             // The watch may be behind what was just created, and that counts.
@@ -167,23 +169,39 @@ impl Sync {
         }
         progress.absences.clone_from(&roster.absences);
         progress.closures.clone_from(&roster.closures);
-        self.remember_ended(object, &before, &mut roster).await;
-        self.count_refusals(facts, &roster, progress);
-        if !self.take_release(object, facts, &roster).await {
-            return;
+        if let Err(error) = self.remember_ended(object, &before, &roster).await {
+            tracing::warn!(project = %project.key, error = %error.chain(), "could not remember which environments end; they stay until the next look");
+            roster.retire.retain(|retirement| retirement.head.is_none());
         }
-        self.act(project, &environments, &roster).await;
-        if matches!(facts, Facts::Listing(_)) {
-            self.metrics.sweep(SweepResult::Complete);
-        }
-        self.report(object, facts, environments.len() + roster.create.len(), &roster, progress)
+        self.carry_out((object, project, connected), facts, &environments, &roster, progress)
             .await;
     }
 
-    /// The API server's time, where a rule of the Project needs it.
-    async fn time_for(&self, project: &policy::Project) -> Option<Timestamp> {
-        project.ttl?;
-        self.clock.now(&self.client).await
+    async fn carry_out(
+        &self,
+        (object, project, connected): (&Project, &policy::Project, &Connected),
+        facts: &Facts,
+        environments: &[Arc<Environment>],
+        roster: &Roster,
+        progress: &mut ProjectProgress,
+    ) {
+        self.count_refusals(facts, roster, progress);
+        if !self.take_release(object, facts, roster).await {
+            return;
+        }
+        self.act(project, environments, roster).await;
+        if let Facts::Listing(listing) = facts {
+            self.after_listing(project, connected, listing, roster).await;
+        }
+        self.report(object, facts, environments.len() + roster.create.len(), roster, progress)
+            .await;
+    }
+
+    async fn after_listing(&self, project: &policy::Project, connected: &Connected, listing: &Listing, roster: &Roster) {
+        self.metrics.sweep(SweepResult::Complete);
+        let created = roster.create.iter().map(|wanted| wanted.name.clone());
+        self.orphans.forget_named(&project.key, created);
+        self.orphans.settle(&self.client, project, &connected.url, listing).await;
     }
 
     /// Environment objects of the Project, from the watch: what they say of identity never changes, and writes are fenced by UID.
@@ -194,31 +212,6 @@ impl Sync {
         };
         let all = self.stores.environments.state();
         all.into_iter().filter(|environment| ours(environment)).collect()
-    }
-
-    async fn act(&self, project: &policy::Project, environments: &[Arc<Environment>], roster: &Roster) {
-        let uid = |wanted: &roster::Wanted| {
-            let named = environments
-                .iter()
-                .find(|environment| environment.name_any() == wanted.name.as_str());
-            named.and_then(|environment| environment.uid())
-        };
-        let creations = roster.create.iter().map(|wanted| self.write(project, wanted, None));
-        let refreshes = roster.refresh.iter().map(|wanted| self.write(project, wanted, uid(wanted)));
-        concurrently(creations.chain(refreshes).collect()).await;
-        let retire = |retirement| self.retire(project, retirement, environments);
-        concurrently(roster.retire.iter().map(retire).collect()).await;
-    }
-
-    async fn write(&self, project: &policy::Project, wanted: &roster::Wanted, uid: Option<String>) {
-        match environments::apply(self.client.clone(), &project.key, wanted, uid.as_deref()).await {
-            Ok(_) => {
-                tracing::info!(project = %project.key, branch = %wanted.branch, revision = wanted.revision.short(), environment = %wanted.name, new = uid.is_none(), "environment wanted");
-            }
-            Err(error) => {
-                tracing::warn!(project = %project.key, branch = %wanted.branch, error = %error.chain(), "could not write the Environment; the next look tries again");
-            }
-        }
     }
 
     async fn report(&self, object: &Project, facts: &Facts, environments: usize, roster: &Roster, progress: &mut ProjectProgress) {
@@ -275,6 +268,8 @@ impl Sync {
         ];
         status.conditions = conditions(&status.conditions, &claims, object.metadata.generation, &Time(Timestamp::now()));
         status.observed_generation = object.metadata.generation;
+        status.orphans = self.orphans.listed(object);
+        self.orphans.announce(&self.publisher, object, &status.orphans).await;
         if let Some(ended) = self.ended.known(object) {
             status.ended = ended;
         }
@@ -285,10 +280,6 @@ impl Sync {
             tracing::warn!(project = %object.name_any(), error = %error.chain(), "could not write the status of a Project");
         }
     }
-}
-
-async fn concurrently<F: Future<Output = ()>>(tasks: Vec<F>) {
-    stream::iter(tasks).buffer_unordered(CONCURRENT_WRITES).collect::<()>().await;
 }
 
 fn call_result(class: Class) -> HostCallResult {

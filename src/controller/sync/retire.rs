@@ -70,5 +70,7 @@ fn still_holds(retirement: &Retirement, fresh: &Environment, decided: &[Arc<Envi
     }
     let before = decided.iter().find(|environment| environment.uid() == fresh.uid());
     let unchanged = || before.is_some_and(|before| convert::environment::existing(before) == convert::environment::existing(fresh));
-    retirement.head.is_none() || unchanged()
+    // Who restored it in between has been faster.
+    let has_mark = fresh.spec.grace.as_ref().map(convert::grace::grace) == retirement.grace;
+    has_mark && (retirement.head.is_none() || unchanged())
 }

@@ -4,6 +4,7 @@ mod contents;
 mod drain;
 mod forecast;
 pub mod identities;
+mod preview;
 pub mod references;
 pub mod retain;
 pub mod stuck;
@@ -18,6 +19,7 @@ use crate::domain::residue::Found;
 
 pub use self::contents::Contents;
 pub use self::forecast::forecast;
+pub use self::preview::{descendants, preview};
 pub use self::tier::Tier;
 
 use self::drain::drain;

@@ -1,6 +1,7 @@
 //! Plans carried out against a small pure model of an API server: what must hold whatever dies in between.
 #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
 
+mod adoption;
 mod agreement;
 mod cluster;
 mod contents;

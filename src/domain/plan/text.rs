@@ -42,6 +42,8 @@ impl fmt::Display for Step {
                     Because::Shared => " (shared with other environments)",
                     Because::Agreed => " (all of its owners want it so)",
                     Because::Wished => " (other owners want it otherwise)",
+                    Because::Resting => " (to rest)",
+                    Because::Returned => " (back from its rest)",
                     Because::Unrecorded => " (its last write was not recorded)",
                 };
                 writeln!(formatter, "  {verb} {}{because}", apply.manifest.key)

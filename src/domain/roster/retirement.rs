@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Existing, Question, Roster, Sight, expiry, pull_requests};
+use super::{Existing, Grace, Question, Roster, Sight, expiry, pull_requests};
 use crate::domain::git::{BranchName, Revision};
 use crate::domain::name::EnvironmentName;
 
@@ -15,6 +15,8 @@ pub struct Retirement {
     pub uid: String,
     /// Its branch.
     pub branch: BranchName,
+    /// The mark that the object had when this was decided: of the rest that is over.
+    pub grace: Option<Grace>,
     /// The head of a branch that is there; `None` if it is gone.
     pub head: Option<Revision>,
     /// What proves that the environment may go.
@@ -46,6 +48,10 @@ pub enum Proof {
 
 /// Whether an environment stays though its branch is there. One that does not is retired, for a reason of the Project's.
 pub(super) fn stays(question: &Question<'_>, environment: &Existing, sight: Sight<'_>, roster: &mut Roster) -> bool {
+    // It is back just now: that is activity, and what else there is to decide is decided over the environment that runs.
+    if environment.grace.is_some() {
+        return true;
+    }
     let closed = pull_requests::closed(question, environment, sight, roster);
     let Some(proof) = closed.or_else(|| expiry::expired(question, environment, sight)) else {
         return true;
@@ -54,6 +60,7 @@ pub(super) fn stays(question: &Question<'_>, environment: &Existing, sight: Sigh
         name: environment.name.clone(),
         uid: environment.uid.clone(),
         branch: environment.branch.clone(),
+        grace: None,
         head: Some(sight.revision.clone()),
         proof,
     });

@@ -6,6 +6,7 @@ mod brake;
 mod decisions;
 mod ended;
 mod histories;
+mod rest;
 
 use std::sync::LazyLock;
 
@@ -60,6 +61,7 @@ fn make_project() -> Project {
             pod_security: "baseline",
         },
         max_environments: None,
+        grace_after_delete: None,
         ttl: None,
         on_close: crate::domain::policy::OnClose::default(),
         rules: Vec::new(),
@@ -92,6 +94,7 @@ fn existing(repository: &str, branch_name: &str, digit: char) -> Existing {
         repository: repository.parse().unwrap(),
         revision: revision(digit).to_string(),
         pull_request: None,
+        grace: None,
         active: None,
         deleting: false,
     }
@@ -195,5 +198,5 @@ impl Asked<'_> {
 
 /// Whether a roster changes nothing in the cluster.
 fn is_quiet(roster: &Roster) -> bool {
-    roster.create.is_empty() && roster.refresh.is_empty() && roster.retire.is_empty() && roster.held.is_none()
+    roster.create.is_empty() && roster.refresh.is_empty() && roster.retire.is_empty() && roster.rest.is_empty() && roster.held.is_none()
 }

@@ -7,6 +7,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 use testbed::{AuditEvent, Repository, wait};
 
+use super::crash::{deployed, ended};
 use crate::world::{LONG, Options, World, repository_name};
 
 /// Deletes a branch and tells the server.
@@ -86,12 +87,12 @@ async fn f33_f68_feature_x8_a_branch_that_comes_back_at_once_gets_a_fresh_enviro
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f34_a_branch_that_goes_and_comes_five_times_ends_as_its_last_revision() {
+async fn f34_a_branch_that_goes_and_comes_twenty_times_ends_as_its_last_revision() {
     let (world, repository) = World::shop("flapping", Options::default(), json!({})).await;
     endpoint_is_open(&world).await;
     let mut last = push(&world, &repository, "feature/a", "0").await;
     let first = world.wait_ready("feature/a", &last).await;
-    for round in 1..=5 {
+    for round in 1..=20 {
         delete(&world, &repository, "feature/a").await;
         last = push(&world, &repository, "feature/a", &round.to_string()).await;
     }
@@ -113,4 +114,92 @@ async fn f34_a_branch_that_goes_and_comes_five_times_ends_as_its_last_revision()
     let namespace = namespaces.get(&settled.name_any()).await.unwrap();
     assert_eq!(namespace.annotations()["graftling.dev/environment-uid"], settled.uid().unwrap());
     assert_eq!(first.name_any(), settled.name_any());
+}
+
+/// The branch comes back once its old environment has come so far; the fresh one has nothing of it.
+async fn comes_back(world: &World, repository: &Repository, branch: &str, moment: &str) {
+    let first = push(world, repository, branch, "1").await;
+    let old = world.wait_ready(branch, &first).await;
+    let name = old.name_any();
+    let position = world.plane.audit().position();
+    delete(world, repository, branch).await;
+    match moment {
+        "Receipt" => {
+            wait::until(format!("the receipt of {branch}"), LONG, || async {
+                let events = world.writes_since(position);
+                let is_receipt = |event: &AuditEvent| event.resource == "configmaps" && event.name == format!("{name}-receipt");
+                events.iter().any(is_receipt).then_some(())
+            })
+            .await;
+        }
+        kind => {
+            wait::until(format!("the end of the {kind} of {branch}"), LONG, || {
+                ended(world, branch, &name, kind)
+            })
+            .await
+        }
+    }
+    let second = push(world, repository, branch, "2").await;
+    let new = wait::until(format!("a fresh environment of {branch}"), LONG, || async {
+        let environment = world.environment(branch).await.ok_or("no Environment".to_owned())?;
+        let phase = environment.status.as_ref().and_then(|status| status.phase);
+        let fresh = environment.uid() != old.uid() && phase == Some(Phase::Ready);
+        if fresh { Ok(environment) } else { Err(format!("{phase:?}")) }
+    })
+    .await;
+    assert_eq!((new.name_any(), new.spec.revision.as_str()), (name.clone(), second.as_str()));
+    let recorded = |environment: &graftling::api::Environment| -> Vec<String> {
+        let status = environment.status.as_ref().unwrap();
+        status.inventory.iter().map(|entry| entry.uid.clone().unwrap()).collect()
+    };
+    let (before, after) = (recorded(&old), recorded(&new));
+    assert!(
+        after.len() == before.len() && !after.iter().any(|uid| before.contains(uid)),
+        "{moment}"
+    );
+    let events = world.writes_since(position);
+    let of_namespace = |event: &&AuditEvent| event.resource == "namespaces" && event.name == name && event.code < 300;
+    let at = |verb: &str| {
+        events
+            .iter()
+            .filter(of_namespace)
+            .find(|event| event.verb == verb)
+            .unwrap()
+            .request_received
+    };
+    let (gone, made) = (at("delete"), at("patch"));
+    let between: Vec<_> = events
+        .iter()
+        .filter(|event| event.namespace == name && event.request_received > gone && event.request_received < made)
+        .collect();
+    assert!(
+        between.is_empty(),
+        "nothing may be written into a namespace that is ending: {between:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f33_feature_x8_at_whatever_moment_of_the_teardown_a_branch_comes_back_it_gets_a_fresh_environment() {
+    let (world, repository) = World::shop("moments", Options::default(), json!({})).await;
+    endpoint_is_open(&world).await;
+    for (branch, moment) in [("drained", "Deployment"), ("ending", "Namespace"), ("proven", "Receipt")] {
+        comes_back(&world, &repository, branch, moment).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f35_a_deletion_in_the_middle_of_a_creation_leaves_nothing() {
+    let (world, repository) = World::shop("midway", Options::default(), json!({})).await;
+    endpoint_is_open(&world).await;
+    for kind in ["Environment", "Namespace", "RoleBinding", "Deployment"] {
+        let branch = kind.to_lowercase();
+        push(&world, &repository, &branch, "1").await;
+        wait::until(format!("{kind} of {branch}"), LONG, || deployed(&world, &branch, kind)).await;
+        let environment = world.environment(&branch).await.unwrap();
+        delete(&world, &repository, &branch).await;
+        world.wait_gone(&branch).await;
+        assert!(!world.namespace_exists(&environment.name_any()).await, "{kind}");
+        let receipt = world.receipt(&environment).await;
+        assert!(receipt.contains("left: []"), "{kind}: {receipt}");
+    }
 }

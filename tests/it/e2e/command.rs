@@ -10,13 +10,14 @@ use serde_json::Value;
 
 use super::scene::{CONFIG, Scene};
 
-struct Run {
-    code: i32,
-    output: String,
-    errors: String,
+/// How a command ended.
+pub(super) struct Run {
+    pub code: i32,
+    pub output: String,
+    pub errors: String,
 }
 
-async fn run(scene: &Scene, program: PathBuf, arguments: &[&str]) -> Run {
+pub(super) async fn run(scene: &Scene, program: PathBuf, arguments: &[&str]) -> Run {
     let mut command = Command::new(program);
     command.args(arguments).env_clear().env("HOME", scene.world.folder.path());
     command.env("KUBECONFIG", scene.world.plane.kubeconfig());
@@ -28,7 +29,8 @@ async fn run(scene: &Scene, program: PathBuf, arguments: &[&str]) -> Run {
     }
 }
 
-async fn env(scene: &Scene, arguments: &[&str]) -> Run {
+/// Runs `graftling env` in the world's namespace.
+pub async fn env(scene: &Scene, arguments: &[&str]) -> Run {
     let all = [&["env"], arguments, &["-n", scene.world.namespace.name()]].concat();
     run(scene, PathBuf::from(env!("CARGO_BIN_EXE_graftling")), &all).await
 }

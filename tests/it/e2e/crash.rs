@@ -31,7 +31,7 @@ where
 }
 
 /// Whether the environment of `branch` has come so far that an object of this kind is there.
-async fn deployed(world: &World, branch: &str, kind: &str) -> bool {
+pub async fn deployed(world: &World, branch: &str, kind: &str) -> bool {
     let Some(environment) = world.environment(branch).await else {
         return false;
     };
@@ -45,7 +45,7 @@ async fn deployed(world: &World, branch: &str, kind: &str) -> bool {
 }
 
 /// Whether the teardown of an environment has come so far that an object of this kind is going or gone.
-async fn ended(world: &World, branch: &str, name: &str, kind: &str) -> bool {
+pub async fn ended(world: &World, branch: &str, name: &str, kind: &str) -> bool {
     match kind {
         "Deployment" => !exists::<Deployment>(&world.client, name, "web").await,
         "Namespace" => {

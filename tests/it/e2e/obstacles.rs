@@ -221,7 +221,7 @@ async fn threat_t40_a_namespace_of_our_name_with_another_uid_survives_even_with_
         .told(
             "feature/labelled",
             Phase::Blocked,
-            &["still bear the label", &format!("Namespace {}", labelled.name_any())],
+            &["managed fields do not show", &format!("Namespace {}", labelled.name_any())],
         )
         .await;
     let receipt = scene.world.receipt(&plain).await;

@@ -66,24 +66,14 @@ impl Scene {
 
     /// Sets the scene with more in the Project's spec and with values of the chart.
     pub async fn with(name: &str, template: &str, project: Value, chart_values: &[&str]) -> Self {
-        let bundles = tempfile::tempdir().unwrap();
-        write_bundle(bundles.path().join("app"), template);
-        let options = Options {
-            bundles: bundles.path().to_owned(),
-            chart_values: chart_values.iter().map(ToString::to_string).collect(),
-            ..Options::default()
-        };
-        Self::on(World::with(name, options).await, bundles, project).await
+        let (bundles, options) = prepare(template, chart_values);
+        let world = World::with(name, options).await;
+        Self::on(world, bundles, project).await
     }
 
-    /// Sets the scene on a control plane of its own, for what would disturb every test of a shared one.
+    /// Sets the scene on a control plane of its own, for what would disturb others.
     pub async fn apart(name: &str, template: &str) -> Self {
-        let bundles = tempfile::tempdir().unwrap();
-        write_bundle(bundles.path().join("app"), template);
-        let options = Options {
-            bundles: bundles.path().to_owned(),
-            ..Options::default()
-        };
+        let (bundles, options) = prepare(template, &[]);
         let mut world = World::apart(name, options).await;
         world.start_server().await;
         Self::on(world, bundles, json!({})).await
@@ -238,6 +228,17 @@ impl Scene {
         let inside = |event: &&AuditEvent| event.namespace == namespace;
         self.writes(position).iter().filter(inside).map(short).collect()
     }
+}
+
+fn prepare(template: &str, chart_values: &[&str]) -> (TempDir, Options) {
+    let bundles = tempfile::tempdir().unwrap();
+    write_bundle(bundles.path().join("app"), template);
+    let options = Options {
+        bundles: bundles.path().to_owned(),
+        chart_values: chart_values.iter().map(ToString::to_string).collect(),
+        ..Options::default()
+    };
+    (bundles, options)
 }
 
 /// `patch deployments web`, or `patch pods/status x 409` if it did not succeed.

@@ -23,6 +23,7 @@ fn wanted(digit: char) -> Wanted {
         repository: "1".parse().unwrap(),
         revision: digit.to_string().repeat(40).parse().unwrap(),
         pull_request: None,
+        grace: None,
     }
 }
 

@@ -51,6 +51,7 @@ fn written(given: Given) -> (Receipt, FullReceipt) {
         repository: "1".parse().unwrap(),
         revision: "a".repeat(40).parse().unwrap(),
         pull_request: None,
+        grace: None,
     };
     let spec = environment::spec(&wanted, &"team/shop".parse().unwrap());
     let mut object = Environment::new(wanted.name.as_str(), spec);
@@ -94,6 +95,7 @@ fn feature_x13_the_receipt_counts_what_was_created_and_names_what_is_left() {
     assert_eq!(summary.left[0].object, key("Service", "b").to_string());
     assert_eq!(summary.config_map, "shop-a-aaaaaaaaaa-01234567-receipt");
     assert_eq!((full.created, full.removed, full.kept), (2, 1, 0));
+    assert_eq!(full.problems(), [""; 0]);
     assert_eq!(full.objects.len(), 2);
     assert_eq!(full.scan.not_visible, ["metrics.k8s.io/PodMetrics"]);
     assert_eq!(full.signed_by.as_deref(), Some("key"));
@@ -196,4 +198,23 @@ fn f52_a_binding_elsewhere_that_names_a_removed_account_is_told() {
         key("RoleBinding", "deploys")
     );
     assert_eq!(full.dangling_references, [told]);
+}
+
+#[test]
+fn feature_x13_a_receipt_that_does_not_add_up_is_found_out() {
+    let inventory = inventory(&[("Service", "a", Some("1"), true, true), ("Service", "b", Some("2"), true, false)]);
+    let (_, full) = written(Given {
+        inventory,
+        ..Given::default()
+    });
+    let changed = |change: fn(&mut FullReceipt)| {
+        let mut full = full.clone();
+        change(&mut full);
+        full.problems().len()
+    };
+    assert_eq!(changed(|_| {}), 0);
+    assert_eq!(changed(|full| full.removed = 2), 1);
+    assert_eq!(changed(|full| full.left.clear()), 1);
+    assert_eq!(changed(|full| full.api_version = "graftling.dev/receipt/v9".into()), 1);
+    assert_eq!(changed(|full| full.objects.clear()), 2, "created and removed");
 }

@@ -7,19 +7,21 @@ use kube::ResourceExt;
 
 use super::super::{Pass, Reconciler, now};
 use super::accounts::Proved;
+use super::leftovers::place;
 use crate::api::convert::environment::Identity;
 use crate::api::convert::receipt::{self, Teardown};
 use crate::api::convert::removal;
 use crate::api::environment::{Environment, Receipt};
-use crate::api::receipt::Scan;
+use crate::api::receipt::{Mention, Scan};
 use crate::cluster;
 use crate::cluster::connection::Deployer;
-use crate::cluster::publish::Announcement;
-use crate::domain::inventory::Inventory;
+use crate::cluster::publish::{Announcement, StoredReceipt};
+use crate::cluster::residue::Findings;
+use crate::cluster::signing::SigningKey;
 use crate::domain::plan::teardown::TeardownPlan;
 use crate::domain::plan::teardown::references::dangling;
-use crate::domain::residue::{self, Found};
-use crate::domain::status::{Phase, Report, summarise_refusal};
+use crate::domain::residue::Shared;
+use crate::domain::residue::evidence::Trace;
 
 impl Reconciler {
     /// Nothing of the inventory is left but what is kept: look everywhere once more, keep the proof, let the object go.
@@ -30,14 +32,30 @@ impl Reconciler {
         plan: &TeardownPlan,
         deployer: &Deployer,
     ) -> Result<Pass, cluster::Error> {
-        let (inventory, kept) = (&plan.inventory, &plan.kept);
+        let (inventory, kept) = (&plan.inventory, plan.kept.as_slice());
         self.observer.mark_kept(deployer, identity, kept).await?;
-        let look = self.observer.residue(&identity.name).await?;
-        let uids = kept.iter().filter_map(|kept| kept.uid.as_deref()).collect();
-        let is_residue = |object: &&Found| !residue::is_kept(object, &look.found, &uids);
-        let found: Vec<_> = look.found.iter().filter(is_residue).cloned().collect();
-        if !found.is_empty() {
-            return self.residue_found(environment, identity, inventory, &found).await;
+        let volumes = match self.volumes_at_the_end(environment, identity, (inventory, kept)).await? {
+            Ok(volumes) => volumes,
+            Err(pass) => return Ok(pass),
+        };
+        let findings = match self.findings(environment, identity, inventory).await? {
+            Ok(findings) => findings,
+            Err(pass) => return Ok(pass),
+        };
+        let shared = self.observer.left_to_others(deployer, inventory).await?;
+        if let Some(pass) = self
+            .judge(environment, (identity, inventory, deployer), (&findings, &shared, kept))
+            .await?
+        {
+            return Ok(pass);
+        }
+        if findings
+            .volumes
+            .iter()
+            .any(|volume| volumes.iter().all(|known| known.uid != volume.uid))
+        {
+            // Somebody else removed the namespace before anybody recorded them: they are waited for and told of like the others.
+            return self.volumes_found(environment, identity, inventory, &findings.volumes).await;
         }
         let proofs = match self.prove_tokens_dead(environment, identity, inventory, kept).await? {
             Proved::All(proofs) => proofs,
@@ -45,9 +63,9 @@ impl Reconciler {
         };
         let bindings = self.observer.bindings_elsewhere(&identity.name.namespace()).await?;
         let references = dangling(inventory, kept, &bindings);
+        let key = self.signer.key().await;
         // What somebody recorded on it just now, such as a finalizer removed by hand, belongs into the receipt.
         let environment = &self.publisher.read_environment(environment).await?;
-        let shared = self.observer.left_to_others(deployer, inventory).await?;
         let teardown = Teardown {
             environment,
             identity,
@@ -56,20 +74,30 @@ impl Reconciler {
             references: &references,
             proofs: &proofs,
             shared: &shared,
-            volumes: Vec::new(),
-            mentions: Vec::new(),
-            scan: Scan {
-                not_visible: look.unseen.clone(),
-                ..Scan::default()
-            },
-            key: Err("this version signs nothing".to_owned()),
+            volumes,
+            mentions: mentions(&findings, &shared),
+            scan: scan(&findings),
+            key: key.as_ref().map(SigningKey::id).map_err(Clone::clone),
             at: now(),
         };
         let (summary, text) = receipt::write(teardown);
-        self.publisher
-            .receipt(environment, &summary.config_map, &text, Timestamp::now())
-            .await?;
+        let stored = self.sign(identity, &summary, text, &key);
+        self.publisher.receipt(environment, &stored, Timestamp::now()).await?;
         self.let_go(environment, summary).await
+    }
+
+    /// The receipt as it is stored. Nothing waits for a signature: what cannot be signed says so.
+    fn sign(&self, identity: &Identity, summary: &Receipt, text: String, key: &Result<SigningKey, String>) -> StoredReceipt {
+        if let Err(because) = key {
+            tracing::warn!(environment = %identity.name, because, "the receipt is not signed");
+        }
+        let signature = key.as_ref().ok().and_then(|key| key.sign(text.as_bytes()));
+        self.metrics.receipt(signature.is_some());
+        StoredReceipt {
+            name: summary.config_map.clone(),
+            text,
+            signature,
+        }
     }
 
     pub(super) async fn let_go(&self, environment: &Environment, summary: Receipt) -> Result<Pass, cluster::Error> {
@@ -103,27 +131,30 @@ impl Reconciler {
         }
         Ok(Pass::idle())
     }
+}
 
-    async fn residue_found(
-        &self,
-        environment: &Environment,
-        identity: &Identity,
-        inventory: &Inventory,
-        found: &[Found],
-    ) -> Result<Pass, cluster::Error> {
-        self.metrics.residue(found.len());
-        let names: Vec<_> = found.iter().take(5).map(|object| object.key.to_string()).collect();
-        let message = format!(
-            "{} objects still bear the label of this environment: {}; remove them or the label",
-            found.len(),
-            names.join(", ")
-        );
-        let refusal = summarise_refusal("Residue", &message, inventory.clone(), Some(Duration::from_secs(30)));
-        let report = Report {
-            phase: Phase::Blocked,
-            ..refusal
-        };
-        self.publish(environment, identity, &report, |_| {}).await?;
-        Ok(self.pass(&report))
+fn mentions(findings: &Findings, shared: &[Shared]) -> Vec<Mention> {
+    let is_shared = |trace: &Trace| shared.iter().any(|shared| shared.key == trace.key);
+    // A volume is told of as a volume.
+    let is_volume = |trace: &Trace| findings.volumes.iter().any(|volume| volume.uid == trace.uid);
+    let weak = findings.traces.iter().filter(|trace| !trace.evidence.is_proof());
+    weak.filter(|trace| !is_shared(trace) && !is_volume(trace))
+        .map(|trace| Mention {
+            object: place(&trace.key),
+            r#where: trace.evidence.to_string(),
+        })
+        .collect()
+}
+
+fn scan(findings: &Findings) -> Scan {
+    let cost = &findings.cost;
+    Scan {
+        kinds: cost.kinds,
+        requests: cost.requests,
+        objects: cost.objects,
+        milliseconds: u64::try_from(cost.duration.as_millis()).unwrap_or(u64::MAX),
+        not_visible: cost.not_visible.clone(),
+        not_answering: cost.silent.keys().cloned().collect(),
+        further_mentions: findings.further_mentions,
     }
 }

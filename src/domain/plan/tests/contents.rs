@@ -93,7 +93,8 @@ proptest! {
         let Next::Blocked(obstacles) = &next else { panic!("it should be blocked: {next:?}") };
         let mut named: Vec<_> = obstacles.iter().map(|obstacle| obstacle.key.clone()).collect();
         let mut wanted: Vec<_> = others.iter().map(|name| key(name)).collect();
-        (named.sort(), wanted.sort());
+        named.sort();
+        wanted.sort();
         prop_assert_eq!(named, wanted);
         prop_assert_eq!(rights(&cluster), before, "S5");
     }
