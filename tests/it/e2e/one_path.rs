@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbed::github::{FakeGithub, OpenPullRequest};
 use testbed::{Position, Repository, wait};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::scene::{Scene, WEB, short, write_bundle};
 use crate::world::{LONG, Options, World};
@@ -192,21 +191,11 @@ async fn told_everywhere(world: &World) {
     }
     let causes = ["branch_gone", "pull_request_closed", "expired", "requested", "deleted"];
     wait::until("five removals counted by their cause", LONG, || async {
-        let body = metrics(world).await;
+        let body = world.metrics().await;
         let counted = |cause: &str| body.contains(&format!("graftling_environments_retired_total{{cause=\"{cause}\"}} 1\n"));
         causes.iter().all(|cause| counted(cause))
     })
     .await;
-}
-
-async fn metrics(world: &World) -> String {
-    let address = world.server().admin.trim_start_matches("http://").to_owned();
-    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
 }
 
 /// `graftling env` in the world's namespace, as the admin.

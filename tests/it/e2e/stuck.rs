@@ -10,7 +10,6 @@ use graftling::domain::plan::teardown::stuck::STUCK_AFTER;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 use testbed::wait;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::scene::{CONFIG, Scene, WEB, short};
 use super::teardown::define_widgets;
@@ -58,17 +57,6 @@ fn entry<'a>(status: &'a EnvironmentStatus, object: &str) -> &'a StuckObject {
     found.unwrap_or_else(|| panic!("no {object} in {:?}", status.stuck))
 }
 
-/// What the server counts, by a request as plain as can be.
-async fn metrics(scene: &Scene) -> String {
-    let address = scene.world.server().admin.trim_start_matches("http://").to_owned();
-    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
 async fn is_untouched(scene: &Scene, version: &str, kind: &str, namespace: &str, name: &str) -> bool {
     let object = scene.read(version, kind, namespace, name).await;
     object.is_some_and(|object| object["metadata"]["deletionTimestamp"].is_null())
@@ -105,7 +93,7 @@ async fn f36_a_finalizer_that_nobody_serves_is_named_with_its_object_and_heals_w
     assert!(is_untouched(&scene, "v1", "Namespace", "", &name).await, "never forced");
     assert!(is_untouched(&scene, "v1", "ServiceAccount", &name, "web").await, "S5");
     scene.world.wait_for_event("TerminationBlocked").await;
-    let metrics = metrics(&scene).await;
+    let metrics = scene.world.metrics().await;
     assert!(metrics.contains("graftling_terminations_blocked_total 1"), "{metrics}");
 
     let released = Instant::now();

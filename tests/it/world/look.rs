@@ -139,14 +139,20 @@ impl World {
 
     /// The value of a series of the world's server, by its whole text before the value.
     pub async fn metric(&self, series: &str) -> f64 {
+        let answer = self.metrics().await;
+        let line = answer.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in {answer}")).trim().parse().unwrap()
+    }
+
+    /// Everything that the world's server counts, by a request as plain as can be.
+    pub async fn metrics(&self) -> String {
         let address = self.server().admin.trim_start_matches("http://").to_owned();
         let mut stream = TcpStream::connect(&address).await.unwrap();
         let request = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        let line = answer.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {series} in {answer}")).trim().parse().unwrap()
+        answer
     }
 
     /// What the world's server tried to write since `position`, on its own behalf or another's, besides Leases.

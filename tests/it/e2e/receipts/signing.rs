@@ -7,11 +7,10 @@ use graftling::api::Environment;
 use graftling::domain::signature::PublicKey;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
-use testbed::wait;
 
 use super::receipt;
 use crate::e2e::scene::{CONFIG, Scene};
-use crate::world::{LONG, receipt_name};
+use crate::world::receipt_name;
 
 async fn config_map(scene: &Scene, name: &str) -> BTreeMap<String, String> {
     let api: Api<ConfigMap> = Api::namespaced(scene.world.client.clone(), scene.world.namespace.name());
@@ -93,15 +92,6 @@ async fn feature_x13_without_a_right_to_the_key_a_teardown_ends_all_the_same_and
     assert!(because.contains("Secret kube-system/"), "{because}");
     let stored = config_map(&scene, &receipt_name(&environment)).await;
     assert!(!stored.contains_key("receipt.sig"));
-    let metrics = wait::until("the metric", LONG, || async {
-        let text = reqwest::get(format!("{}/metrics", scene.world.server().admin))
-            .await
-            .ok()?
-            .text()
-            .await
-            .ok()?;
-        text.contains("graftling_receipts_unsigned_total 1").then_some(text)
-    })
-    .await;
-    assert!(metrics.contains("graftling_receipts_signed_total 0"));
+    assert_eq!(scene.world.metric("graftling_receipts_unsigned_total").await, 1.0);
+    assert_eq!(scene.world.metric("graftling_receipts_signed_total").await, 0.0);
 }
