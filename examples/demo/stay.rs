@@ -69,6 +69,6 @@ fn mark(phase: Phase) -> Mark {
     match phase {
         Phase::Ready => Mark::Done,
         Phase::Failed | Phase::Blocked => Mark::Changed,
-        Phase::Pending | Phase::Deploying | Phase::Deleting => Mark::Step,
+        Phase::Pending | Phase::Deploying | Phase::Resting | Phase::Deleting => Mark::Step,
     }
 }

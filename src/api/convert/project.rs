@@ -40,7 +40,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
     let rules = rules(&mut problems, &spec.rules);
     let branch_file = branch_file(&mut problems, &spec.branch_file);
     let grace_after_delete = read_grace(&mut problems, spec.lifecycle.grace_after_delete.as_deref());
-    let ttl = read_ttl(&mut problems, spec.lifecycle.ttl.as_deref());
+    check_ttl(&mut problems, spec.lifecycle.ttl.as_deref());
     check_all_kinds(&mut problems, &spec.policy);
     let (Some(namespace), Some(name), Some(host), Some(repository), Some(bundle), Some(domain), Some(deployer), Some(branches)) =
         (namespace, name, host, repository, bundle, domain, deployer, branches)
@@ -68,7 +68,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         guardrails: guardrails(&spec.guardrails, claims(&spec.policy.claims)),
         max_environments: spec.lifecycle.max_environments,
         grace_after_delete,
-        ttl,
+        ttl: ttl(project),
         on_close: on_close(spec.pull_requests.on_close),
         kinds: spec.policy.kinds.clone(),
         cluster_scoped: cluster_scoped(spec.policy.cluster_scoped),
@@ -94,17 +94,6 @@ pub fn ttl(project: &Project) -> Option<Duration> {
     text.parse::<Span>().ok().map(Span::duration)
 }
 
-fn on_close(policy: project::OnClose) -> OnClose {
-    match policy {
-        project::OnClose::Keep => OnClose::Keep,
-        project::OnClose::Teardown => OnClose::Teardown,
-    }
-}
-
-fn read_ttl(problems: &mut Vec<String>, text: Option<&str>) -> Option<Duration> {
-    read::<Span>(problems, "spec.lifecycle.ttl", text?).map(Span::duration)
-}
-
 fn read_grace(problems: &mut Vec<String>, text: Option<&str>) -> Option<Span> {
     read(problems, "spec.lifecycle.graceAfterDelete", text?)
 }
@@ -112,6 +101,19 @@ fn read_grace(problems: &mut Vec<String>, text: Option<&str>) -> Option<Span> {
 fn check_all_kinds(problems: &mut Vec<String>, policy: &project::Policy) {
     check_kinds(problems, "kinds", &policy.kinds);
     check_kinds(problems, "clusterKinds", &policy.cluster_kinds);
+}
+
+fn check_ttl(problems: &mut Vec<String>, text: Option<&str>) {
+    if let Some(text) = text {
+        read::<Span>(problems, "spec.lifecycle.ttl", text);
+    }
+}
+
+fn on_close(policy: project::OnClose) -> OnClose {
+    match policy {
+        project::OnClose::Keep => OnClose::Keep,
+        project::OnClose::Teardown => OnClose::Teardown,
+    }
 }
 
 fn check_kinds(problems: &mut Vec<String>, field: &str, kinds: &[String]) {

@@ -92,10 +92,7 @@ fn kept_until(grace: &Grace) -> String {
         GraceState::Resting => "then it is torn down",
         GraceState::Restored => "then it rests once more",
     };
-    format!(
-        "{}, {next}; branch deleted since {}: {}",
-        grace.until.0, grace.since.0, grace.reason
-    )
+    format!("{}, {next}; since {}: {}", grace.until.0, grace.since.0, grace.reason)
 }
 
 fn pairs(lines: Vec<(&str, Option<String>)>) -> String {

@@ -15,6 +15,7 @@ use crate::api::Project;
 use crate::api::convert;
 use crate::api::project::EndedBranch;
 use crate::cluster;
+use crate::cluster::error::chain;
 use crate::domain::roster::Roster;
 
 /// What was last stored of each Project, by its UID.
@@ -36,11 +37,18 @@ impl EndedMemory {
 }
 
 impl Sync {
-    /// The memory of a Project; the first time it is read from the API server itself.
-    ///
-    /// # Errors
-    /// It could not be read. Nothing may be decided then: a branch whose environment ended would get another.
-    pub(super) async fn ended_of(&self, object: &Project) -> Result<Vec<EndedBranch>, kube::Error> {
+    /// The memory of a Project. `None`: it could not be read, and nothing may be decided, or a branch whose environment ended would get
+    /// another.
+    pub(super) async fn ended_of(&self, object: &Project) -> Option<Vec<EndedBranch>> {
+        let known = self.read_ended(object).await;
+        let tell = |error: &kube::Error| {
+            tracing::warn!(project = %object.name_any(), error = %chain(error), "nothing is decided; the next look tries again");
+        };
+        known.inspect_err(tell).ok()
+    }
+
+    /// The first time it is read from the API server itself.
+    async fn read_ended(&self, object: &Project) -> Result<Vec<EndedBranch>, kube::Error> {
         if let Some(known) = self.ended.known(object) {
             return Ok(known);
         }
@@ -52,11 +60,16 @@ impl Sync {
         Ok(ended)
     }
 
-    /// Stores what is to be remembered, before anything is retired because of it. Writes nothing if nothing is new.
-    ///
-    /// # Errors
-    /// The write failed: what would be forgotten must stay.
-    pub(super) async fn remember_ended(&self, object: &Project, before: &[EndedBranch], roster: &Roster) -> Result<(), cluster::Error> {
+    /// Stores what is to be remembered, before anything is retired because of it. If that fails, what would be forgotten stays.
+    pub(super) async fn remember_ended(&self, object: &Project, before: &[EndedBranch], roster: &mut Roster) {
+        if let Err(error) = self.store_ended(object, before, roster).await {
+            tracing::warn!(project = %object.name_any(), error = %error.chain(), "could not remember which environments end; they stay until the next look");
+            roster.retire.retain(|retirement| retirement.head.is_none());
+        }
+    }
+
+    /// Writes nothing if nothing is new.
+    async fn store_ended(&self, object: &Project, before: &[EndedBranch], roster: &Roster) -> Result<(), cluster::Error> {
         let ended = convert::ended::to_stored(&roster.ended, before, &Time(Timestamp::now()));
         if ended == before {
             return Ok(());

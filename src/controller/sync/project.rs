@@ -127,13 +127,9 @@ impl Sync {
         facts: &Facts,
         progress: &mut ProjectProgress,
     ) {
-        let before = match self.ended_of(object).await {
-            Ok(before) => before,
-            Err(error) => {
-                return tracing::warn!(project = %project.key, error = %chain(&error), "nothing is decided; the next look tries again");
-            }
-        };
+        let Some(before) = self.ended_of(object).await else { return };
         let ended = convert::ended::from_stored(&before);
+        let released = object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION);
         let mut environments = self.environments_of(project);
         let server_time = self.server_time(project, &environments).await;
         let decide = |environments: &[Arc<Environment>]| {
@@ -149,7 +145,7 @@ impl Sync {
                 absences: &progress.absences,
                 now: uptime(),
                 confirmation: self.settings.absence_confirmation,
-                released: object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).map(String::as_str),
+                released: released.map(String::as_str),
                 ended: &ended,
                 closures: &progress.closures,
                 tells_pull_requests: connected.tells_pull_requests,
@@ -169,10 +165,7 @@ impl Sync {
         }
         progress.absences.clone_from(&roster.absences);
         progress.closures.clone_from(&roster.closures);
-        if let Err(error) = self.remember_ended(object, &before, &roster).await {
-            tracing::warn!(project = %project.key, error = %error.chain(), "could not remember which environments end; they stay until the next look");
-            roster.retire.retain(|retirement| retirement.head.is_none());
-        }
+        self.remember_ended(object, &before, &mut roster).await;
         self.carry_out((object, project, connected), facts, &environments, &roster, progress)
             .await;
     }

@@ -25,7 +25,8 @@ const SHARE_PERCENT: usize = 30;
 /// Moves the retirements of `roster` to `held` if, together with those already under way, they are too many.
 ///
 /// What the Project's own rules end counts as what the host's answers end: a `ttl` of a minute instead of a month is as easily written
-/// as an outage is read as "no branches". So does what only goes to rest: an outage must not stop everything either. But many that expire at once do not keep branches from going that are gone.
+/// as an outage is read as "no branches". So does what only goes to rest: an outage must not stop everything
+/// either. But many that expire at once do not keep branches from going that are gone.
 pub(super) fn apply(question: &Question<'_>, roster: &mut Roster) {
     let under_way = question.existing.iter().filter(|environment| environment.deleting).count();
     let (allowed, resting) = (allowed(question.existing.len()), roster.rest.len());
@@ -54,8 +55,7 @@ fn allowed(environments: usize) -> usize {
 }
 
 impl Brake {
-    /// Over environments by name and UID. Who goes to rest and who goes for good count alike, so a release of the one is a release of the
-    /// other: it says that exactly these are meant to go.
+    /// Over environments by name and UID. Who goes to rest and who goes for good count alike.
     fn over(retirements: &[Retirement], rests: &[Rest]) -> Self {
         let retired = retirements
             .iter()

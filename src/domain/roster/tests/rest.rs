@@ -154,7 +154,6 @@ fn feature_x12_the_brake_holds_what_goes_to_rest_as_it_holds_what_goes_for_good(
     let mut released = absent(&there, time(5000));
     released.released = Some(&brake.digest);
     assert_eq!(summary(&released.decide()), (5, 0, 0));
-    // Who let them go to rest has said that they are meant to go.
     let mut later: Vec<_> = there.clone();
     for environment in &mut later {
         environment.grace = marked(GraceState::Resting, 9000).grace;
