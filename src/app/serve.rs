@@ -276,21 +276,19 @@ async fn lead(
     shutdown: CancellationToken,
 ) {
     let client = parts.connection.controller();
-    let sources = Sources::new(parts.settings.sources.clone(), client.clone(), hosts.clone());
-    let sources = match sources {
+    let sources = match Sources::new(parts.settings.sources.clone(), client.clone(), hosts.clone()) {
         Ok(sources) => sources,
         // The settings were tried at the start; a file may have changed since.
         Err(error) => return tracing::error!(error = %chain(&error), "bundles cannot be fetched"),
     };
     let (wakes, woken) = mpsc::channel(CHANNEL_CAPACITY);
-    let kinds = Kinds::new(client.clone());
     let reconciler = Arc::new(Reconciler {
         scanner: scanner(client.clone(), wakes.clone(), parts.metrics.clone()),
         signer: Signer::new(client.clone(), parts.settings.receipt_key.clone()),
         observer: Observer {
             connection: parts.connection.clone(),
             live: LiveObjects::new(client.clone(), wakes),
-            kinds,
+            kinds: Kinds::new(client.clone()),
         },
         publisher: publisher.clone(),
         stores: stores.clone(),

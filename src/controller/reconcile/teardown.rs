@@ -67,8 +67,7 @@ impl Reconciler {
                 .await;
             let (plan, references) = match planned {
                 Err(error) if error.class() == FailureClass::Forbidden => {
-                    let own = (&identity, inventory);
-                    return self.restore_binding(&environment, own, &deployer, error).await;
+                    return self.restore_binding(&environment, (&identity, inventory), &deployer, error).await;
                 }
                 planned => planned?,
             };
