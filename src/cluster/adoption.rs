@@ -18,6 +18,8 @@ use crate::domain::adoption::{Belonging, Claim, Marks, belonging};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::manifest::scope::SHARED_LABEL;
 use crate::domain::name::{EnvironmentName, Namespace, ProjectKey};
+use crate::domain::observed::LiveObject;
+use crate::domain::outcome::FailureClass;
 use crate::domain::roster::Wanted;
 
 /// Where a namespace says whose it is.
@@ -127,12 +129,22 @@ impl Observer {
             .into_iter()
             .map(|found| found.key)
             .filter(|key| key.namespace.is_none());
-        let live = self.read_all(as_deployer, outside).await?;
-        let owns = |live: &crate::domain::observed::LiveObject| {
-            live.is_shared() && live.shares.get(environment.as_str()).is_some_and(|share| share.ownership.is_some())
-        };
-        Ok(live.into_values().filter(owns).map(|live| (live.key, live.uid)).collect())
+        let mut owned = Vec::new();
+        for key in outside {
+            match self.read(as_deployer.clone(), &key).await {
+                Ok(Some(live)) if owns(&live, environment) => owned.push((live.key, live.uid)),
+                Ok(_) => {}
+                // Other Projects share kinds that this one's deployer has no right to, so it never owned one of them.
+                Err(error) if error.class() == FailureClass::Forbidden => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(owned)
     }
+}
+
+fn owns(live: &LiveObject, environment: &EnvironmentName) -> bool {
+    live.is_shared() && live.shares.get(environment.as_str()).is_some_and(|share| share.ownership.is_some())
 }
 
 /// The namespace of an environment, which bears its name.

@@ -8,7 +8,7 @@ use serde_json::json;
 use testbed::{AuditEvent, Repository, wait};
 
 use super::crash::{deployed, ended};
-use crate::world::{LONG, Options, World, repository_name};
+use crate::world::{LONG, Options, World, receipt_name, repository_name};
 
 /// Deletes a branch and tells the server.
 async fn delete(world: &World, repository: &Repository, branch: &str) {
@@ -127,7 +127,7 @@ async fn comes_back(world: &World, repository: &Repository, branch: &str, moment
         "Receipt" => {
             wait::until(format!("the receipt of {branch}"), LONG, || async {
                 let events = world.writes_since(position);
-                let is_receipt = |event: &AuditEvent| event.resource == "configmaps" && event.name == format!("{name}-receipt");
+                let is_receipt = |event: &AuditEvent| event.resource == "configmaps" && event.name == receipt_name(&old);
                 events.iter().any(is_receipt).then_some(())
             })
             .await;

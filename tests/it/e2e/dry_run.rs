@@ -100,7 +100,7 @@ async fn feature_x9_the_list_is_what_the_server_then_deletes_in_this_order() {
 
     // What others put there blocks, and what would follow is told all the same.
     scene.world.create("v1", "ConfigMap", Some(&name), "notes", json!({})).await;
-    let blocked = person.list(&scene, 6).await;
+    let blocked = person.list(&scene, 8).await;
     assert_eq!(
         (&blocked["outcome"], names(&blocked["blockers"])),
         (&"Blocked".into(), vec!["notes"])

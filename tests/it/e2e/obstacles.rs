@@ -200,13 +200,12 @@ async fn threat_t40_a_namespace_of_our_name_with_another_uid_survives_even_with_
             !scene.world.namespace_exists(&name).await
         })
         .await;
-        let labels = if name == labelled.name_any() {
-            json!({ ENVIRONMENT_LABEL: name })
-        } else {
-            json!({})
-        };
-        let annotations = json!({ "graftling.dev/environment-uid": environment.uid() });
-        let body = json!({ "metadata": { "labels": labels, "annotations": annotations } });
+        let marks = json!({
+            "labels": { ENVIRONMENT_LABEL: name },
+            "annotations": { "graftling.dev/environment-uid": environment.uid() },
+        });
+        let is_marked = name == labelled.name_any();
+        let body = json!({ "metadata": if is_marked { marks } else { json!({}) } });
         scene.world.create("v1", "Namespace", None, &name, body).await;
         scene
             .world

@@ -48,7 +48,8 @@ pub const HOSTILE: &[Hostile] = &[
         "threat_t14 a role that makes tokens",
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: other-x, namespace: NS}\nrules: [{apiGroups: [\"\"], resources: [serviceaccounts/token], verbs: [create]}]",
         &["Role other-x", "rules[0].resources"],
-        403,
+        // The deployer makes such tokens itself, to prove them dead later; by a pod it could have any of them anyway.
+        200,
     ),
     hostile(
         "threat_t14 a role that escalates",
