@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 
 use graftling::api::environment::{Environment, Phase};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::PersistentVolume;
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use testbed::Repository;
+use testbed::{Repository, wait};
 
-use crate::world::{Options, World, root};
+use crate::world::{LONG, Options, World, root};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_web_bundle_with_a_database_comes_up_under_restricted_pod_security_and_goes_without_a_trace() {
@@ -70,6 +71,7 @@ async fn the_web_bundle_with_a_database_comes_up_under_restricted_pod_security_a
     assert_eq!(sets.list(&Default::default()).await.unwrap().items.len(), 1);
 
     repository.delete_branches(&["feature/basket"]).unwrap();
+    provisioner_deletes_the_volume(&world).await;
     world.wait_gone("feature/basket").await;
     assert!(!world.namespace_exists(&name).await);
     assert!(world.receipt(&environment).await.contains("left: []"));
@@ -80,9 +82,25 @@ fn kinds(environment: &Environment) -> BTreeSet<&str> {
     status.inventory.iter().map(|entry| entry.kind.as_str()).collect()
 }
 
+/// What a provisioner does with a volume whose claim is gone.
+async fn provisioner_deletes_the_volume(world: &World) {
+    let api: Api<PersistentVolume> = Api::all(world.client.clone());
+    let name = volume_name(world);
+    let is_released = |volume: &PersistentVolume| {
+        let phase = volume.status.as_ref().and_then(|status| status.phase.as_deref());
+        phase == Some("Released") || phase == Some("Failed")
+    };
+    wait::for_object(&api, &name, "released volume", LONG, is_released).await;
+    api.delete(&name, &Default::default()).await.unwrap();
+}
+
+fn volume_name(world: &World) -> String {
+    format!("{}-volume", world.namespace.name())
+}
+
 /// There is no provisioner: a volume for the database to be bound to.
 async fn volume(world: &World) {
-    let name = format!("{}-volume", world.namespace.name());
+    let name = volume_name(world);
     let body = json!({ "spec": {
         "capacity": { "storage": "1Gi" },
         "accessModes": ["ReadWriteOnce"],
