@@ -103,10 +103,13 @@ impl Sync {
         (held, message)
     }
 
-    /// How many environments the brakes of all Projects hold now.
+    /// How many environments the brakes of all Projects in scope hold now.
     pub(super) fn count_held(&self) {
         let projects = self.stores.projects.state();
-        let held = projects.iter().filter_map(|project| project.status.as_ref()?.brake.as_ref());
+        let ours = projects
+            .iter()
+            .filter(|project| self.settings.scope.contains(project.namespace().as_deref()));
+        let held = ours.filter_map(|project| project.status.as_ref()?.brake.as_ref());
         self.metrics.held(held.map(|brake| brake.count as usize).sum());
     }
 
