@@ -12,7 +12,7 @@ use crate::domain::residue::Found;
 /// More obstacles than that one after the other are no preview any more.
 const ROUNDS: usize = 32;
 
-/// The steps of [`forecast`]; and, where something blocks, the steps that follow once somebody has settled that.
+/// The steps of [`forecast()`]; and, where something blocks, the steps that follow once somebody has settled that.
 pub fn preview(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules: &Rules) -> Vec<TeardownPlan> {
     let (mut view, mut inventory) = (view.clone(), inventory.clone());
     let mut steps: Vec<TeardownPlan> = Vec::new();
