@@ -216,7 +216,10 @@ impl World {
             _ => content(wanted.trim_start_matches("digest of ")),
         };
         fields.retain(|field, _| !field.starts_with("owner/"));
-        if fields["content"] != before.fields.get("content").cloned().unwrap_or_else(|| fields["content"].clone()) {
+        // Where whoever wrote the content last has left before the others followed, there is none until the rest agree.
+        if let (Some(after), Some(now)) = (fields.get("content"), before.fields.get("content"))
+            && after != now
+        {
             let wishes = before
                 .fields
                 .iter()
