@@ -24,5 +24,7 @@ pub mod render;
 pub mod residue;
 pub mod retention;
 pub mod roster;
+pub mod run;
 pub mod signature;
+pub mod stage;
 pub mod status;

@@ -1,0 +1,140 @@
+//! Runs: one pass of a pipeline for one wish, from its first stage to its end.
+//!
+//! A run is stored in the Environment's status between passes, so whatever dies in between, the next pass goes on where it stood. Nothing
+//! here reads a clock: the time of the pass comes in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+
+/// The number of a run in the life of its environment. It only grows, so that a run that is late is known by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct RunNumber(pub u64);
+
+/// One pass of a pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Its number.
+    pub number: RunNumber,
+    /// The revision that it is for.
+    pub revision: String,
+    /// The digest of what was rendered for it: objects, without the values of Secrets, and stages.
+    pub digest: String,
+    /// Where its objects come from.
+    pub source: Source,
+    /// Why it began, worded to follow the word "because".
+    pub because: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// How it stands.
+    pub state: RunState,
+    /// Its stages in the order of the pipeline.
+    pub stages: Vec<StageRun>,
+}
+
+/// Where the objects of a run come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The Project's bundle, rendered anew.
+    Bundle,
+    /// The record of an earlier run, put back as it was.
+    Record(RunNumber),
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// Something is under way or waits.
+    Running,
+    /// Every stage that had to succeed has.
+    Succeeded,
+    /// A stage failed, and later ones are left alone.
+    Failed,
+    /// A stage failed, and the last good state was put back.
+    RolledBack,
+    /// A newer wish took its place before its end.
+    Superseded,
+}
+
+/// One stage of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageRun {
+    /// The name of the stage.
+    pub name: String,
+    /// How it stands.
+    pub state: StageState,
+    /// How many tries have begun.
+    pub tries: u32,
+    /// When the present try began, or the last one.
+    pub since: Option<Timestamp>,
+    /// When it ended, whatever came of it.
+    pub ended: Option<Timestamp>,
+    /// Not before this time does the next try begin.
+    pub not_before: Option<Timestamp>,
+    /// How many answers in a row were good (above zero) or bad (below), where a stage counts them.
+    pub streak: i32,
+    /// What it waits for, or why it ended as it did.
+    pub message: Option<String>,
+    /// The small results that it hands on.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// How a stage of a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StageState {
+    /// What it needs has not succeeded yet.
+    Waiting,
+    /// It is under way.
+    Running,
+    /// It has succeeded.
+    Succeeded,
+    /// It has failed.
+    Failed,
+    /// It does not run in this run: its condition does not hold, what it needs failed, or somebody skipped it.
+    Skipped,
+}
+
+/// What is known of a stage that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// It goes on.
+    Pending {
+        /// What it waits for.
+        message: String,
+        /// Whether it waits for somebody or something outside: then a newer wish need not wait for it.
+        outside: bool,
+    },
+    /// It has succeeded.
+    Done {
+        /// What is worth telling.
+        message: Option<String>,
+        /// What it hands on.
+        outputs: BTreeMap<String, String>,
+    },
+    /// The present try has failed.
+    Failed {
+        /// Why.
+        message: String,
+        /// Whether another try can help. What was rejected by a person, for example, is not asked again.
+        retry: bool,
+    },
+}
+
+// === impl RunNumber ===
+
+impl RunNumber {
+    /// The number of the run that follows.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for RunNumber {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.0)
+    }
+}

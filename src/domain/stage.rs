@@ -1,0 +1,66 @@
+//! What the stages of a pipeline are told, kind by kind, as types.
+//!
+//! `pipeline.yaml` is read twice: [`crate::domain::bundle::pipeline`] reads the graph when the bundle is read, and this module reads what
+//! each stage is told, once its texts are rendered for an environment. `lint` reads it as well, before anything is rendered: then a text
+//! with `{{ }}` in it counts as text of any form.
+
+pub mod approve;
+pub mod check;
+pub mod job;
+pub mod resource;
+pub mod steps;
+pub mod wait;
+pub mod webhook;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::bundle::pipeline::Action;
+
+/// What a stage is told, as far as it is told more than its name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settings {
+    /// Which templates it applies is all that it is told.
+    Apply,
+    /// One container that must succeed.
+    Job(Box<job::Job>),
+    /// Containers one after the other in one workspace.
+    Steps(Box<steps::Steps>),
+    /// Whether something answers.
+    Check(Box<check::Check>),
+    /// A person's word.
+    Approve(approve::Approve),
+    /// A call to somebody else's service.
+    Webhook(Box<webhook::Webhook>),
+    /// A custom resource and its condition.
+    Resource(Box<resource::Resource>),
+    /// Something outside of the environment.
+    Wait(Box<wait::Wait>),
+}
+
+/// Reads what a stage is told.
+///
+/// # Errors
+/// Every problem, each beginning with the field that it is about.
+pub fn read(action: &Action) -> Result<Settings, Vec<String>> {
+    match action {
+        Action::Apply(_) => Ok(Settings::Apply),
+        Action::Job(settings) => job::read(settings).map(|job| Settings::Job(Box::new(job))),
+        Action::Steps(settings) => steps::read(settings).map(|steps| Settings::Steps(Box::new(steps))),
+        Action::Check(settings) => check::read(settings).map(|check| Settings::Check(Box::new(check))),
+        Action::Approve(settings) => approve::read(settings).map(Settings::Approve),
+        Action::Webhook(settings) => webhook::read(settings).map(|webhook| Settings::Webhook(Box::new(webhook))),
+        Action::Resource(settings) => resource::read(settings).map(|resource| Settings::Resource(Box::new(resource))),
+        Action::Wait(settings) => wait::read(settings).map(|wait| Settings::Wait(Box::new(wait))),
+    }
+}
+
+/// Whether a text is still to be rendered, so that its form says nothing.
+pub(crate) fn is_template(text: &str) -> bool {
+    text.contains("{{")
+}
+
+/// Reads settings as their type.
+fn typed<T: DeserializeOwned>(settings: &Value) -> Result<T, Vec<String>> {
+    serde_json::from_value(settings.clone()).map_err(|error| vec![error.to_string()])
+}
