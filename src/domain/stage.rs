@@ -6,6 +6,7 @@
 
 pub mod approve;
 pub mod check;
+mod fields;
 pub mod job;
 pub mod resource;
 pub mod steps;
