@@ -127,6 +127,19 @@ impl Action {
     }
 }
 
+// === impl Stage ===
+
+impl Stage {
+    /// The template files whose objects come with this stage, by their path inside the bundle.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        let globs: &[TemplateGlob] = match &self.action {
+            Action::Apply(globs) => globs,
+            _ => &[],
+        };
+        globs.iter().flat_map(|glob| glob.files.iter().map(String::as_str))
+    }
+}
+
 // === impl Pipeline ===
 
 impl Pipeline {
@@ -135,15 +148,7 @@ impl Pipeline {
         if self.stages.is_empty() {
             return Vec::new();
         }
-        let applied: Vec<&str> = self
-            .stages
-            .iter()
-            .filter_map(|stage| match &stage.action {
-                Action::Apply(globs) => Some(globs.iter().flat_map(|glob| glob.files.iter().map(String::as_str))),
-                _ => None,
-            })
-            .flatten()
-            .collect();
+        let applied: Vec<&str> = self.stages.iter().flat_map(Stage::files).collect();
         templates.into_iter().filter(|file| !applied.contains(file)).collect()
     }
 }
