@@ -6,6 +6,7 @@
 
 pub mod approve;
 pub mod check;
+pub mod checkout;
 pub mod job;
 pub mod resource;
 pub mod steps;
