@@ -35,6 +35,7 @@ use crate::cluster::signing::Signer;
 use crate::domain::inventory::{Inventory, Stage};
 use crate::domain::observed::is_secret;
 use crate::domain::outcome::FailureClass;
+use crate::domain::record::is_record;
 use crate::domain::status::{Phase, Report, summarise_refusal};
 use crate::metrics::{Metrics, ReconcileOutcome, Refusal};
 
@@ -277,7 +278,8 @@ impl Reconciler {
 
     /// When to look at an environment although nothing happened: sooner where a change could go unseen, because Secrets are not watched.
     fn next_look(&self, inventory: &Inventory) -> Duration {
-        let has_secrets = inventory.present().any(|(key, _)| is_secret(key));
+        // A run record is never changed once it is written.
+        let has_secrets = inventory.present().any(|(key, _)| is_secret(key) && !is_record(key));
         if has_secrets {
             self.settings.resync.min(SECRETS)
         } else {

@@ -14,6 +14,7 @@ use crate::domain::name::EnvironmentName;
 use crate::domain::observed::{LiveObject, secret_digests};
 use crate::domain::plan::teardown::{LABEL_TAKEN_OFF, Tier, retain};
 use crate::domain::readiness::Readiness;
+use crate::domain::record::is_record;
 
 /// Everything that an environment should consist of.
 #[derive(Debug, Clone, PartialEq)]
@@ -253,7 +254,7 @@ impl Planning<'_> {
     }
 }
 
-/// What was applied once and is no longer wanted.
+/// What was applied once and is no longer wanted. Run records have an end of their own ([`super::records`]).
 pub fn stale<'a>(inventory: &'a Inventory, desired: &'a Desired) -> impl Iterator<Item = (&'a ObjectKey, &'a Entry)> {
     let wanted = |key: &ObjectKey| {
         *key == desired.namespace.key
@@ -264,7 +265,7 @@ pub fn stale<'a>(inventory: &'a Inventory, desired: &'a Desired) -> impl Iterato
                 .chain(&desired.objects)
                 .any(|manifest| manifest.key == *key)
     };
-    inventory.present().filter(move |(key, _)| !wanted(key))
+    inventory.present().filter(move |(key, _)| !wanted(key) && !is_record(key))
 }
 
 /// Which of the stale objects stay: those that somebody asked to keep, and what they may need.

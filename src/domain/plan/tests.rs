@@ -8,6 +8,7 @@ mod contents;
 mod controller;
 mod deploy;
 mod examples;
+mod records;
 mod references;
 mod retain;
 mod shared;
