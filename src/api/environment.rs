@@ -2,6 +2,7 @@
 #![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
 pub mod references;
+pub mod requests;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::references::AccountReferences;
+use self::requests::{Approval, Request, RequestHandled};
 use super::project::LocalReference;
 
 /// One branch's environment: identity, wanted revision, and everything that was ever created for it.
@@ -65,6 +67,16 @@ pub struct EnvironmentSpec {
     /// for a while. A push of the branch takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<Grace>,
+    /// What somebody asks of the environment's runs; the server acts on each `id` once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+    /// What people say of stages that wait for a person: one word of each on each try of a stage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 20),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["run", "stage", "attempt", "by"])
+    )]
+    pub approvals: Vec<Approval>,
 }
 
 /// What keeps an environment whose branch is gone. Whoever writes it writes all of it, so that it can be taken away whole.
@@ -143,6 +155,9 @@ pub struct EnvironmentStatus {
     /// Where each stage of the current run stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageStatus>,
+    /// What came of the request that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_handled: Option<RequestHandled>,
     /// True while workloads may be scaled to zero because the environment rests; written before the first of them is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resting: bool,
