@@ -3,6 +3,7 @@
 
 pub mod references;
 pub mod run;
+pub mod requests;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 
 use self::references::AccountReferences;
 use self::run::{RunStatus, StageStatus};
+use self::requests::{Approval, Request, RequestHandled};
 use super::project::LocalReference;
 
 /// One branch's environment: identity, wanted revision, and everything that was ever created for it.
@@ -67,6 +69,16 @@ pub struct EnvironmentSpec {
     /// for a while. A push of the branch takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<Grace>,
+    /// What somebody asks of the environment's runs; the server acts on each `id` once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+    /// What people say of stages that wait for a person: one word of each on each try of a stage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 20),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["run", "stage", "attempt", "by"])
+    )]
+    pub approvals: Vec<Approval>,
 }
 
 /// What keeps an environment whose branch is gone. Whoever writes it writes all of it, so that it can be taken away whole.
@@ -148,6 +160,9 @@ pub struct EnvironmentStatus {
     /// Where each stage of that run stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageStatus>,
+    /// What came of the request that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_handled: Option<RequestHandled>,
     /// True while workloads may be scaled to zero because the environment rests; written before the first of them is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resting: bool,

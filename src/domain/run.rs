@@ -8,6 +8,8 @@ mod begin;
 mod staged;
 #[cfg(test)]
 mod tests;
+pub mod approval;
+pub mod request;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -78,6 +80,10 @@ pub struct StageRun {
     pub state: StageState,
     /// How many tries have begun.
     pub tries: u32,
+    /// How many tries had begun before somebody asked for it again: what bears the number of a try goes on counting.
+    pub earlier: u32,
+    /// What somebody decided about it, over its condition and its end.
+    pub by_hand: Option<ByHand>,
     /// When the present try began, or the last one.
     pub since: Option<Timestamp>,
     /// When it ended, whatever came of it.
@@ -107,6 +113,15 @@ pub enum StageState {
     Failed,
     /// It does not run in this run: its condition does not hold, what it needs failed, or somebody skipped it.
     Skipped,
+}
+
+/// What somebody decided about a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ByHand {
+    /// It does not run. Where it waits, it is skipped once what it needs has succeeded; what needs it goes on as if it had succeeded.
+    Skip,
+    /// It runs, whatever its condition says, and also if it has run once and runs only once.
+    Run,
 }
 
 /// What is known of a stage that is under way.
@@ -230,5 +245,12 @@ impl StageState {
     /// The state of a name in a status.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
+// === impl StageRun ===
+
+impl StageRun {
+    /// The number of the present try in the life of its run, from 1: a name or a word that bears it is never given twice.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.earlier + self.tries.max(1)
     }
 }

@@ -111,6 +111,9 @@ pub fn spec(wanted: &Wanted, project: &ProjectKey) -> EnvironmentSpec {
         values: serde_json::Map::new(),
         suspend: false,
         grace: wanted.grace.as_ref().map(super::grace::stored),
+        // What people write: left out of an apply, it is neither owned nor taken away.
+        request: None,
+        approvals: Vec::new(),
     }
 }
 
