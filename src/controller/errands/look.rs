@@ -84,7 +84,7 @@ impl Errands {
         if webhook::is_taken(streak) && (!needs_url || url.is_some()) {
             return self.look(place, Pace::every(pause), || Errand::Poll { call, url }, judge);
         }
-        let idempotency_key = idempotency_key(&place.asker.uid, place.run, &place.stage.name, place.stage.tries);
+        let idempotency_key = idempotency_key(&place.asker.uid, place.run, &place.stage.name, place.stage.attempt());
         let errand = || Errand::Webhook { call, idempotency_key };
         self.look(place, Pace { pause, keep: ONCE }, errand, judge)
     }
@@ -128,7 +128,7 @@ impl Place<'_> {
             environment: self.asker.clone(),
             run: self.run,
             stage: self.stage.name.clone(),
-            try_number: self.stage.tries,
+            try_number: self.stage.attempt(),
             question: self.stage.streak,
         }
     }

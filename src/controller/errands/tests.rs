@@ -283,15 +283,10 @@ async fn a_question_that_takes_too_long_or_panics_is_answered_and_gives_its_plac
 
 fn stage(streak: i32) -> StageRun {
     StageRun {
-        name: "notify".to_owned(),
         state: StageState::Running,
         tries: 1,
-        since: None,
-        ended: None,
-        not_before: None,
         streak,
-        message: None,
-        outputs: std::collections::BTreeMap::new(),
+        ..StageRun::new("notify")
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::check::{done, failed};
-use super::fields::{Fields, Problems, object_name};
+use super::mapping::{Fields, Problems, object_name};
 use crate::domain::errand::{Answer, Worth};
 use crate::domain::run::Progress;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::check::{LONGEST_ANSWER, Statuses, check_headers, done, failed, statuses};
-use super::fields::{Fields, Problems, object_name};
 use super::is_template;
+use super::mapping::{Fields, Problems, object_name};
 use crate::domain::errand::{Answer, Worth};
 use crate::domain::run::Progress;
 
@@ -149,7 +149,7 @@ pub fn pause(webhook: &Webhook, streak: i32) -> Duration {
 /// There is no such text in it.
 pub fn outcome(wait_for: &WaitFor, answer: &Value) -> Result<Answer, String> {
     let path = &wait_for.path;
-    let word = find(answer, path).and_then(super::fields::scalar);
+    let word = find(answer, path).and_then(super::mapping::scalar);
     let word = word.ok_or_else(|| format!("the answer has no text at {path:?}"))?;
     let is_in = |words: &[String]| words.iter().any(|known| *known == word);
     Ok(if is_in(&wait_for.equals) {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Http;
 use crate::domain::errand::{Answer, told};
-use crate::domain::stage::fields::{Fields, Problems, scalar};
+use crate::domain::stage::mapping::{Fields, Problems, scalar};
 use crate::domain::stage::is_template;
 
 /// Statuses of HTTP answers.
