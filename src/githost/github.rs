@@ -17,7 +17,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use self::api::Api;
-use super::{Error, Files, GitHost, listing};
+use super::{Error, Files, GitHost, Tree, listing};
 use crate::domain::git::{BranchName, Commit, Listing, PullRequest, RefLookup, Repository, RepositoryName, Revision, TreePath};
 use crate::domain::stage::wait::{ReportedRun, ReportedStatus};
 
@@ -203,6 +203,10 @@ impl GitHost for Github {
 
     fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>> {
         archive::files(self, name, at, path).boxed()
+    }
+
+    fn checkout<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit) -> BoxFuture<'a, Result<Tree, Error>> {
+        archive::checkout(self, name, at).boxed()
     }
 
     fn commit_status<'a>(
