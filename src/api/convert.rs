@@ -11,3 +11,4 @@ pub mod receipt;
 pub mod references;
 pub mod removal;
 pub mod requests;
+pub mod run;

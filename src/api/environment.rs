@@ -3,6 +3,9 @@
 
 pub mod references;
 pub mod requests;
+pub mod run;
+
+use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -12,6 +15,7 @@ use serde_json::{Map, Value};
 
 use self::references::AccountReferences;
 use self::requests::{Approval, PendingApproval, Request, RequestHandled};
+use self::run::{RunStatus, StageStatus};
 use super::project::LocalReference;
 
 /// One branch's environment: identity, wanted revision, and everything that was ever created for it.
@@ -152,9 +156,15 @@ pub struct EnvironmentStatus {
     /// Which revisions are wanted and applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<RevisionStatus>,
-    /// Where each stage of the current run stands.
+    /// The run under way, or the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunStatus>,
+    /// Where each stage of that run stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageStatus>,
+    /// The stages that run once in the life of the environment and have done so.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub once: BTreeSet<String>,
     /// What came of the request that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_handled: Option<RequestHandled>,
@@ -254,18 +264,6 @@ pub struct RevisionStatus {
     pub superseded: bool,
 }
 
-/// Where one stage stands.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
-pub struct StageStatus {
-    /// The stage's name.
-    pub name: String,
-    /// `Waiting`, `Running`, `Ready` or `Failed`.
-    pub state: String,
-    /// What it waits for or failed at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
 /// One object that was ever applied and not yet seen gone.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -315,11 +313,15 @@ pub struct VolumeStatus {
 /// One past run.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, JsonSchema)]
 pub struct HistoryEntry {
+    /// Its number; absent where nothing could be rendered, and in what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>", range(min = 1))]
+    pub run: Option<u64>,
     /// The revision.
     pub revision: String,
     /// When it became ready or failed.
     pub at: Time,
-    /// `Ready` or `Failed`.
+    /// `Ready`, `Failed`, `RolledBack` or `Superseded`.
     pub result: String,
     /// How many objects the run wrote or removed.
     #[schemars(with = "i32", range(min = 0))]

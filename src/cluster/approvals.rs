@@ -54,7 +54,8 @@ pub async fn write(client: Client, environment: &Environment, approval: &Approva
         return Ok(false);
     }
     let kept = said.iter().filter(|word| word.run >= stored.run && key(word) != key(&stored)).cloned();
-    let words: Vec<_> = kept.chain([stored]).collect();
+    let mut words: Vec<_> = kept.collect();
+    words.push(stored);
     let api: Api<Environment> = Api::namespaced(client, &environment.namespace().unwrap_or_default());
     let name = environment.name_any();
     let body = json!({
