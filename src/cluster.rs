@@ -4,6 +4,7 @@
 
 pub mod adoption;
 pub mod apply;
+pub mod approvals;
 pub mod backoff;
 pub mod claims;
 pub mod clock;

@@ -6,6 +6,7 @@ mod adopt;
 mod error;
 mod projects;
 pub mod receipts;
+mod requests;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use crate::domain::name::{EnvironmentName, Namespace, ObjectName, ProjectName};
 use crate::domain::removal::Reason;
 
 pub use error::{Class, Error};
+pub use requests::{Asked, Caller, Word, Written};
 pub use restore::Restoration;
 
 /// Which cluster, and how long to wait for it.

@@ -155,6 +155,7 @@ impl Parts {
                 url_port: config.url_port,
                 scope: Scope::new(config.watch_namespaces.clone()),
                 receipt_key: receipt_key(config),
+                approval_policy: config.approval_policy.clone(),
                 instance: format!("{instance}-{}", std::process::id()),
             },
             endpoints: Endpoints::default(),

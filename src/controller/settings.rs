@@ -32,6 +32,8 @@ pub struct Settings {
     pub scope: Scope,
     /// Where the key for receipts is kept; `None`: nothing is signed.
     pub receipt_key: Option<Place>,
+    /// The admission policy that proves who wrote an approval.
+    pub approval_policy: ObjectName,
     /// The name of this process, in Events.
     pub instance: String,
 }

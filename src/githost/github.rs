@@ -2,6 +2,7 @@
 
 mod api;
 mod archive;
+mod comments;
 pub(super) mod payload;
 mod wire;
 
@@ -17,6 +18,7 @@ use secrecy::SecretString;
 
 use self::api::Api;
 use super::{Error, Files, GitHost, listing};
+use crate::domain::comment::{Comment, Permission};
 use crate::domain::git::{BranchName, Commit, Listing, PullRequest, RefLookup, Repository, RepositoryName, Revision, TreePath};
 
 const FIND_REPOSITORY: &str = "find the repository";
@@ -201,6 +203,14 @@ impl GitHost for Github {
 
     fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>> {
         archive::files(self, name, at, path).boxed()
+    }
+
+    fn comment<'a>(&'a self, name: &'a RepositoryName, id: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>> {
+        comments::comment(self, name, id).boxed()
+    }
+
+    fn permission<'a>(&'a self, name: &'a RepositoryName, login: &'a str) -> BoxFuture<'a, Result<Permission, Error>> {
+        comments::permission(self, name, login).boxed()
     }
 }
 

@@ -21,6 +21,7 @@ use self::pack::Fetched;
 use self::refs::{Cause, Refs};
 use super::tree::{self, Files, READ_FILES};
 use super::{Error, GitHost, listing};
+use crate::domain::comment::{Comment, Permission};
 use crate::domain::git::{BranchName, Commit, Listing, RefLookup, Repository, RepositoryName, TreePath};
 
 const FIND_REPOSITORY: &str = "find the repository";
@@ -159,6 +160,15 @@ impl GitHost for PlainGit {
 
     fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>> {
         fetch(self, name, at, path).boxed()
+    }
+
+    // A plain remote has neither comments nor accounts.
+    fn comment<'a>(&'a self, _: &'a RepositoryName, _: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>> {
+        async { Ok(None) }.boxed()
+    }
+
+    fn permission<'a>(&'a self, _: &'a RepositoryName, _: &'a str) -> BoxFuture<'a, Result<Permission, Error>> {
+        async { Ok(Permission::None) }.boxed()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The whole: a push brings an environment up, a deletion leaves nothing.
 
 mod absence;
+mod approvals;
 mod brake;
 mod bundles;
 mod burst;
