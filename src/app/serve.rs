@@ -17,6 +17,7 @@ use crate::cluster::residue::{Cost, Scanner};
 use crate::cluster::signing::{Place, Signer};
 use crate::cluster::{self, Connection};
 use crate::config::Config;
+use crate::controller::approvals::Approvals;
 use crate::controller::desired::Bundles;
 use crate::controller::hosts::Hosts;
 use crate::controller::inbox::Inbox;
@@ -156,6 +157,7 @@ impl Parts {
                 scope: Scope::new(config.watch_namespaces.clone()),
                 receipt_key: receipt_key(config),
                 approval_policy: config.approval_policy.clone(),
+                tools_image: config.tools_image.clone(),
                 instance: format!("{instance}-{}", std::process::id()),
             },
             endpoints: Endpoints::default(),
@@ -284,6 +286,7 @@ async fn lead(
     };
     let (wakes, woken) = mpsc::channel(CHANNEL_CAPACITY);
     let reconciler = Arc::new(Reconciler {
+        approvals: Approvals::new(client.clone(), parts.settings.approval_policy.clone()),
         scanner: scanner(client.clone(), wakes.clone(), parts.metrics.clone()),
         signer: Signer::new(client.clone(), parts.settings.receipt_key.clone()),
         observer: Observer {

@@ -11,6 +11,7 @@ use super::helm;
 use super::sources::SourceArguments;
 use crate::app;
 use crate::config::{Config, ConfigError, parse_body_limit, parse_duration, parse_interval};
+use crate::domain::stage::checkout::TOOLS_IMAGE;
 use crate::domain::name::{NameError, Namespace, ObjectName};
 use crate::render::HelmSettings;
 
@@ -98,6 +99,9 @@ pub struct Arguments {
         hide_env_values = true
     )]
     approval_policy: ObjectName,
+    /// Image with sh and tar that takes in the files of a commit for stages with steps
+    #[arg(long, value_name = "IMAGE", default_value = TOOLS_IMAGE, env = "GRAFTLING_TOOLS_IMAGE", hide_env_values = true)]
+    tools_image: String,
     /// How many environments are deployed at a time, from 1 to 1024; half as many are torn down besides
     #[arg(long, value_name = "NUMBER", default_value = "16", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024), env = "GRAFTLING_CONCURRENCY", hide_env_values = true)]
     concurrency: usize,
@@ -158,6 +162,7 @@ fn config(arguments: Arguments) -> Result<Config, ConfigError> {
         key_name: arguments.key_name,
         deployer_cluster_role: arguments.deployer_cluster_role,
         approval_policy: arguments.approval_policy,
+        tools_image: arguments.tools_image,
         concurrency: arguments.concurrency,
         render_workers: arguments.render_workers,
         webhook_body_limit: arguments.webhook_body_limit,
@@ -205,6 +210,7 @@ mod tests {
         assert_eq!((config.key_namespace, config.key_name.as_str()), (None, "graftling-receipt-key"));
         assert_eq!(config.deployer_cluster_role.as_str(), "graftling-deployer");
         assert_eq!(config.approval_policy.as_str(), "graftling-approvals");
+        assert_eq!(config.tools_image, TOOLS_IMAGE);
         assert_eq!(config.concurrency, 16);
         assert_eq!(config.render_workers, 2);
         assert_eq!(config.webhook_body_limit, 5 * 1024 * 1024);

@@ -16,7 +16,9 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
+use super::approvals::Approvals;
 use super::desired::Bundles;
+use super::errands::Errands;
 use super::memory::Memory;
 use super::settings::Settings;
 use super::stores::Stores;
@@ -59,6 +61,10 @@ pub struct Reconciler {
     pub scanner: Scanner,
     /// Signs receipts.
     pub signer: Signer,
+    /// Whether approvals count.
+    pub approvals: Approvals,
+    /// Asks the outside.
+    pub errands: Errands,
     /// Counters.
     pub metrics: Metrics,
 }
