@@ -15,6 +15,7 @@ pub mod kinds;
 pub mod live;
 pub mod logs;
 pub mod observe;
+mod outputs;
 pub mod publish;
 pub mod records;
 pub mod references;

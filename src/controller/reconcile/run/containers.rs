@@ -178,7 +178,7 @@ impl Reconciler {
         settings: &Settings,
     ) -> Result<Standing, cluster::Error> {
         let logs = self.keep_logs(site, inventory, attempt).await;
-        let declared = settings.outputs();
+        let declared: Vec<String> = declared_outputs(&stage.action).into_iter().map(str::to_owned).collect();
         let outputs = match declared.is_empty() {
             true => Ok(BTreeMap::new()),
             false => {
