@@ -49,7 +49,7 @@ impl Staged {
         let fallback = first.map_or(DEPLOY_STAGE, |stage| stage.name.as_str()).to_owned();
         let mut by_stage: BTreeMap<String, Vec<Manifest>> = BTreeMap::new();
         for manifest in objects {
-            let stage = stages.iter().find(|stage| stage.files().any(|file| file == manifest.source.file));
+            let stage = stages.iter().find(|stage| stage.applies(&manifest.source.file));
             let name = stage.map_or(&fallback, |stage| &stage.name);
             by_stage.entry(name.clone()).or_default().push(manifest);
         }
