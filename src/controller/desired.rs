@@ -13,7 +13,7 @@ use super::sources::{self, Sources};
 use crate::api::Environment;
 use crate::api::convert::environment::{Identity, pull_request_to_domain};
 use crate::api::convert::first_deploy::is_first_deploy;
-use crate::domain::bundle::pipeline::Condition;
+use crate::domain::bundle::pipeline::{Condition, when};
 use crate::domain::bundle::{Bundle, BundleFiles, Problem, summary};
 use crate::domain::git::{Commit, PullRequest};
 use crate::domain::guardrails::{self, Fence};
@@ -131,11 +131,13 @@ impl Wish {
 impl Desired {
     /// Why a condition of a stage does not hold.
     pub fn unmet(&self, wish: &Wish, condition: &Condition) -> Option<String> {
-        let wanted = condition.first_deploy?;
-        (wanted != wish.is_first_deploy).then(|| match wanted {
-            true => "runs in the first deployment only".to_owned(),
-            false => "does not run in the first deployment".to_owned(),
-        })
+        let facts = when::Facts {
+            is_first_deploy: wish.is_first_deploy,
+            branch: wish.identity.branch.as_str(),
+            // No host is asked yet which files have changed.
+            changed: None,
+        };
+        when::unmet(condition, &facts)
     }
 
     /// The keys of all objects.

@@ -9,7 +9,7 @@ use crate::domain::manifest::{Manifest, ObjectKey, digest_of_text};
 use crate::domain::outcome::{self, FailureClass, Outcome};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::readiness::Readiness;
-use crate::domain::stage::outputs::{self, Form, Outputs};
+use crate::domain::stage::outputs::{self, Outputs};
 use crate::domain::status::grants_rights;
 
 /// The stage of a bundle without a pipeline: it applies everything.
@@ -53,7 +53,11 @@ impl Staged {
             let name = stage.map_or(&fallback, |stage| &stage.name);
             by_stage.entry(name.clone()).or_default().push(manifest);
         }
-        Self { stages, objects: by_stage }
+        Self {
+            stages,
+            objects: by_stage,
+            teardown: pipeline.map(|pipeline| pipeline.teardown.clone()).unwrap_or_default(),
+        }
     }
 
     /// A digest of everything that makes a run another one. Where a stage is written does not count, nor what Secrets hold, because it is
@@ -126,14 +130,8 @@ impl Staged {
 /// Objects with the outputs of earlier stages in their places.
 fn filled(manifests: &[Manifest], outputs: &Outputs) -> Result<Vec<Manifest>, String> {
     let fill = |manifest: &Manifest| {
-        if !outputs::is_used_in(&manifest.body) {
-            return Ok(manifest.clone());
-        }
-        let mut body = manifest.body.clone();
-        match outputs::substitute(&mut body, outputs, Form::Plain) {
-            Ok(()) => Ok(Manifest::new(manifest.key.clone(), body, manifest.source.clone())),
-            Err(problems) => Err(format!("{}: {}", manifest.key, problems.join("; "))),
-        }
+        let filled = outputs::manifests::substitute(manifest, outputs);
+        filled.map_err(|problems| format!("{}: {}", manifest.key, problems.join("; ")))
     };
     manifests.iter().map(fill).collect()
 }

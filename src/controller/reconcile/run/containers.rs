@@ -8,7 +8,6 @@ use super::{Reconciler, Site, Work};
 use crate::cluster;
 use crate::cluster::logs::Attempt;
 use crate::controller::desired::{admission, allowed_kinds};
-use crate::controller::errands::checkout::Checkout;
 use crate::domain::bundle::pipeline::Stage;
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::{Manifest, ObjectKey};
@@ -71,7 +70,7 @@ impl Work {
             host: &host,
             is_first_deploy: site.wish.is_first_deploy,
             outputs: &outputs,
-            pod_security: site.wish.project.guardrails.pod_security.name(),
+            pod_security: site.wish.project.guardrails.pod_security,
             tools_image: site.tools_image,
             admission: &admission,
         };
@@ -129,7 +128,7 @@ impl Reconciler {
         };
         match &live.readiness {
             Readiness::Progressing { reason } => Ok(self.under_way(site, work, stage, (settings, reason)).await),
-            Readiness::Ready => self.ended_well(site, seen.inventory, &attempt, settings).await,
+            Readiness::Ready => self.ended_well(site, seen.inventory, &attempt, stage).await,
             Readiness::Failed { reason } => {
                 let logs = self.keep_logs(site, seen.inventory, &attempt).await;
                 Ok(Progress::Failed {
@@ -145,29 +144,12 @@ impl Reconciler {
     }
 
     async fn under_way(&self, site: &Site<'_>, work: &Work, stage: &Stage, (settings, reason): (&Settings, &str)) -> Standing {
-        let waiting: Standing = Progress::Pending {
+        let _ = (site, work, stage, settings);
+        Progress::Pending {
             message: reason.to_owned(),
             outside: false,
         }
-        .into();
-        let Settings::Steps(steps) = settings else { return waiting };
-        if !steps.checkout {
-            return waiting;
-        }
-        // The first container waits for the files of the commit.
-        let looked = self.ask(site, work, stage, |place| {
-            self.errands.checkout(
-                place,
-                &Checkout {
-                    job: job_name(&stage.name, work.run.number, place.stage.attempt()),
-                    revision: work.run.revision.clone(),
-                },
-            )
-        });
-        match &looked.progress {
-            Progress::Done { .. } => waiting,
-            _ => looked,
-        }
+        .into()
     }
 
     async fn ended_well(
@@ -175,10 +157,10 @@ impl Reconciler {
         site: &Site<'_>,
         inventory: &Inventory,
         attempt: &Attempt,
-        settings: &Settings,
+        stage: &Stage,
     ) -> Result<Standing, cluster::Error> {
         let logs = self.keep_logs(site, inventory, attempt).await;
-        let declared: Vec<String> = declared_outputs(&stage.action).into_iter().map(str::to_owned).collect();
+        let declared: Vec<String> = stage.action.settings().map(outputs::declared).unwrap_or_default().into_iter().map(str::to_owned).collect();
         let outputs = match declared.is_empty() {
             true => Ok(BTreeMap::new()),
             false => {

@@ -7,7 +7,6 @@ use super::{Past, Reconciler, Site, Work};
 use crate::api::convert::requests::{handled, open_request};
 use crate::api::environment::Environment;
 use crate::cluster;
-use crate::domain::bundle::pipeline::Pipeline;
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::record::is_record;
@@ -21,7 +20,7 @@ struct Unable(String);
 
 impl Reconciler {
     /// Acts on the open request of an environment, if there is one. What came of it is stored in the same write as the run that it changed.
-    pub(super) async fn take_request(
+    pub(in crate::controller::reconcile) async fn take_request(
         &self,
         environment: &Environment,
         site: &Site<'_>,
@@ -43,13 +42,9 @@ impl Reconciler {
             }
         };
         let keys: Vec<ObjectKey> = inventory.present().map(|(key, _)| key.clone()).filter(|key| !is_record(key)).collect();
-        let pipeline = Pipeline {
-            stages: work.staged.stages.clone(),
-            teardown: Vec::new(),
-        };
         let records = recorded(&work.past);
         let known = Known {
-            pipeline: &pipeline,
+            stages: &work.staged.stages,
             // A run that begins with this very pass has done nothing yet.
             run: (!work.is_new).then_some(&work.run),
             records: &records,

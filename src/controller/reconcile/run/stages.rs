@@ -77,7 +77,7 @@ impl Reconciler {
         }
     }
 
-    fn ask(&self, site: &Site<'_>, work: &Work, stage: &Stage, look: impl FnOnce(&Place<'_>) -> Looked) -> Standing {
+    pub(super) fn ask(&self, site: &Site<'_>, work: &Work, stage: &Stage, look: impl FnOnce(&Place<'_>) -> Looked) -> Standing {
         let Some(own) = work.run.stage(&stage.name) else {
             return unable("it is not of this run");
         };
