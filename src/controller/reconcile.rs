@@ -16,6 +16,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
 use super::desired::Bundles;
+use super::errands::Errands;
 use super::memory::Memory;
 use super::settings::Settings;
 use super::stores::Stores;
@@ -48,6 +49,8 @@ pub struct Reconciler {
     pub memory: Memory,
     /// Tokens of accounts that are being removed.
     pub witnesses: Witnesses,
+    /// What is asked of the outside.
+    pub errands: Errands,
     /// The bundles.
     pub bundles: Bundles,
     /// What the platform engineer decided.
