@@ -17,6 +17,8 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// Where bundles may come from.
     pub sources: Sources,
+    /// How far stages may reach.
+    pub outbound: Outbound,
     /// The program that renders Helm charts; `None`: the first `helm` in `PATH`.
     pub helm: Option<PathBuf>,
     /// The version of Kubernetes that charts see.
@@ -72,6 +74,17 @@ pub struct Sources {
     pub ca: Option<PathBuf>,
     /// How many bytes of fetched bundles are kept in memory.
     pub cache: usize,
+}
+
+/// How far stages may reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbound {
+    /// Hosts that webhooks and registries may be although their addresses are not public.
+    pub hosts: Vec<HostPort>,
+    /// A PEM file with further certificate authorities for what stages ask.
+    pub ca: Option<PathBuf>,
+    /// Where hosts of environments are reached; `None`: where DNS says.
+    pub ingress: Option<HostPort>,
 }
 
 /// A host and a port, as in `artifacts.example.com:443`.
@@ -277,6 +290,11 @@ mod tests {
                 archive_hosts: Vec::new(),
                 ca: None,
                 cache: 256 * 1024 * 1024,
+            },
+            outbound: Outbound {
+                hosts: Vec::new(),
+                ca: None,
+                ingress: None,
             },
             helm: None,
             helm_kube_version: "1.33.0".to_owned(),

@@ -17,6 +17,7 @@ use futures::future::BoxFuture;
 pub use self::tree::Files;
 use crate::domain::comment::{Comment, Permission};
 use crate::domain::git::{BranchName, Commit, Listing, RefLookup, Repository, RepositoryName, Revision, TreePath};
+use crate::domain::stage::wait::{ReportedRun, ReportedStatus};
 
 /// A connection to one Git host.
 ///
@@ -49,6 +50,26 @@ pub trait GitHost: Send + Sync {
 
     /// What an account may do with the repository.
     fn permission<'a>(&'a self, name: &'a RepositoryName, login: &'a str) -> BoxFuture<'a, Result<Permission, Error>>;
+
+    /// The newest commit status of a context, as others set them on a commit; `None` if there is none, or no such commit yet.
+    ///
+    /// [`Error::Misconfigured`] at a host that has no commit statuses.
+    fn commit_status<'a>(
+        &'a self,
+        name: &'a RepositoryName,
+        revision: &'a Revision,
+        context: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ReportedStatus>, Error>>;
+
+    /// The newest check runs of a name on a commit, one for each app that makes some; none if there is no such commit yet.
+    ///
+    /// [`Error::Misconfigured`] at a host that has no check runs.
+    fn check_runs<'a>(
+        &'a self,
+        name: &'a RepositoryName,
+        revision: &'a Revision,
+        run: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<ReportedRun>, Error>>;
 }
 
 /// Why a host gave no answer that can be relied on.

@@ -8,6 +8,7 @@ use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use clap::{ArgAction, Args};
 
 use super::helm;
+use super::outbound::OutboundArguments;
 use super::sources::SourceArguments;
 use crate::app;
 use crate::config::{Config, ConfigError, parse_body_limit, parse_duration, parse_interval};
@@ -43,6 +44,8 @@ pub struct Arguments {
     admin_listen: SocketAddr,
     #[command(flatten)]
     sources: SourceArguments,
+    #[command(flatten)]
+    outbound: OutboundArguments,
     #[command(flatten)]
     helm: helm::Helm,
     /// Time between two full listings of a repository
@@ -149,6 +152,7 @@ fn config(arguments: Arguments) -> Result<Config, ConfigError> {
         listen: arguments.listen,
         admin_listen: arguments.admin_listen,
         sources: arguments.sources.into(),
+        outbound: arguments.outbound.into(),
         helm: helm.program,
         helm_kube_version: helm.kube_version,
         helm_api_versions: helm.api_versions,
@@ -199,6 +203,10 @@ mod tests {
         assert_eq!(config.sources.bundles, std::path::PathBuf::from("/bundles"));
         assert!(config.sources.roots.is_empty() && config.sources.archive_hosts.is_empty());
         assert_eq!((config.sources.ca, config.sources.cache), (None, 256 * 1024 * 1024));
+        assert_eq!(
+            (config.outbound.hosts, config.outbound.ca, config.outbound.ingress),
+            (Vec::new(), None, None)
+        );
         assert_eq!((config.helm, config.helm_kube_version.as_str()), (None, "1.33.0"));
         assert_eq!(config.helm_api_versions, Vec::<String>::new());
         assert_eq!(config.sweep_interval, Duration::from_secs(60));
@@ -267,6 +275,9 @@ mod tests {
             ("--resync", "721h"),
             ("--bundle-roots", "bundles"),
             ("--bundle-archive-hosts", "artifacts.example.com"),
+            ("--outbound-hosts", "http://ci.internal:80"),
+            ("--outbound-ca", "ca.pem"),
+            ("--ingress-address", "ingress.example.com"),
             ("--bundle-cache", "1GB"),
             ("--url-port", "0"),
             ("--shutdown-grace", "-1s"),

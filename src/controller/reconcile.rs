@@ -53,6 +53,8 @@ pub struct Reconciler {
     pub memory: Memory,
     /// Tokens of accounts that are being removed.
     pub witnesses: Witnesses,
+    /// What is asked of the outside.
+    pub errands: Errands,
     /// The bundles.
     pub bundles: Bundles,
     /// What the platform engineer decided.
@@ -63,8 +65,6 @@ pub struct Reconciler {
     pub signer: Signer,
     /// Whether approvals count.
     pub approvals: Approvals,
-    /// Asks the outside.
-    pub errands: Errands,
     /// Counters.
     pub metrics: Metrics,
 }
