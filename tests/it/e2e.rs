@@ -33,6 +33,7 @@ mod replicas;
 mod restored;
 mod retain;
 mod rights;
+mod runs;
 mod scene;
 mod sources;
 mod stuck;
