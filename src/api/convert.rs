@@ -11,4 +11,6 @@ pub mod project;
 pub mod receipt;
 pub mod references;
 pub mod removal;
+pub mod requests;
+pub mod run;
 pub mod size;

@@ -4,6 +4,7 @@ mod adopt;
 mod deploy;
 mod precheck;
 mod rest;
+mod run;
 mod teardown;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use super::witnesses::Witnesses;
 use crate::api::convert::activity;
 use crate::api::convert::environment::{self as convert, Identity};
 use crate::api::convert::project::ttl;
+use crate::api::convert::run::run as run_of;
 use crate::api::{Environment, EnvironmentStatus};
 use crate::cluster;
 use crate::cluster::connection::Deployer;
@@ -150,6 +152,7 @@ impl Reconciler {
     async fn read_own(&self, environment: &Environment) -> Result<Option<(Identity, Inventory)>, cluster::Error> {
         let read = convert::identity(environment).and_then(|identity| {
             let inventory = convert::inventory(environment.status.as_ref())?;
+            run_of(environment.status.as_ref())?;
             Ok((identity, inventory))
         });
         match read {

@@ -2,6 +2,8 @@
 
 mod shared;
 
+use std::collections::BTreeSet;
+
 use shared::unchanged;
 pub use shared::wish;
 
@@ -21,8 +23,10 @@ pub struct Desired {
     pub namespace: Manifest,
     /// What fences it.
     pub guardrails: Vec<Manifest>,
-    /// The bundle's objects.
+    /// The bundle's objects, as far as its pipeline has reached them.
     pub objects: Vec<Manifest>,
+    /// Objects that stay as they are, whatever they are: a later stage decides about them, or they go only once the run has succeeded.
+    pub held: BTreeSet<ObjectKey>,
 }
 
 /// Plans a deployment.
@@ -254,6 +258,7 @@ impl Planning<'_> {
 pub fn stale<'a>(inventory: &'a Inventory, desired: &'a Desired) -> impl Iterator<Item = (&'a ObjectKey, &'a Entry)> {
     let wanted = |key: &ObjectKey| {
         *key == desired.namespace.key
+            || desired.held.contains(key)
             || desired
                 .guardrails
                 .iter()
