@@ -4,6 +4,7 @@
 //! somebody who knows nothing of Kubernetes.
 
 mod condition;
+mod definition;
 mod pod;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,8 @@ pub enum Readiness {
 ///
 /// - A PersistentVolumeClaim is ready when it is bound. One that no pod uses may never be, with a class that waits for a consumer.
 /// - An Ingress is ready at once: many ingress controllers never write a status, and the check of the URL says more.
+/// - A Job is ready when it is complete, and failed as soon as its controller has given it up. A suspended one waits for somebody.
+/// - A definition of custom resources and an APIService are ready when the API server serves them, so that what they define can be applied.
 /// - A resource of an unknown kind is judged by `observedGeneration` and by the conditions `Ready`, `Available`, `Succeeded`,
 ///   `Stalled`, `Failed` and `Reconciling`.
 pub fn assess(body: &Value) -> Readiness {
@@ -48,14 +51,14 @@ pub fn assess(body: &Value) -> Readiness {
         ("", "PersistentVolumeClaim") => assess_claim(body),
         ("", "Service") => assess_service(body),
         ("apps", "Deployment") => workload::deployment(body),
-        ("apps", "ReplicaSet") => workload::replica_set(body),
+        ("apps", "ReplicaSet") | ("", "ReplicationController") => workload::replica_set(body),
         ("apps", "StatefulSet") => workload::stateful_set(body),
         ("apps", "DaemonSet") => workload::daemon_set(body),
         ("batch", "Job") => workload::job(body),
-        ("batch", "CronJob")
-        | ("networking.k8s.io", "Ingress")
-        | ("autoscaling", "HorizontalPodAutoscaler")
-        | ("policy", "PodDisruptionBudget") => Readiness::Ready,
+        ("batch", "CronJob") | ("networking.k8s.io", "Ingress") | ("autoscaling", "HorizontalPodAutoscaler") => Readiness::Ready,
+        ("policy", "PodDisruptionBudget") => definition::disruption_budget(body),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => definition::custom_resource(body),
+        ("apiregistration.k8s.io", "APIService") => definition::api_service(body),
         _ => condition::assess(body),
     }
 }
