@@ -4,6 +4,7 @@
 //! `domain`), act, publish.
 
 pub mod desired;
+pub mod diagnoses;
 pub mod dispatch;
 pub mod hosts;
 pub mod inbox;

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::controller::desired::Bundles;
 use crate::controller::hosts::Hosts;
 use crate::controller::inbox::Inbox;
+use crate::controller::diagnoses::Diagnoses;
 use crate::controller::memory::Memory;
 use crate::controller::orphans::Orphans;
 use crate::controller::reconcile::Reconciler;
@@ -293,6 +294,7 @@ async fn lead(
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
+        diagnoses: Diagnoses::default(),
         witnesses: Witnesses::default(),
         bundles: Bundles::new(sources, renderer(&parts.settings), parts.metrics.clone()),
         settings: parts.settings.clone(),

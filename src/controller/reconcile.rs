@@ -2,6 +2,8 @@
 
 mod adopt;
 mod deploy;
+mod drift;
+mod explain;
 mod precheck;
 mod rest;
 mod teardown;
@@ -16,6 +18,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
 use super::desired::Bundles;
+use super::diagnoses::Diagnoses;
 use super::memory::Memory;
 use super::settings::Settings;
 use super::stores::Stores;
@@ -46,6 +49,8 @@ pub struct Reconciler {
     pub stores: Stores,
     /// What we wrote last.
     pub memory: Memory,
+    /// Why environments are not ready, as far as it was asked.
+    pub diagnoses: Diagnoses,
     /// Tokens of accounts that are being removed.
     pub witnesses: Witnesses,
     /// The bundles.
@@ -97,6 +102,7 @@ impl Reconciler {
         let environment = self.memory.newest(cached);
         let pass = async {
             if environment.metadata.deletion_timestamp.is_some() {
+                self.diagnoses.release(environment.metadata.uid.as_deref().unwrap_or_default());
                 self.teardown(&environment).await
             } else if let Some(grace) = rest::rests(&environment) {
                 self.rest(&environment, &grace).await

@@ -14,6 +14,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::health;
+
 /// How far an object has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
@@ -37,6 +39,7 @@ pub enum Readiness {
 /// - An Ingress is ready at once: many ingress controllers never write a status, and the check of the URL says more.
 /// - A Job is ready when it is complete, and failed as soon as its controller has given it up. A suspended one waits for somebody.
 /// - A definition of custom resources and an APIService are ready when the API server serves them, so that what they define can be applied.
+/// - What bears a rule of its bundle for its health ([`health`]) is judged by that.
 /// - A resource of an unknown kind is judged by `observedGeneration` and by the conditions `Ready`, `Available`, `Succeeded`,
 ///   `Stalled`, `Failed` and `Reconciling`.
 pub fn assess(body: &Value) -> Readiness {
@@ -44,6 +47,12 @@ pub fn assess(body: &Value) -> Readiness {
         return match group_and_kind(body) {
             ("", "Namespace") => condition::ending_namespace(body),
             _ => Readiness::progressing("is being deleted"),
+        };
+    }
+    if let Some(judged) = health::of(body).and_then(|health| health.assess(body)) {
+        return match is_unobserved(body) {
+            true => Readiness::progressing("waits for its controller to see the newest change"),
+            false => judged,
         };
     }
     match group_and_kind(body) {
@@ -116,15 +125,15 @@ impl fmt::Display for Readiness {
 
 // === reading ===
 
-fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer).and_then(Value::as_str)
 }
 
-fn number(value: &Value, pointer: &str) -> Option<i64> {
+pub(super) fn number(value: &Value, pointer: &str) -> Option<i64> {
     value.pointer(pointer).and_then(Value::as_i64)
 }
 
-fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
     value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 

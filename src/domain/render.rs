@@ -31,6 +31,7 @@ use handlebars::{Context, Handlebars, RenderError, RenderErrorReason};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::health;
 use super::bundle::{self, Bundle, Problem, TemplateFile, yaml};
 pub use branch_file::{BRANCH_FILE, MAX_BRANCH_FILE, read_branch_file};
 pub use context::{Address, Layer, Origin, RenderContext, Scheme, context_page};
@@ -100,6 +101,7 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
         }
     }
     if problems.is_empty() {
+        documents.iter_mut().for_each(|document| health::mark(bundle.health(), &mut document.value));
         return Ok(Rendered { documents, release });
     }
     let sources = |file: &str| bundle.templates().iter().find(|template| template.file == file);

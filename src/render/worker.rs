@@ -13,6 +13,7 @@ use nix::sys::resource::{Resource, UsageWho, getrusage, rlim_t, setrlimit};
 
 use super::protocol::{Answer, Hello, Request, SandboxLevel, Work, read_frame, read_request, write_message};
 use super::{RenderLimits, confine, filter};
+use crate::domain::health;
 use crate::domain::bundle::Bundle;
 use crate::domain::render::{Rendered, read_branch_file, render};
 
@@ -125,7 +126,10 @@ impl Kept {
                 Err(errors) => Answer::Errors(errors),
             },
             Work::Read(release, output) => match release.documents(&output) {
-                Ok(documents) => Answer::Rendered(Rendered { documents, release: None }),
+                Ok(mut documents) => {
+                    documents.iter_mut().for_each(|document| health::mark(bundle.health(), &mut document.value));
+                    Answer::Rendered(Rendered { documents, release: None })
+                }
                 Err(errors) => Answer::Errors(errors),
             },
             Work::BranchFile(bytes, allowed) => Answer::BranchFile(read_branch_file(&bytes, &allowed)),

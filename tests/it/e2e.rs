@@ -44,3 +44,4 @@ mod update;
 mod values;
 mod web;
 mod webhooks;
+mod why;

@@ -42,6 +42,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
     let grace_after_delete = read_grace(&mut problems, spec.lifecycle.grace_after_delete.as_deref());
     check_ttl(&mut problems, spec.lifecycle.ttl.as_deref());
     check_all_kinds(&mut problems, &spec.policy);
+    let url_check = url_check(&mut problems, spec.probe.as_ref());
     let (Some(namespace), Some(name), Some(host), Some(repository), Some(bundle), Some(domain), Some(deployer), Some(branches)) =
         (namespace, name, host, repository, bundle, domain, deployer, branches)
     else {
@@ -65,6 +66,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         branch_file,
         domain,
         https: spec.scheme == Scheme::Https,
+        url_check,
         guardrails: guardrails(&spec.guardrails, claims(&spec.policy.claims)),
         max_environments: spec.lifecycle.max_environments,
         grace_after_delete,
@@ -96,6 +98,12 @@ pub fn ttl(project: &Project) -> Option<Duration> {
 
 fn read_grace(problems: &mut Vec<String>, text: Option<&str>) -> Option<Span> {
     read(problems, "spec.lifecycle.graceAfterDelete", text?)
+}
+
+fn url_check(problems: &mut Vec<String>, probe: Option<&project::UrlProbe>) -> Option<policy::UrlCheck> {
+    let probe = probe?;
+    let check = policy::UrlCheck::new(&probe.path, &probe.statuses, &probe.timeout);
+    check.map_err(|error| problems.push(error.to_string())).ok()
 }
 
 fn check_all_kinds(problems: &mut Vec<String>, policy: &project::Policy) {

@@ -15,7 +15,7 @@ use crate::controller::desired::{Addresses, Refusal, Wish};
 use crate::domain::inventory::Inventory;
 use crate::domain::plan::{Plan, deploy};
 use crate::domain::policy::Project;
-use crate::domain::status::{Phase, Report, StageReport, summarise_deployment};
+use crate::domain::status::{self, Phase, Report, StageReport, summarise_deployment};
 
 impl Reconciler {
     /// One pass towards what the environment should be.
@@ -45,7 +45,8 @@ impl Reconciler {
         // Observe.
         let observed = self.observer.observe(&deployer, desired.keys(), &inventory).await?;
         // Plan: pure.
-        let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
+        let mut plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
+        let held = self.hold_loops(&identity, &mut plan, &inventory);
         let own = (&identity, &inventory);
         if let Some(pass) = self.adopt_for_deployment(environment, own, &plan, &observed, &deployer).await? {
             return Ok(pass);
@@ -57,8 +58,12 @@ impl Reconciler {
         };
         let environment = &self.write_ahead(environment, &identity, &inventory, &plan, complete).await?;
         let outcomes = self.observer.carry_out(&deployer, &plan.steps).await;
+        let undone = self.count_loops(&identity, &plan, &inventory, &outcomes);
         // Summarise: pure. Publish.
-        let report = summarise_deployment(&plan, &outcomes);
+        let mut report = summarise_deployment(&plan, &outcomes);
+        report.again = undone.or(report.again);
+        let report = self.explained(&identity, &deployer, &status::waiting(&plan, &outcomes), report).await;
+        let report = self.loops_told(&identity, &deployer, &held, report).await;
         self.conclude_deployment(environment, &identity, report).await
     }
 
