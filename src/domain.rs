@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod readiness;
+pub mod record;
 pub mod removal;
 pub mod render;
 pub mod residue;

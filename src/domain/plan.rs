@@ -2,6 +2,7 @@
 
 pub mod deploy;
 pub mod drift;
+pub mod records;
 pub mod rest;
 pub mod teardown;
 mod text;

@@ -13,9 +13,9 @@ use nix::sys::resource::{Resource, UsageWho, getrusage, rlim_t, setrlimit};
 
 use super::protocol::{Answer, Hello, Request, SandboxLevel, Work, read_frame, read_request, write_message};
 use super::{RenderLimits, confine, filter};
-use crate::domain::health;
 use crate::domain::bundle::Bundle;
-use crate::domain::render::{Rendered, read_branch_file, render};
+use crate::domain::health;
+use crate::domain::render::{Document, Rendered, read_branch_file, render};
 
 /// The name of the command.
 pub const COMMAND: &str = "render-worker";
@@ -126,10 +126,11 @@ impl Kept {
                 Err(errors) => Answer::Errors(errors),
             },
             Work::Read(release, output) => match release.documents(&output) {
-                Ok(mut documents) => {
-                    documents.iter_mut().for_each(|document| health::mark(bundle.health(), &mut document.value));
-                    Answer::Rendered(Rendered { documents, release: None })
-                }
+                Ok(documents) => Answer::Rendered(Rendered {
+                    documents: judged(&bundle, documents),
+                    release: None,
+                    pipeline: None,
+                }),
                 Err(errors) => Answer::Errors(errors),
             },
             Work::BranchFile(bytes, allowed) => Answer::BranchFile(read_branch_file(&bytes, &allowed)),
@@ -140,6 +141,12 @@ impl Kept {
         }
         Ok(answer)
     }
+}
+
+/// Documents with the bundle's rules for their health.
+fn judged(bundle: &Bundle, mut documents: Vec<Document>) -> Vec<Document> {
+    documents.iter_mut().for_each(|document| health::mark(bundle.health(), &mut document.value));
+    documents
 }
 
 #[cfg(test)]

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::Reconciler;
-use crate::api::convert::environment::Identity;
+use super::run::Site;
 use crate::api::keys;
-use crate::cluster::connection::Deployer;
 use crate::domain::inventory::{Inventory, Stage};
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
@@ -20,29 +17,28 @@ const UNDONE: Duration = Duration::from_secs(1);
 
 impl Reconciler {
     /// Takes out of the plan what was put right in vain a few times, a short time ago.
-    pub(super) fn hold_loops(&self, identity: &Identity, plan: &mut Plan, inventory: &Inventory) -> Vec<Held> {
-        let now = Timestamp::now();
-        self.diagnoses.loops(&identity.uid, |loops| loops.hold(plan, inventory, now))
+    pub(super) fn hold_loops(&self, site: &Site<'_>, plan: &mut Plan, inventory: &Inventory) -> Vec<Held> {
+        self.diagnoses
+            .loops(&site.identity.uid, |loops| loops.hold(plan, inventory, site.now))
     }
 
     /// Counts what was put right, over what `inventory` said before; when to look again, if something of it is undone already.
-    pub(super) fn count_loops(&self, identity: &Identity, plan: &Plan, inventory: &Inventory, outcomes: &[Outcome]) -> Option<Duration> {
-        let now = Timestamp::now();
+    pub(super) fn count_loops(&self, site: &Site<'_>, plan: &Plan, inventory: &Inventory, outcomes: &[Outcome]) -> Option<Duration> {
         let is_undone = self
             .diagnoses
-            .loops(&identity.uid, |loops| loops.record(plan, inventory, outcomes, now));
+            .loops(&site.identity.uid, |loops| loops.record(plan, inventory, outcomes, site.now));
         is_undone.then_some(UNDONE)
     }
 
     /// The report with what is held back. A failure of something else is told first: it may be the cause.
-    pub(super) async fn loops_told(&self, identity: &Identity, deployer: &Deployer, held: &[Held], mut report: Report) -> Report {
+    pub(super) async fn loops_told(&self, site: &Site<'_>, held: &[Held], mut report: Report) -> Report {
         let Some(first) = held.first() else { return report };
         if report.phase == Phase::Failed {
             return report;
         }
         let told = match &first.told {
             Some(told) => told.clone(),
-            None => self.look_at_loop(identity, deployer, first).await,
+            None => self.look_at_loop(site, first).await,
         };
         let more = match held.len() - 1 {
             0 => String::new(),
@@ -53,7 +49,7 @@ impl Reconciler {
             stage.state = StageState::Failed;
             stage.message = Some(message.clone());
         }
-        let wait = first.until.duration_since(Timestamp::now());
+        let wait = first.until.duration_since(site.now);
         Report {
             phase: Phase::Failed,
             reason: Class::DriftLoop.name(),
@@ -64,17 +60,17 @@ impl Reconciler {
     }
 
     /// Looks once in a pause, not with each pass: who changes an object all the time wakes its environment all the time.
-    async fn look_at_loop(&self, identity: &Identity, deployer: &Deployer, held: &Held) -> String {
+    async fn look_at_loop(&self, site: &Site<'_>, held: &Held) -> String {
         let client = match held.stage {
             Stage::Namespace | Stage::Guardrails => Ok(self.observer.connection.controller()),
-            Stage::Deploy => self.observer.connection.deployer(deployer),
+            Stage::Deploy => self.observer.connection.deployer(site.deployer),
         };
         let live = match client {
             Ok(client) => self.observer.read_whole(client, &held.manifest.key).await.ok().flatten(),
             Err(_) => None,
         };
         let told = held.sentence(live.as_ref(), keys::FIELD_MANAGER);
-        self.diagnoses.loops(&identity.uid, |loops| loops.tell(&held.manifest.key, &told));
+        self.diagnoses.loops(&site.identity.uid, |loops| loops.tell(&held.manifest.key, &told));
         told
     }
 }

@@ -58,6 +58,7 @@ mod tests {
             reason: "Ready",
             message: "everything is applied and ready".into(),
             stages: Vec::new(),
+            run: None,
             inventory: Inventory::default(),
             applied: true,
             changed,
