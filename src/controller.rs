@@ -6,6 +6,7 @@
 pub mod desired;
 pub mod diagnoses;
 pub mod dispatch;
+pub mod errands;
 pub mod hosts;
 pub mod inbox;
 pub mod memory;

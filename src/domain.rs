@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod claims;
 pub mod deadline;
 pub mod difference;
+pub mod errand;
 pub mod event;
 pub mod git;
 pub mod guardrails;

@@ -2,8 +2,10 @@
 #![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
 pub mod references;
-pub mod run;
 pub mod requests;
+pub mod run;
+
+use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -12,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::references::AccountReferences;
-use self::run::{RunStatus, StageStatus};
 use self::requests::{Approval, Request, RequestHandled};
+use self::run::{RunStatus, StageStatus};
 use super::project::LocalReference;
 
 /// One branch's environment: identity, wanted revision, and everything that was ever created for it.
@@ -160,6 +162,9 @@ pub struct EnvironmentStatus {
     /// Where each stage of that run stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageStatus>,
+    /// The stages that run once in the life of the environment and have done so.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub once: BTreeSet<String>,
     /// What came of the request that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_handled: Option<RequestHandled>,

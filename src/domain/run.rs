@@ -4,12 +4,12 @@
 //! here reads a clock: the time of the pass comes in.
 
 mod advance;
+pub mod approval;
 mod begin;
+pub mod request;
 mod staged;
 #[cfg(test)]
 mod tests;
-pub mod approval;
-pub mod request;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -204,9 +204,33 @@ impl StageRun {
             failed_need: None,
         }
     }
+
+    /// The number of the present try in the life of its run, from 1: a name or a word that bears it is never given twice.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.earlier + self.tries.max(1)
+    }
 }
 
 // === impl states ===
+
+impl ByHand {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Skip, Self::Run];
+
+    /// The word in a status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Skip => "Skip",
+            Self::Run => "Run",
+        }
+    }
+
+    /// What a word in a status means.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|word| word.name() == name)
+    }
+}
 
 impl RunState {
     /// All states.
@@ -247,15 +271,5 @@ impl StageState {
     /// The state of a name in a status.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
-    }
-}
-
-// === impl StageRun ===
-
-impl StageRun {
-    /// The number of the present try in the life of its run, from 1: a name or a word that bears it is never given twice.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        self.earlier + self.tries.max(1)
     }
 }

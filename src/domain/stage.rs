@@ -8,6 +8,7 @@ pub mod approve;
 pub mod check;
 pub mod checkout;
 pub mod job;
+mod mapping;
 pub mod resource;
 pub mod steps;
 pub mod wait;

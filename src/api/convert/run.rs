@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::environment::EnvironmentStatus;
 use crate::api::environment::run::{RunStatus, StageStatus};
 use crate::domain::inventory::Stage;
-use crate::domain::run::{Run, RunNumber, RunState, Source, StageRun, StageState};
+use crate::domain::run::{ByHand, Run, RunNumber, RunState, Source, StageRun, StageState};
 use crate::domain::status::StageReport;
 
 /// The run that a status has.
@@ -39,8 +39,8 @@ fn stage(stored: &StageStatus) -> Result<StageRun, String> {
         name: stored.name.clone(),
         state,
         tries: stored.tries,
-        earlier: 0,
-        by_hand: None,
+        earlier: stored.earlier,
+        by_hand: stored.by_hand.as_deref().and_then(ByHand::from_name),
         since: stored.since.as_ref().map(|time| time.0),
         ended: stored.ended.as_ref().map(|time| time.0),
         not_before: stored.not_before.as_ref().map(|time| time.0),
@@ -96,6 +96,8 @@ fn stored_stage(stage: &StageRun) -> StageStatus {
         state: stage.state.name().to_owned(),
         message: stage.message.as_deref().map(crate::domain::status::shorten),
         tries: stage.tries,
+        earlier: stage.earlier,
+        by_hand: stage.by_hand.map(|word| word.name().to_owned()),
         since: time(stage.since),
         ended: time(stage.ended),
         not_before: time(stage.not_before),

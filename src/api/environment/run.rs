@@ -47,6 +47,13 @@ pub struct StageStatus {
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(with = "i32", range(min = 0))]
     pub tries: u32,
+    /// How many tries had begun before somebody asked for it again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(with = "i32", range(min = 0))]
+    pub earlier: u32,
+    /// What somebody decided about it: `Skip` or `Run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<String>,
     /// When the last try began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,

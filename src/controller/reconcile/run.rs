@@ -178,7 +178,7 @@ impl Work {
     }
 
     fn advance(&mut self, site: &Site<'_>, progress: &BTreeMap<String, Progress>) {
-        let unmet = |condition: &Condition| site.unmet(condition);
+        let unmet = |stage: &Stage| site.unmet(&stage.when);
         let turn = Turn {
             stages: &self.staged.stages,
             unmet: &unmet,

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Progress, Run, RunState, StageRun, StageState};
-use crate::domain::bundle::pipeline::{Action, Condition, OnFailure, Stage};
+use super::{ByHand, Progress, Run, RunState, StageRun, StageState};
+use crate::domain::bundle::pipeline::{Action, OnFailure, Stage};
 
 /// What a run is advanced with.
 pub struct Turn<'a> {
     /// The stages of the pipeline, those of the run.
     pub stages: &'a [Stage],
-    /// Why a condition does not hold; `None` if it does.
-    pub unmet: &'a dyn Fn(&Condition) -> Option<String>,
+    /// Why a stage does not run in this run; `None` if it does. Asked before its first try, unless a person decided.
+    pub unmet: &'a dyn Fn(&Stage) -> Option<String>,
     /// The time of the pass.
     pub now: Timestamp,
 }
@@ -83,10 +83,14 @@ impl Run {
         if own.not_before.is_some_and(|time| time > turn.now) {
             return Verdict::Wait;
         }
-        // What has begun once goes on, whatever its condition says by now.
-        match (turn.unmet)(&stage.when).filter(|_| own.tries == 0) {
-            Some(reason) => Verdict::Skip(reason),
-            None => Verdict::Begin,
+        match own.by_hand {
+            Some(ByHand::Skip) => Verdict::Skip("skipped by hand".to_owned()),
+            Some(ByHand::Run) => Verdict::Begin,
+            // What has begun once goes on, whatever its condition says by now.
+            None => match (turn.unmet)(stage).filter(|_| own.tries == 0) {
+                Some(reason) => Verdict::Skip(reason),
+                None => Verdict::Begin,
+            },
         }
     }
 
@@ -269,6 +273,8 @@ impl StageRun {
             Verdict::Reopen => {
                 *self = Self {
                     tries: self.tries,
+                    earlier: self.earlier,
+                    by_hand: self.by_hand,
                     ..Self::new(&self.name)
                 };
             }

@@ -46,7 +46,7 @@ fn new_run(stages: &[Stage]) -> Run {
     begin(None, &wished("a"), Source::Bundle, stages, at(0))
 }
 
-fn always(_: &Condition) -> Option<String> {
+fn always(_: &Stage) -> Option<String> {
     None
 }
 
@@ -264,7 +264,7 @@ fn a_stage_whose_condition_does_not_hold_is_skipped_and_does_not_hold_up_what_ne
     seed.when.first_deploy = Some(true);
     let stages = [seed, stage("web", &["seed"])];
     let mut run = new_run(&stages);
-    let unmet = |condition: &Condition| condition.first_deploy.map(|_| "not the first".to_owned());
+    let unmet = |stage: &Stage| stage.when.first_deploy.map(|_| "not the first".to_owned());
     let turn = Turn {
         stages: &stages,
         unmet: &unmet,

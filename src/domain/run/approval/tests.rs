@@ -20,6 +20,7 @@ fn stage() -> StageRun {
         streak: 0,
         message: None,
         outputs: BTreeMap::new(),
+        failed_need: None,
     }
 }
 

@@ -150,6 +150,7 @@ pub(super) fn begin_anew(stage: &mut StageRun) {
     stage.streak = 0;
     stage.message = None;
     stage.outputs.clear();
+    stage.failed_need = None;
 }
 
 /// Whether the stage was skipped by the run itself and not by a person.

@@ -70,6 +70,7 @@ fn stage_run(name: &str, state: StageState) -> StageRun {
         streak: 0,
         message: None,
         outputs: BTreeMap::new(),
+        failed_need: None,
     }
 }
 
