@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod claims;
 pub mod clock;
 pub mod connection;
+pub mod diagnosis;
 pub mod environments;
 pub mod error;
 pub mod exec;

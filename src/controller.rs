@@ -5,6 +5,7 @@
 
 pub mod approvals;
 pub mod desired;
+pub mod diagnoses;
 pub mod dispatch;
 pub mod errands;
 pub mod hosts;

@@ -19,6 +19,7 @@ use crate::cluster::{self, Connection};
 use crate::config::Config;
 use crate::controller::approvals::Approvals;
 use crate::controller::desired::Bundles;
+use crate::controller::diagnoses::Diagnoses;
 use crate::controller::errands::{Bounds, Carrier, Errands};
 use crate::controller::hosts::Hosts;
 use crate::controller::inbox::Inbox;
@@ -306,6 +307,7 @@ async fn lead(
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
+        diagnoses: Diagnoses::default(),
         witnesses: Witnesses::default(),
         bundles: Bundles::new(sources, renderer(&parts.settings), parts.metrics.clone()),
         settings: parts.settings.clone(),

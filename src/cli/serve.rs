@@ -12,8 +12,8 @@ use super::outbound::OutboundArguments;
 use super::sources::SourceArguments;
 use crate::app;
 use crate::config::{Config, ConfigError, parse_body_limit, parse_duration, parse_interval};
-use crate::domain::stage::checkout::TOOLS_IMAGE;
 use crate::domain::name::{NameError, Namespace, ObjectName};
+use crate::domain::stage::checkout::TOOLS_IMAGE;
 use crate::render::HelmSettings;
 
 /// What holds for every setting.

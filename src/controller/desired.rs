@@ -195,7 +195,8 @@ impl Bundles {
         let rendered = rendered.map_err(|error| Failure::new(wish, &error))?;
         let kinds = allowed_kinds(wish)?;
         let namespace = wish.identity.name.namespace();
-        let objects = admit(rendered.documents, &admission(wish, &namespace, &kinds)).map_err(|refusals| refuse(wish, &summary(&refusals)))?;
+        let objects =
+            admit(rendered.documents, &admission(wish, &namespace, &kinds)).map_err(|refusals| refuse(wish, &summary(&refusals)))?;
         let fence = fence(wish);
         let staged = Staged::new(rendered.pipeline.as_ref(), objects.clone());
         Ok(Desired {

@@ -46,3 +46,4 @@ mod update;
 mod values;
 mod web;
 mod webhooks;
+mod why;

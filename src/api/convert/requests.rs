@@ -127,7 +127,9 @@ pub fn waiting(status: Option<&EnvironmentStatus>) -> Vec<Waiting> {
         since: pending.since.0,
         groups: pending.groups.clone(),
     };
-    status.map(|status| status.pending_approvals.iter().map(read).collect()).unwrap_or_default()
+    status
+        .map(|status| status.pending_approvals.iter().map(read).collect())
+        .unwrap_or_default()
 }
 
 /// A question as it is stored.

@@ -148,18 +148,26 @@ fn choose<'a>(environment: &'a Environment, stage: Option<&str>) -> Result<&'a P
             environment: named(),
             waiting: waiting(),
         }),
-        (Some(stage), _) => pending.iter().find(|pending| pending.stage == stage).ok_or_else(|| ApproveError::FindStage {
-            environment: named(),
-            stage: stage.to_owned(),
-            hint: did_you_mean(stage, names()),
-            waiting: waiting(),
-        }),
+        (Some(stage), _) => pending
+            .iter()
+            .find(|pending| pending.stage == stage)
+            .ok_or_else(|| ApproveError::FindStage {
+                environment: named(),
+                stage: stage.to_owned(),
+                hint: did_you_mean(stage, names()),
+                waiting: waiting(),
+            }),
     }
 }
 
 /// Those of our groups that the stage is reserved to.
 fn groups(environment: &Environment, pending: &PendingApproval, caller: &Caller) -> Result<Vec<String>, ApproveError> {
-    let ours: Vec<String> = pending.groups.iter().filter(|group| caller.groups.contains(group)).cloned().collect();
+    let ours: Vec<String> = pending
+        .groups
+        .iter()
+        .filter(|group| caller.groups.contains(group))
+        .cloned()
+        .collect();
     if ours.is_empty() && !pending.groups.is_empty() {
         return Err(ApproveError::Reserve {
             environment: reference(environment),

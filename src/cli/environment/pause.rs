@@ -64,7 +64,9 @@ async fn set(selection: &Selection, waiting: &Waiting, suspend: bool) -> anyhow:
         what: "the server has not taken it in",
         goes_on: "it is taken in once a server runs",
     };
-    let state = until(&access, &environment, patience, |seen| is_taken_in(seen, suspend).then(|| state(seen)));
+    let state = until(&access, &environment, patience, |seen| {
+        is_taken_in(seen, suspend).then(|| state(seen))
+    });
     print(&format!("{named} {asked}: {}\n", printable(&state.await?)))?;
     Ok(())
 }

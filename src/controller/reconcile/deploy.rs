@@ -93,7 +93,9 @@ impl Reconciler {
         inventory: &Inventory,
     ) -> Result<Option<Desired>, cluster::Error> {
         let status = environment.status.as_ref();
-        let Some(run) = run_of(status).unwrap_or_default() else { return Ok(None) };
+        let Some(run) = run_of(status).unwrap_or_default() else {
+            return Ok(None);
+        };
         let asked = open_request(&environment.spec, status).and_then(Result::ok);
         let is_asked = asked.is_some_and(|request| matches!(request.action, Action::Rollback { .. }));
         let number = match run.source {

@@ -147,11 +147,7 @@ impl Reconciler {
     }
 
     /// The end of a deployment: what was at rest is so no more once everything is applied, and who was restored is told until when.
-    pub(super) async fn conclude_deployment(
-        &self,
-        identity: &Identity,
-        concluded: Concluded,
-    ) -> Result<Pass, cluster::Error> {
+    pub(super) async fn conclude_deployment(&self, identity: &Identity, concluded: Concluded) -> Result<Pass, cluster::Error> {
         let Concluded {
             environment,
             mut report,

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use self::records::Recorded;
 use self::stages::Seen;
 use super::Reconciler;
+use super::explain::in_plain_words;
 use crate::api::convert;
 use crate::api::convert::environment::Identity;
 use crate::api::environment::requests::RequestHandled;
@@ -29,7 +30,7 @@ use crate::domain::outcome::{self, Outcome};
 use crate::domain::plan::{Observed, Plan, Step, deploy};
 use crate::domain::run::{Progress, Reached, Run, RunNumber, RunState, Source, StageState, Staged, Turn, Wished, begin, is_for};
 use crate::domain::stage::Settings;
-use crate::domain::status::{Report, shorten, summarise_deployment, summarise_run};
+use crate::domain::status::{Report, shorten, summarise_run};
 
 /// What a pass works on.
 pub(super) struct Work {
@@ -147,10 +148,13 @@ impl Reconciler {
         loop {
             turn += 1;
             self.find_good(site, &mut work, &inventory).await?;
-            let (plan, problems) = work.plan(site, &inventory, &observed);
+            let (mut plan, problems) = work.plan(site, &inventory, &observed);
+            let held = self.hold_loops(site, &mut plan, &inventory);
             environment = self.write_ahead(&environment, site, &inventory, &plan, &work).await?;
             let outcomes = self.observer.carry_out(site.deployer, &plan.steps).await;
-            let mut report = summarise_deployment(&plan, &outcomes);
+            let undone = self.count_loops(site, &plan, &inventory, &outcomes);
+            let (mut report, trouble) = self.explained(site, &plan, &outcomes).await;
+            report.again = undone.or(report.again);
             changed += report.changed;
             inventory = report.inventory.clone();
             take_in(&mut observed, &outcomes);
@@ -160,7 +164,8 @@ impl Reconciler {
                 observed: &observed,
                 inventory: &inventory,
             };
-            let mut progress = self.progress(site, &mut work, &seen).await?;
+            let known = self.progress(site, &mut work, &seen).await?;
+            let mut progress = in_plain_words(known, trouble.as_ref(), &work.staged);
             progress.extend(problems);
             let before = work.run.clone();
             work.advance(site, &progress);
@@ -170,7 +175,9 @@ impl Reconciler {
                     work.run.supersede(site.now);
                 }
                 report.changed = changed;
-                return Ok(work.conclude(environment, report, site));
+                let mut concluded = work.conclude(environment, report, site);
+                concluded.report = self.loops_told(site, &held, concluded.report).await;
+                return Ok(concluded);
             }
         }
     }
@@ -237,7 +244,13 @@ impl Work {
             held.remove(&job.key);
         }
         objects.extend(jobs);
-        held.extend(inventory.iter().map(|(key, _)| key).filter(|key| crate::domain::record::is_record(key)).cloned());
+        held.extend(
+            inventory
+                .iter()
+                .map(|(key, _)| key)
+                .filter(|key| crate::domain::record::is_record(key))
+                .cloned(),
+        );
         let desired = deploy::Desired {
             objects,
             held,
@@ -252,7 +265,10 @@ impl Work {
             message: problem,
             retry: false,
         };
-        (plan, problems.into_iter().map(|(stage, problem)| (stage, failed(problem))).collect())
+        (
+            plan,
+            problems.into_iter().map(|(stage, problem)| (stage, failed(problem))).collect(),
+        )
     }
 
     fn advance(&mut self, site: &Site<'_>, progress: &BTreeMap<String, Progress>) {
@@ -323,7 +339,11 @@ impl Site<'_> {
 
     /// The host in the main URL.
     fn host(&self) -> String {
-        let rest = self.addresses.url.split_once("://").map_or(self.addresses.url.as_str(), |(_, rest)| rest);
+        let rest = self
+            .addresses
+            .url
+            .split_once("://")
+            .map_or(self.addresses.url.as_str(), |(_, rest)| rest);
         let authority = rest.split('/').next().unwrap_or_default();
         authority.split(':').next().unwrap_or_default().to_owned()
     }

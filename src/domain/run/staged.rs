@@ -119,11 +119,7 @@ impl Staged {
             false => inventory.iter().map(|(key, _)| key.clone()).chain(untouched).collect(),
         };
         let held = held.into_iter().filter(|key| !wanted.contains(key)).collect();
-        Reached {
-            objects,
-            held,
-            problems,
-        }
+        Reached { objects, held, problems }
     }
 }
 

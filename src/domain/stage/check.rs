@@ -9,8 +9,8 @@ use serde_json::Value;
 
 pub use self::answer::Statuses;
 pub(super) use self::answer::statuses;
-use super::mapping::{Fields, Problems, label, object_name};
 use super::is_template;
+use super::mapping::{Fields, Problems, label, object_name};
 use crate::domain::errand::{Answer, Worth};
 use crate::domain::run::Progress;
 

@@ -51,7 +51,13 @@ stages:
 const TOO_MUCH: &str = "2000";
 
 async fn scene(name: &str, values: &str) -> Scene {
-    let scene = Scene::with(name, CONFIG, json!({"guardrails": {"quota": {"requests.cpu": "9000", "limits.cpu": "9000"}}}), &[]).await;
+    let scene = Scene::with(
+        name,
+        CONFIG,
+        json!({"guardrails": {"quota": {"requests.cpu": "9000", "limits.cpu": "9000"}}}),
+        &[],
+    )
+    .await;
     write(&scene, PIPELINE, values);
     scene
 }
@@ -64,7 +70,11 @@ fn write(scene: &Scene, pipeline: &str, values: &str) {
 }
 
 fn states(status: &EnvironmentStatus) -> Vec<String> {
-    status.stages.iter().map(|stage| format!("{} {}", stage.name, stage.state)).collect()
+    status
+        .stages
+        .iter()
+        .map(|stage| format!("{} {}", stage.name, stage.state))
+        .collect()
 }
 
 /// The name of the environment of `feature/a`, as soon as there is one.
@@ -84,7 +94,10 @@ async fn pods(scene: &Scene, namespace: &str, job: &str) -> Vec<Pod> {
 
 /// Ends the pod of a job that no node takes.
 async fn end(scene: &Scene, namespace: &str, job: &str, phase: &str) {
-    let pod = wait::until(format!("a pod of {job}"), LONG, || async { pods(scene, namespace, job).await.pop() }).await;
+    let pod = wait::until(format!("a pod of {job}"), LONG, || async {
+        pods(scene, namespace, job).await.pop()
+    })
+    .await;
     let api: Api<Pod> = Api::namespaced(scene.world.client.clone(), namespace);
     let status = Patch::Merge(json!({"status": {"phase": phase}}));
     api.patch_status(&pod.name_any(), &PatchParams::default(), &status).await.unwrap();
@@ -96,15 +109,27 @@ async fn feature_s1_feature_s2_stages_run_one_after_the_other_and_a_job_between_
     let environment = scene.up("feature/a").await;
     let name = environment.name_any();
     let status = environment.status.unwrap();
-    let wanted = ["namespace Ready", "guardrails Ready", "data Succeeded", "migrate Succeeded", "web Succeeded"];
+    let wanted = [
+        "namespace Ready",
+        "guardrails Ready",
+        "data Succeeded",
+        "migrate Succeeded",
+        "web Succeeded",
+    ];
     assert_eq!(states(&status), wanted);
     let run = status.run.unwrap();
-    assert_eq!((run.number, run.state.as_str(), run.because.as_str()), (1, "Succeeded", "the environment is new"));
+    assert_eq!(
+        (run.number, run.state.as_str(), run.because.as_str()),
+        (1, "Succeeded", "the environment is new")
+    );
     let job = scene.read("batch/v1", "Job", &name, "migrate-1-1").await.unwrap();
     let web = scene.read("apps/v1", "Deployment", &name, "web").await.unwrap();
     let ended = job["status"]["completionTime"].as_str().unwrap();
     assert!(ended <= web["metadata"]["creationTimestamp"].as_str().unwrap(), "{job} {web}");
-    assert!(scene.read("v1", "Secret", &name, "graftling-run-1").await.is_some(), "the run is recorded");
+    assert!(
+        scene.read("v1", "Secret", &name, "graftling-run-1").await.is_some(),
+        "the run is recorded"
+    );
 
     let environment = scene.up("feature/a").await;
     assert_eq!(environment.status.unwrap().run.unwrap().number, 2);
@@ -121,10 +146,15 @@ async fn feature_s1_a_job_that_fails_stops_the_run_and_leaves_later_stages_alone
     scene.push("feature/a");
     let name = named(&scene).await;
     end(&scene, &name, "migrate-1-1", "Failed").await;
-    let status = scene.told("feature/a", Phase::Failed, &["stage migrate failed", "migrate-1-1"]).await;
+    let status = scene
+        .told("feature/a", Phase::Failed, &["stage migrate failed", "migrate-1-1"])
+        .await;
     assert_eq!(states(&status)[2..], ["data Succeeded", "migrate Failed", "web Skipped"]);
     assert_eq!(status.stages.last().unwrap().failed_need.as_deref(), Some("migrate"));
-    assert!(scene.read("apps/v1", "Deployment", &name, "web").await.is_none(), "nothing of a later stage");
+    assert!(
+        scene.read("apps/v1", "Deployment", &name, "web").await.is_none(),
+        "nothing of a later stage"
+    );
 
     write(&scene, PIPELINE, "{cpu: 10m, jobCpu: 10m}");
     scene.up("feature/a").await;
@@ -143,7 +173,10 @@ async fn a_failed_update_under_rollback_puts_back_what_the_last_good_run_had() {
     assert_eq!(status.run.as_ref().unwrap().state, "RolledBack");
     let web = scene.read("apps/v1", "Deployment", &name, "web").await.unwrap();
     let container = &web["spec"]["template"]["spec"]["containers"][0];
-    assert_eq!((&container["env"][0]["value"], &container["resources"]["requests"]["cpu"]), (&json!(good), &json!("10m")));
+    assert_eq!(
+        (&container["env"][0]["value"], &container["resources"]["requests"]["cpu"]),
+        (&json!(good), &json!("10m"))
+    );
     assert_eq!(web["status"]["availableReplicas"], 1, "what served before serves on");
 
     write(&scene, PIPELINE, "{cpu: 20m, jobCpu: 10m}");
@@ -155,7 +188,10 @@ async fn feature_s5_fifty_pushes_during_a_job_give_exactly_one_more_run_for_the_
     let scene = scene("coalesce", &format!("{{cpu: 10m, jobCpu: '{TOO_MUCH}'}}")).await;
     scene.push("feature/a");
     let name = named(&scene).await;
-    wait::until("the job is under way", LONG, || async { pods(&scene, &name, "migrate-1-1").await.pop() }).await;
+    wait::until("the job is under way", LONG, || async {
+        pods(&scene, &name, "migrate-1-1").await.pop()
+    })
+    .await;
     let job = scene.uid("batch/v1", "Job", &name, "migrate-1-1").await;
     write(&scene, PIPELINE, "{cpu: 10m, jobCpu: 10m}");
     let mut newest = String::new();
@@ -168,7 +204,11 @@ async fn feature_s5_fifty_pushes_during_a_job_give_exactly_one_more_run_for_the_
         (environment.spec.revision == newest).then_some(())
     })
     .await;
-    assert_eq!(scene.uid("batch/v1", "Job", &name, "migrate-1-1").await, job, "a job in flight is never killed");
+    assert_eq!(
+        scene.uid("batch/v1", "Job", &name, "migrate-1-1").await,
+        job,
+        "a job in flight is never killed"
+    );
     end(&scene, &name, "migrate-1-1", "Succeeded").await;
     let environment = scene.world.wait_for("feature/a", Phase::Ready, &newest).await;
     let status = environment.status.unwrap();

@@ -41,7 +41,11 @@ impl Reconciler {
         if let Progress::Pending { message, .. } = &progress
             && (reminders > own.streak || is_asked_first(own, site.now))
         {
-            let reason = if reminders > own.streak { "ApprovalReminder" } else { "ApprovalNeeded" };
+            let reason = if reminders > own.streak {
+                "ApprovalReminder"
+            } else {
+                "ApprovalNeeded"
+            };
             let announcement = Announcement {
                 reason,
                 warning: false,

@@ -26,7 +26,9 @@ impl Work {
         let mut held = BTreeSet::new();
         for stage in &self.staged.stages {
             let Some(own) = self.run.stage(&stage.name) else { continue };
-            let Ok(settings) = with_outputs(&stage.action, &self.run.outputs()) else { continue };
+            let Ok(settings) = with_outputs(&stage.action, &self.run.outputs()) else {
+                continue;
+            };
             if !matches!(settings, Settings::Job(_) | Settings::Steps(_)) || own.tries == 0 && own.earlier == 0 {
                 continue;
             }
@@ -160,7 +162,14 @@ impl Reconciler {
         stage: &Stage,
     ) -> Result<Standing, cluster::Error> {
         let logs = self.keep_logs(site, inventory, attempt).await;
-        let declared: Vec<String> = stage.action.settings().map(outputs::declared).unwrap_or_default().into_iter().map(str::to_owned).collect();
+        let declared: Vec<String> = stage
+            .action
+            .settings()
+            .map(outputs::declared)
+            .unwrap_or_default()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         let outputs = match declared.is_empty() {
             true => Ok(BTreeMap::new()),
             false => {
@@ -192,6 +201,9 @@ impl Reconciler {
 
 /// What a person wants to see first of a job that is over. Values of Secrets are hidden in it already.
 fn last_line(logs: &[ContainerLog]) -> Option<String> {
-    let line = logs.iter().rev().find_map(|log| log.lines.iter().rev().find(|line| !line.trim().is_empty()))?;
+    let line = logs
+        .iter()
+        .rev()
+        .find_map(|log| log.lines.iter().rev().find(|line| !line.trim().is_empty()))?;
     Some(crate::domain::errand::told(line, 160))
 }

@@ -41,7 +41,11 @@ impl Reconciler {
                 });
             }
         };
-        let keys: Vec<ObjectKey> = inventory.present().map(|(key, _)| key.clone()).filter(|key| !is_record(key)).collect();
+        let keys: Vec<ObjectKey> = inventory
+            .present()
+            .map(|(key, _)| key.clone())
+            .filter(|key| !is_record(key))
+            .collect();
         let records = recorded(&work.past);
         let known = Known {
             stages: &work.staged.stages,

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::Http;
 use crate::domain::errand::{Answer, told};
-use crate::domain::stage::mapping::{Fields, Problems, scalar};
 use crate::domain::stage::is_template;
+use crate::domain::stage::mapping::{Fields, Problems, scalar};
 
 /// Statuses of HTTP answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
