@@ -10,6 +10,7 @@ mod exit;
 mod helm;
 pub mod hidden;
 mod hook;
+mod outbound;
 mod output;
 mod pipeline;
 mod plan;

@@ -33,6 +33,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::health::HealthRule;
 use super::name::check_label;
 use super::render::{Document, merge_values};
 pub(crate) use chart::Chart;
@@ -62,6 +63,7 @@ pub struct Bundle {
     version: String,
     description: String,
     inputs: Vec<Input>,
+    health: Vec<HealthRule>,
     values: Map<String, Value>,
     schema: Option<Schema>,
     pipeline: Option<PipelineFile>,
@@ -97,6 +99,9 @@ struct Head {
     inputs: Vec<Input>,
     #[serde(default)]
     chart: Option<ChartSettings>,
+    /// Read by itself, with the lines of its rules.
+    #[serde(default, rename = "health")]
+    _health: Option<serde::de::IgnoredAny>,
 }
 
 // === impl Bundle ===
@@ -120,6 +125,7 @@ impl Bundle {
             Layout::Bundle => keep(&mut problems, read_head(&texts)),
             Layout::Chart => keep(&mut problems, chart::head(&texts)),
         };
+        let health = keep(&mut problems, head::health(&texts));
         let mut values = keep(&mut problems, read_mapping("values.yaml", &texts));
         let schema = keep(&mut problems, read_schema(&texts));
         let pipeline = read_pipeline(&texts, &mut problems);
@@ -154,6 +160,7 @@ impl Bundle {
             version: head.version,
             description: head.description,
             inputs: head.inputs,
+            health,
             values,
             schema,
             pipeline,
@@ -182,6 +189,11 @@ impl Bundle {
     /// What the bundle asks a Project for.
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
+    }
+
+    /// How objects of kinds that the bundle knows better are judged.
+    pub fn health(&self) -> &[HealthRule] {
+        &self.health
     }
 
     /// The default values.

@@ -26,7 +26,7 @@ pub mod workload;
 use serde_json::Value;
 
 use super::bundle::pipeline::Action;
-pub use facts::JobFacts;
+pub use facts::{JobFacts, job_name};
 use outputs::{Form, Outputs};
 
 /// What a stage is told, as far as it is told more than its name.

@@ -45,19 +45,24 @@ pub struct JobFacts<'a> {
     pub admission: &'a Admission<'a>,
 }
 
+/// `<stage>-<run>-<try>`. The name of a long stage is cut, and a digest of it keeps names apart.
+pub fn job_name(stage: &str, run: RunNumber, attempt: u32) -> String {
+    const ROOM: usize = 63;
+    let numbers = format!("-{run}-{attempt}");
+    if stage.len() + numbers.len() <= ROOM {
+        return format!("{stage}{numbers}");
+    }
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, stage.as_bytes());
+    let digest: String = digest.as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let room = ROOM.saturating_sub(numbers.len() + 1 + digest.len());
+    let stage: String = stage.chars().take(room).collect();
+    format!("{}-{digest}{numbers}", stage.trim_end_matches('-'))
+}
+
 impl JobFacts<'_> {
-    /// `<stage>-<run>-<try>`. The name of a long stage is cut, and a digest of it keeps names apart.
+    /// The name of the Job of this try, see [`job_name`].
     pub fn name(&self) -> String {
-        const ROOM: usize = 63;
-        let numbers = format!("-{}-{}", self.run, self.attempt);
-        if self.stage.len() + numbers.len() <= ROOM {
-            return format!("{}{numbers}", self.stage);
-        }
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.stage.as_bytes());
-        let digest: String = digest.as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-        let room = ROOM.saturating_sub(numbers.len() + 1 + digest.len());
-        let stage: String = self.stage.chars().take(room).collect();
-        format!("{}-{digest}{numbers}", stage.trim_end_matches('-'))
+        job_name(self.stage, self.run, self.attempt)
     }
 
     /// The variables that every container has, in the order in which Kubernetes defines them.
