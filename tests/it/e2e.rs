@@ -32,7 +32,7 @@ mod replicas;
 mod restored;
 mod retain;
 mod rights;
-mod scene;
+pub mod scene;
 mod sources;
 mod stuck;
 mod sync;

@@ -110,13 +110,13 @@ pub enum Error {
 }
 
 impl Node {
-    /// Whether a node can run here, or why not. Tries out namespaces, mounts and cgroups once in a process; blocks meanwhile.
+    /// Whether a node can run here, or why not. Blocks: once in a process it tries out namespaces, mounts and cgroups, and once on a
+    /// machine it builds the programs, which takes minutes and says so on standard error.
     pub fn available() -> Result<(), Unavailable> {
         available::check()
     }
 
-    /// Starts a node beside `control_plane`, which takes about two seconds; on a new machine its programs are built first,
-    /// which takes minutes and says so on standard error.
+    /// Starts a node beside `control_plane`, which takes about two seconds; on a new machine its programs are built first.
     ///
     /// When it returns, the Node [`NAME`] is ready and the fake node takes no new pods: pods go to the real node by themselves, and a
     /// pod that is to be simulated sets `spec.nodeName` to `fake-0`.

@@ -88,7 +88,9 @@ impl Packages {
             // The user to whom apt would drop its rights cannot write here.
             "APT::Sandbox::User=root".into(),
             "Acquire::Languages=none".into(),
-            "Acquire::Retries=3".into(),
+            "Acquire::Retries=2".into(),
+            "Acquire::http::Timeout=20".into(),
+            "Acquire::https::Timeout=20".into(),
         ];
         let mut arguments = vec![OsString::from("--quiet")];
         arguments.extend(options.into_iter().flat_map(|option| ["-o".into(), option]));

@@ -42,6 +42,16 @@ fn obstacle() -> Option<String> {
         .or_else(failed_trial)
         .or_else(|| Hierarchies::find().try_out().err())
         .or_else(binaries::node_obstacle)
+        .or_else(missing_programs)
+}
+
+/// Builds the programs, if they never were. That the mirror of apt cannot be reached is how the machine is; what else goes wrong
+/// is an error of ours, which whoever starts a node shall see.
+fn missing_programs() -> Option<String> {
+    match binaries::node() {
+        Err(error @ binaries::Error::Debian { .. }) => Some(error.to_string()),
+        _ => None,
+    }
 }
 
 fn hidden_folder() -> Option<String> {

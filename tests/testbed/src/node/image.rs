@@ -37,7 +37,10 @@ mkdir -p /tmp/www
 echo ok >/tmp/www/healthz
 echo "<!doctype html><title>${BRANCH:-no branch} at ${REVISION:-no revision}</title>" >/tmp/www/index.html
 echo "serving ${BRANCH:-no branch} at ${REVISION:-no revision}"
-exec httpd -f -vv -p "${PORT:-8080}" -h /tmp/www
+# The first process of a container ends on request only if it says so itself.
+trap 'exit 0' TERM
+httpd -f -vv -p "${PORT:-8080}" -h /tmp/www &
+wait "$!"
 "#;
 
 /// A file of an archive.
