@@ -5,6 +5,7 @@
 
 pub mod desired;
 pub mod dispatch;
+pub mod errands;
 pub mod hosts;
 pub mod inbox;
 pub mod memory;

@@ -15,13 +15,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use crate::domain::git::Provider;
 
 use series::{
-    DeliveryLabels, HintLabels, HostCallLabels, ListenerLabels, PhaseLabels, ReconcileLabels, RefusalLabels, Registered, RemovalLabels,
-    RenderLabels, SweepLabels, WriteLabels,
+    DeliveryLabels, ErrandLabels, HintLabels, HostCallLabels, ListenerLabels, PhaseLabels, ReconcileLabels, RefusalLabels, Registered,
+    RemovalLabels, RenderLabels, SweepLabels, WriteLabels,
 };
 
 pub use label::{
-    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, Refusal, RemovalCause,
-    RenderResult, SweepResult, WriteResult, WriteVerb,
+    DeliveryProvider, DeliveryResult, ErrandKind, ErrandResult, HintResult, HostCallResult, HostOperation, Listener, Phase,
+    ReconcileOutcome, Refusal, RemovalCause, RenderResult, SweepResult, WriteResult, WriteVerb,
 };
 
 /// Every metric of the process. Clones share the same counters.
@@ -180,6 +180,16 @@ impl Metrics {
         self.0.render_filtered.set(i64::from(is_filtered));
     }
 
+    /// A question to the outside was answered, or was not in time.
+    pub fn errand(&self, kind: ErrandKind, result: ErrandResult) {
+        self.0.errands.get_or_create(&ErrandLabels { kind, result }).inc();
+    }
+
+    /// So many questions to the outside are under way now.
+    pub fn errands_in_flight(&self, count: usize) {
+        self.0.errands_in_flight.set(saturate(count));
+    }
+
     /// A render ended.
     pub fn render(&self, result: RenderResult) {
         self.0.renders.get_or_create(&RenderLabels { result }).inc();
@@ -257,6 +267,8 @@ mod tests {
             "graftling_orphaned_namespaces",
             "graftling_time_to_ready_seconds_count",
             "graftling_time_to_gone_seconds_count",
+            r#"graftling_errands_total{kind="webhook",result="not_yet"}"#,
+            "graftling_errands_in_flight",
             r#"graftling_renders_total{result="crashed"}"#,
             "graftling_render_filtered",
         ] {
@@ -281,6 +293,8 @@ mod tests {
         metrics.cluster_write(WriteVerb::Apply, WriteResult::Ok);
         metrics.sweep(SweepResult::Transient);
         metrics.render(RenderResult::Rejected);
+        metrics.errand(ErrandKind::Http, ErrandResult::Bad);
+        metrics.errands_in_flight(3);
         assert_eq!(metrics.exposition().lines().count(), before);
     }
 

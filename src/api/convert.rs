@@ -10,3 +10,5 @@ pub mod project;
 pub mod receipt;
 pub mod references;
 pub mod removal;
+pub mod requests;
+pub mod run;

@@ -2,6 +2,10 @@
 #![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
 pub mod references;
+pub mod requests;
+pub mod run;
+
+use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -10,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::references::AccountReferences;
+use self::requests::{Approval, Request, RequestHandled};
+use self::run::{RunStatus, StageStatus};
 use super::project::LocalReference;
 
 /// One branch's environment: identity, wanted revision, and everything that was ever created for it.
@@ -65,6 +71,16 @@ pub struct EnvironmentSpec {
     /// for a while. A push of the branch takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<Grace>,
+    /// What somebody asks of the environment's runs; the server acts on each `id` once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+    /// What people say of stages that wait for a person: one word of each on each try of a stage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 20),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["run", "stage", "attempt", "by"])
+    )]
+    pub approvals: Vec<Approval>,
 }
 
 /// What keeps an environment whose branch is gone. Whoever writes it writes all of it, so that it can be taken away whole.
@@ -140,9 +156,18 @@ pub struct EnvironmentStatus {
     /// Which revisions are wanted and applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<RevisionStatus>,
-    /// Where each stage of the current run stands.
+    /// The run under way, or the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunStatus>,
+    /// Where each stage of that run stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageStatus>,
+    /// The stages that run once in the life of the environment and have done so.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub once: BTreeSet<String>,
+    /// What came of the request that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_handled: Option<RequestHandled>,
     /// True while workloads may be scaled to zero because the environment rests; written before the first of them is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resting: bool,
@@ -236,18 +261,6 @@ pub struct RevisionStatus {
     pub superseded: bool,
 }
 
-/// Where one stage stands.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
-pub struct StageStatus {
-    /// The stage's name.
-    pub name: String,
-    /// `Waiting`, `Running`, `Ready` or `Failed`.
-    pub state: String,
-    /// What it waits for or failed at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
 /// One object that was ever applied and not yet seen gone.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -297,11 +310,15 @@ pub struct VolumeStatus {
 /// One past run.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, JsonSchema)]
 pub struct HistoryEntry {
+    /// Its number; absent where nothing could be rendered, and in what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>", range(min = 1))]
+    pub run: Option<u64>,
     /// The revision.
     pub revision: String,
     /// When it became ready or failed.
     pub at: Time,
-    /// `Ready` or `Failed`.
+    /// `Ready`, `Failed`, `RolledBack` or `Superseded`.
     pub result: String,
     /// How many objects the run wrote or removed.
     #[schemars(with = "i32", range(min = 0))]

@@ -245,6 +245,14 @@ pub struct Policy {
     /// with the namespace that they are in. On a live object it counts whoever put it there.
     #[serde(default)]
     pub retain: Permission,
+    /// Hosts that stages may call by webhook, as globs: `*` stays within one label, `**` crosses them. None unless they are listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    pub webhooks: Vec<String>,
+    /// Image registries that stages may ask for images, as globs over their hosts; without it, the well-known public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    pub registries: Option<Vec<String>>,
 }
 
 /// What a teardown does with objects that graftling did not create.

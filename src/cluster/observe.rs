@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use kube::Client;
 use kube::api::DynamicObject;
+use kube::{Api, Client};
 use serde_json::Value;
 
 use super::Error;
@@ -15,6 +15,8 @@ use crate::domain::inventory::{Entry, Inventory, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::observed::LiveObject;
 use crate::domain::plan::Observed;
+use crate::domain::plan::records::is_looked_at;
+use crate::domain::record::is_record;
 
 /// How many requests one environment has in flight at a time.
 pub(crate) const FAN_OUT: usize = 16;
@@ -44,7 +46,10 @@ impl Observer {
         inventory: &Inventory,
     ) -> Result<Observed, Error> {
         let as_deployer = self.connection.deployer(deployer)?;
-        let recorded = inventory.iter().map(|(key, _)| key.clone());
+        let recorded = inventory
+            .iter()
+            .filter(|(key, entry)| is_looked_at(key, entry))
+            .map(|(key, _)| key.clone());
         let keys: BTreeSet<_> = keys.into_iter().chain(recorded).collect();
         let look = |key: ObjectKey| {
             let entry = inventory.get(&key);
@@ -127,6 +132,9 @@ impl Observer {
 
 pub(super) async fn get(resource: &Resource, client: Client, key: &ObjectKey) -> Result<Option<DynamicObject>, Error> {
     let api = resource.api_for(client, key);
+    if is_record(key) {
+        return get_metadata(&api, resource, key).await;
+    }
     within(
         || format!("read {key}"),
         api.get_opt(&key.name),
@@ -136,4 +144,21 @@ pub(super) async fn get(resource: &Resource, client: Client, key: &ObjectKey) ->
         },
     )
     .await
+}
+
+/// A run record without what it holds: only whose it is, and whether it is there, matters to a plan.
+async fn get_metadata(api: &Api<DynamicObject>, resource: &Resource, key: &ObjectKey) -> Result<Option<DynamicObject>, Error> {
+    let found = within(
+        || format!("read {key}"),
+        api.get_metadata_opt(&key.name),
+        |source| Error::Read {
+            what: key.to_string(),
+            source,
+        },
+    )
+    .await?;
+    Ok(found.map(|found| DynamicObject {
+        metadata: found.metadata,
+        ..DynamicObject::new(&key.name, &resource.api)
+    }))
 }

@@ -18,6 +18,7 @@ use crate::domain::name::ObjectName;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
 use crate::domain::render::{Address, BRANCH_FILE, Layer, Layered, RenderContext, Scheme, layer_values, value_problems};
+use crate::domain::run::Staged;
 use crate::githost::Class;
 use crate::metrics::{Metrics, RenderResult};
 use crate::render::{self, Limit, Renderer, SandboxLevel};
@@ -54,8 +55,10 @@ pub struct Wish {
 /// What an environment should be.
 #[derive(Debug, Clone)]
 pub struct Desired {
-    /// Its objects.
+    /// Its objects, all of them.
     pub objects: deploy::Desired,
+    /// The same, stage by stage.
+    pub staged: Staged,
     /// Where it will be found.
     pub addresses: Addresses,
 }
@@ -184,10 +187,12 @@ impl Bundles {
         let fence = fence(wish);
         Ok(Desired {
             addresses: addresses(&context, &objects),
+            staged: Staged::new(None, objects.clone()),
             objects: deploy::Desired {
                 namespace: guardrails::namespace(&fence),
                 guardrails: guardrails::guardrails(&fence),
                 objects,
+                held: BTreeSet::new(),
             },
         })
     }

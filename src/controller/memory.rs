@@ -64,6 +64,8 @@ mod tests {
             values: serde_json::Map::new(),
             suspend: false,
             grace: None,
+            request: None,
+            approvals: Vec::new(),
         };
         let mut environment = Environment::new("shop-a", spec);
         environment.metadata.uid = Some(uid.into());

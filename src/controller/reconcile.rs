@@ -4,6 +4,7 @@ mod adopt;
 mod deploy;
 mod precheck;
 mod rest;
+mod run;
 mod teardown;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use super::witnesses::Witnesses;
 use crate::api::convert::activity;
 use crate::api::convert::environment::{self as convert, Identity};
 use crate::api::convert::project::ttl;
+use crate::api::convert::run::run as run_of;
 use crate::api::{Environment, EnvironmentStatus};
 use crate::cluster;
 use crate::cluster::connection::Deployer;
@@ -33,6 +35,7 @@ use crate::cluster::signing::Signer;
 use crate::domain::inventory::{Inventory, Stage};
 use crate::domain::observed::is_secret;
 use crate::domain::outcome::FailureClass;
+use crate::domain::record::is_record;
 use crate::domain::status::{Phase, Report, summarise_refusal};
 use crate::metrics::{Metrics, ReconcileOutcome, Refusal};
 
@@ -149,6 +152,7 @@ impl Reconciler {
     async fn read_own(&self, environment: &Environment) -> Result<Option<(Identity, Inventory)>, cluster::Error> {
         let read = convert::identity(environment).and_then(|identity| {
             let inventory = convert::inventory(environment.status.as_ref())?;
+            run_of(environment.status.as_ref())?;
             Ok((identity, inventory))
         });
         match read {
@@ -274,7 +278,8 @@ impl Reconciler {
 
     /// When to look at an environment although nothing happened: sooner where a change could go unseen, because Secrets are not watched.
     fn next_look(&self, inventory: &Inventory) -> Duration {
-        let has_secrets = inventory.present().any(|(key, _)| is_secret(key));
+        // A run record is never changed once it is written.
+        let has_secrets = inventory.present().any(|(key, _)| is_secret(key) && !is_record(key));
         if has_secrets {
             self.settings.resync.min(SECRETS)
         } else {

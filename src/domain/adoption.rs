@@ -12,6 +12,7 @@ use super::git::BranchName;
 use super::inventory::{Inventory, Stage};
 use super::manifest::{ENVIRONMENT_LABEL, ObjectKey, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL};
 use super::name::{EnvironmentName, ProjectKey};
+use super::record::is_record;
 use super::retention::RETAINED_FROM_ANNOTATION;
 
 /// The wanted revision of an Environment that was made anew and whose branch nobody has seen. No commit is called so, so whatever is seen
@@ -222,11 +223,12 @@ pub fn rebuild(old: &Inventory, found: &[(ObjectKey, String)]) -> Inventory {
     inventory
 }
 
-/// The stage that an object was applied in. No bundle may use names that begin with `graftling-`.
+/// The stage that an object was applied in. No bundle may use names that begin with `graftling-`, and of those only run records are
+/// written as the deployer.
 fn stage_of(key: &ObjectKey) -> Stage {
     match (&key.namespace, key.kind.as_str()) {
         (None, "Namespace") => Stage::Namespace,
-        (Some(_), _) if key.name.starts_with("graftling-") => Stage::Guardrails,
+        (Some(_), _) if key.name.starts_with("graftling-") && !is_record(key) => Stage::Guardrails,
         _ => Stage::Deploy,
     }
 }

@@ -42,7 +42,7 @@ pub use files::BundleFiles;
 use layout::misplaced;
 pub use layout::{Layout, is_bundle_file};
 pub use lint::lint;
-use pipeline::Pipeline;
+use pipeline::{Pipeline, PipelineFile};
 pub use problem::{MAX_PROBLEMS, MAX_SUMMARY, Problem, Severity, limit, summary};
 use schema::Schema;
 pub use summary::BundleSummary;
@@ -64,7 +64,7 @@ pub struct Bundle {
     inputs: Vec<Input>,
     values: Map<String, Value>,
     schema: Option<Schema>,
-    pipeline: Option<Pipeline>,
+    pipeline: Option<PipelineFile>,
     manifests: Vec<Document>,
     chart: Option<Chart>,
     templates: Vec<TemplateFile>,
@@ -122,10 +122,10 @@ impl Bundle {
         };
         let mut values = keep(&mut problems, read_mapping("values.yaml", &texts));
         let schema = keep(&mut problems, read_schema(&texts));
-        let pipeline = keep(&mut problems, read_pipeline(&texts));
+        let pipeline = read_pipeline(&texts, &mut problems);
         let manifests = keep(&mut problems, plain::read(&texts));
         let templates = match layout {
-            Layout::Bundle => keep(&mut problems, read_templates(&texts)),
+            Layout::Bundle => keep(&mut problems, read_templates(&texts, pipeline.as_ref())),
             Layout::Chart => Vec::new(),
         };
         let chart = match head.chart {
@@ -199,8 +199,13 @@ impl Bundle {
         self.schema.as_ref()
     }
 
-    /// The stages of `pipeline.yaml`, if there is such a file. Nothing executes them yet.
+    /// The stages of `pipeline.yaml`, if there is such a file, as they are written.
     pub fn pipeline(&self) -> Option<&Pipeline> {
+        self.pipeline.as_ref().map(PipelineFile::pipeline)
+    }
+
+    /// `pipeline.yaml` with the templates in it.
+    pub(crate) fn pipeline_file(&self) -> Option<&PipelineFile> {
         self.pipeline.as_ref()
     }
 
@@ -321,18 +326,22 @@ fn read_schema(texts: &BTreeMap<&str, &str>) -> Result<Option<Schema>, Vec<Probl
     texts.get("values.schema.json").map(|text| Schema::parse(text)).transpose()
 }
 
-fn read_pipeline(texts: &BTreeMap<&str, &str>) -> Result<Option<Pipeline>, Vec<Problem>> {
-    let Some(text) = texts.get("pipeline.yaml") else { return Ok(None) };
+/// What can be read of the pipeline, also where there are problems with it: then its texts are looked at nevertheless.
+fn read_pipeline(texts: &BTreeMap<&str, &str>, problems: &mut Vec<Problem>) -> Option<PipelineFile> {
+    let text = texts.get("pipeline.yaml")?;
     let templates: Vec<&str> = texts
         .keys()
         .copied()
         .filter(|file| file.starts_with("templates/") && template::partial_name(file).is_none())
         .collect();
-    pipeline::read(text, &templates).map(Some)
+    let (pipeline, mut found) = pipeline::read(text, &templates);
+    problems.append(&mut found);
+    pipeline
 }
 
-fn read_templates(texts: &BTreeMap<&str, &str>) -> Result<Vec<TemplateFile>, Vec<Problem>> {
-    let sources: BTreeMap<&str, &str> = texts
+/// The templates of objects, and the texts of the pipeline that are templates.
+fn read_templates(texts: &BTreeMap<&str, &str>, pipeline: Option<&PipelineFile>) -> Result<Vec<TemplateFile>, Vec<Problem>> {
+    let mut sources: BTreeMap<&str, &str> = texts
         .iter()
         .filter(|(file, _)| file.starts_with("templates/"))
         .map(|(file, text)| (*file, *text))
@@ -351,5 +360,10 @@ fn read_templates(texts: &BTreeMap<&str, &str>) -> Result<Vec<TemplateFile>, Vec
     if !problems.is_empty() {
         return Err(problems);
     }
-    template::compile_all(&sources)
+    let leaves = pipeline.into_iter().flat_map(PipelineFile::leaves);
+    sources.extend(leaves.map(|leaf| (leaf.name.as_str(), leaf.source.as_str())));
+    template::compile_all(&sources).map_err(|problems| match pipeline {
+        Some(pipeline) => problems.into_iter().map(|problem| pipeline.explain(problem)).collect(),
+        None => problems,
+    })
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::manifest::{Manifest, ObjectKey, Source, own_labels};
 use super::name::{EnvironmentName, ObjectName, ProjectKey};
 use super::policy::Guardrails;
+use super::record::ROOM;
 
 /// Everything that the objects of this stage depend on.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +57,7 @@ pub fn guardrails(fence: &Fence<'_>) -> Vec<Manifest> {
     let mut manifests = vec![deployer_binding(fence)];
     let settings = fence.guardrails;
     if !settings.quota.is_empty() {
-        let spec = json!({"spec": {"hard": settings.quota}});
+        let spec = json!({"spec": {"hard": with_room(&settings.quota)}});
         manifests.push(manifest(fence, "", "ResourceQuota", "graftling-quota", spec));
     }
     if !settings.default_limits.is_empty() || !settings.default_requests.is_empty() {
@@ -74,6 +75,19 @@ pub fn guardrails(fence: &Fence<'_>) -> Vec<Manifest> {
         manifests.push(egress_policy(fence));
     }
     manifests
+}
+
+/// A quota of Secrets counts the bundle's: run records have room beside it, or a run that is recorded could not begin.
+fn with_room(quota: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let room = |(name, hard): (&String, &String)| {
+        let counts_secrets = matches!(name.as_str(), "secrets" | "count/secrets");
+        let hard = match hard.parse::<usize>() {
+            Ok(number) if counts_secrets => number.saturating_add(ROOM).to_string(),
+            _ => hard.clone(),
+        };
+        (name.clone(), hard)
+    };
+    quota.iter().map(room).collect()
 }
 
 /// The binding without which nothing of the bundle can be applied, read or removed. It does not depend on the Project's settings.

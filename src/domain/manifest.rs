@@ -301,7 +301,12 @@ fn refusal(source: &Source, object: &str, field: impl Into<String>, reason: impl
 fn digest_of(body: &Value) -> String {
     let mut canonical = String::new();
     write_canonical(&mut canonical, body);
-    let digest = digest::digest(&digest::SHA256, canonical.as_bytes());
+    digest_of_text(&canonical)
+}
+
+/// The first half of the SHA-256 of a text, in hexadecimal.
+pub(super) fn digest_of_text(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
     digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -1,5 +1,6 @@
 //! A Project's settings after validation: the only form in which the rest of the code sees them.
 
+mod outbound;
 mod source;
 mod values;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
+pub use self::outbound::{HostGlobs, Outbound};
 pub use self::source::{ArchiveUrl, BundleSource, Directory, Sha256, TemplatesFrom};
 use super::deadline::Span;
 use super::git::{BranchName, RepositoryName};
@@ -56,6 +58,8 @@ pub struct Project {
     pub cluster_kinds: Vec<String>,
     /// Which things that a cluster has only once may be claimed.
     pub claims: ClaimPolicy,
+    /// Which hosts of others stages may call.
+    pub outbound: Outbound,
     /// Whether objects of templates may ask, by an annotation, to outlive their environment.
     pub retain: Permission,
     /// The ServiceAccount, in the Project's namespace, that objects are written by.

@@ -14,6 +14,7 @@ mod functions;
 pub(crate) mod helpers;
 mod include;
 mod layering;
+mod leaf;
 pub(crate) mod locate;
 pub(crate) mod mark;
 pub(crate) mod path;
@@ -31,6 +32,7 @@ use handlebars::{Context, Handlebars, RenderError, RenderErrorReason};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::bundle::pipeline::Pipeline;
 use super::bundle::{self, Bundle, Problem, TemplateFile, yaml};
 pub use branch_file::{BRANCH_FILE, MAX_BRANCH_FILE, read_branch_file};
 pub use context::{Address, Layer, Origin, RenderContext, Scheme, context_page};
@@ -54,6 +56,9 @@ pub struct Rendered {
     pub documents: Vec<Document>,
     /// What helm has to render beside them, if the bundle names a chart.
     pub release: Option<Release>,
+    /// The stages of `pipeline.yaml` for this environment: every text of their settings is rendered, and the settings can be read.
+    /// A chart by itself has none, whatever it gives besides.
+    pub pipeline: Option<Pipeline>,
 }
 
 /// One YAML document of a template.
@@ -71,7 +76,7 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub struct RenderErrors(pub Vec<Problem>);
 
-/// Renders every template of `bundle`. Its plain YAML comes first, as it is written.
+/// Renders every template of `bundle`, and the texts of its pipeline. Its plain YAML comes first, as it is written.
 ///
 /// Values are the bundle's defaults with each layer of `context.values` laid over them by [`merge_values`].
 ///
@@ -93,14 +98,25 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
     };
     let mut documents = bundle.manifests().to_vec();
     let mut problems = Vec::new();
-    for (number, file) in bundle.templates().iter().enumerate().filter(|(_, file)| file.partial.is_none()) {
+    for (number, file) in bundle.templates().iter().enumerate().filter(|(_, file)| file.gives_documents()) {
         match pass.documents(number, &file.file) {
             Ok(mut rendered) => documents.append(&mut rendered),
             Err(mut found) => problems.append(&mut found),
         }
     }
+    let mut pipeline = None;
+    if let Some(file) = bundle.pipeline_file() {
+        match pass.pipeline(file) {
+            Ok(rendered) => pipeline = Some(rendered),
+            Err(mut found) => problems.append(&mut found),
+        }
+    }
     if problems.is_empty() {
-        return Ok(Rendered { documents, release });
+        return Ok(Rendered {
+            documents,
+            release,
+            pipeline,
+        });
     }
     let sources = |file: &str| bundle.templates().iter().find(|template| template.file == file);
     let with_excerpt = |problem: Problem| match sources(&problem.file) {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::inventory::Inventory;
 use super::manifest::ObjectKey;
+use super::record::is_record;
 use super::retention::Retention;
 
 /// An object that a look over many kinds brought up.
@@ -91,7 +92,9 @@ pub fn mark_lost(found: &mut [Found], listed: &BTreeSet<(String, String)>) {
 pub fn retained(found: &[Found]) -> Vec<Found> {
     let there: BTreeSet<&str> = found.iter().map(|object| object.uid.as_str()).collect();
     let is_owned = |object: &Found| object.owners.iter().any(|owner| there.contains(owner.as_str()));
-    let asked = found.iter().filter(|object| object.retention.asked && !is_owned(object));
+    let asked = found
+        .iter()
+        .filter(|object| object.retention.asked && !is_owned(object) && !is_record(&object.key));
     asked.cloned().collect()
 }
 

@@ -3,10 +3,22 @@
 //! A run is stored in the Environment's status between passes, so whatever dies in between, the next pass goes on where it stood. Nothing
 //! here reads a clock: the time of the pass comes in.
 
+mod advance;
+pub mod approval;
+mod begin;
+pub mod request;
+mod staged;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
+
+pub use advance::Turn;
+pub use begin::{Wished, begin, is_for};
+pub use staged::{DEPLOY_STAGE, Reached, Staged, apply_progress};
 
 /// The number of a run in the life of its environment. It only grows, so that a run that is late is known by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -68,6 +80,10 @@ pub struct StageRun {
     pub state: StageState,
     /// How many tries have begun.
     pub tries: u32,
+    /// How many tries had begun before somebody asked for it again: what bears the number of a try goes on counting.
+    pub earlier: u32,
+    /// What somebody decided about it, over its condition and its end.
+    pub by_hand: Option<ByHand>,
     /// When the present try began, or the last one.
     pub since: Option<Timestamp>,
     /// When it ended, whatever came of it.
@@ -80,6 +96,8 @@ pub struct StageRun {
     pub message: Option<String>,
     /// The small results that it hands on.
     pub outputs: BTreeMap<String, String>,
+    /// The stage whose failure keeps it from running; it is skipped then.
+    pub failed_need: Option<String>,
 }
 
 /// How a stage of a run stands.
@@ -95,6 +113,15 @@ pub enum StageState {
     Failed,
     /// It does not run in this run: its condition does not hold, what it needs failed, or somebody skipped it.
     Skipped,
+}
+
+/// What somebody decided about a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ByHand {
+    /// It does not run. Where it waits, it is skipped once what it needs has succeeded; what needs it goes on as if it had succeeded.
+    Skip,
+    /// It runs, whatever its condition says, and also if it has run once and runs only once.
+    Run,
 }
 
 /// What is known of a stage that is under way.
@@ -136,5 +163,113 @@ impl RunNumber {
 impl fmt::Display for RunNumber {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.0)
+    }
+}
+
+// === impl Run ===
+
+impl Run {
+    /// A stage by its name.
+    pub fn stage(&self, name: &str) -> Option<&StageRun> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+
+    fn stage_mut(&mut self, name: &str) -> Option<&mut StageRun> {
+        self.stages.iter_mut().find(|stage| stage.name == name)
+    }
+
+    /// Whether it has come to its end.
+    pub fn is_over(&self) -> bool {
+        self.state != RunState::Running
+    }
+}
+
+// === impl StageRun ===
+
+impl StageRun {
+    /// A stage that has not begun.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            state: StageState::Waiting,
+            tries: 0,
+            earlier: 0,
+            by_hand: None,
+            since: None,
+            ended: None,
+            not_before: None,
+            streak: 0,
+            message: None,
+            outputs: BTreeMap::new(),
+            failed_need: None,
+        }
+    }
+
+    /// The number of the present try in the life of its run, from 1: a name or a word that bears it is never given twice.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.earlier + self.tries.max(1)
+    }
+}
+
+// === impl states ===
+
+impl ByHand {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Skip, Self::Run];
+
+    /// The word in a status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Skip => "Skip",
+            Self::Run => "Run",
+        }
+    }
+
+    /// What a word in a status means.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|word| word.name() == name)
+    }
+}
+
+impl RunState {
+    /// All states.
+    pub const ALL: [Self; 5] = [Self::Running, Self::Succeeded, Self::Failed, Self::RolledBack, Self::Superseded];
+
+    /// The state's name in a status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::RolledBack => "RolledBack",
+            Self::Superseded => "Superseded",
+        }
+    }
+
+    /// The state of a name in a status.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+impl StageState {
+    /// All states.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Running, Self::Succeeded, Self::Failed, Self::Skipped];
+
+    /// The state's name in a status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "Waiting",
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Skipped => "Skipped",
+        }
+    }
+
+    /// The state of a name in a status.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }

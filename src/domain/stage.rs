@@ -6,7 +6,9 @@
 
 pub mod approve;
 pub mod check;
+pub mod checkout;
 pub mod job;
+mod mapping;
 pub mod resource;
 pub mod steps;
 pub mod wait;
@@ -58,6 +60,22 @@ pub fn read(action: &Action) -> Result<Settings, Vec<String>> {
 /// Whether a text is still to be rendered, so that its form says nothing.
 pub(crate) fn is_template(text: &str) -> bool {
     text.contains("{{")
+}
+
+/// Whether a text of a stage's settings is never rendered: others refer to it by what is written, or it says where templates are.
+pub(crate) fn is_fixed(kind: &str, pointer: &str) -> bool {
+    let steps: Vec<&str> = pointer.split('/').skip(1).collect();
+    match (kind, &steps[..]) {
+        ("job", ["outputs", _]) | ("resource", ["templates", ..]) => true,
+        ("steps", [.., "name"] | [.., "outputs", _]) => true,
+        _ => false,
+    }
+}
+
+/// A step of a path to a field: `.key`, or `["a key"]` where that is no plain word.
+pub(crate) fn step(key: &str) -> String {
+    let is_word = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if is_word { format!(".{key}") } else { format!("[{key:?}]") }
 }
 
 /// Reads settings as their type.

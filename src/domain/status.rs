@@ -1,6 +1,7 @@
 //! Where an environment stands, in the words that people read.
 
 mod rest;
+mod run;
 
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use super::plan::teardown::stuck::{self, Stuck};
 use super::plan::teardown::{Next, TeardownPlan, retain};
 use super::plan::{Obstacle, Plan, Step, Waiting};
 use super::readiness::Readiness;
+use super::run::Run;
 pub use rest::{summarise_rest, summarise_restored, summarise_return};
+pub use run::summarise_run;
 
 /// Where an environment stands, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,8 +45,10 @@ pub struct Report {
     pub reason: &'static str,
     /// One sentence, at most [`Report::MESSAGE_LENGTH`] characters.
     pub message: String,
-    /// Where each stage stands.
+    /// Where each of graftling's own stages stands.
     pub stages: Vec<StageReport>,
+    /// The run that was advanced; `None` where no run is concerned: what is stored of it stays.
+    pub run: Option<Run>,
     /// The inventory.
     pub inventory: Inventory,
     /// Whether the wanted revision is applied completely.
@@ -125,6 +130,7 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
     let applied = plan.obstacles.is_empty() && failure.is_none() && !interrupted && !held && plan.withheld == 0;
     Report {
         stages: stages(plan, outcomes, &waiting),
+        run: None,
         phase,
         reason,
         message: shorten(&message),
@@ -142,6 +148,7 @@ pub fn summarise_refusal(reason: &'static str, message: &str, inventory: Invento
         reason,
         message: shorten(message),
         stages: Vec::new(),
+        run: None,
         inventory,
         applied: false,
         changed: 0,
@@ -156,6 +163,7 @@ pub fn summarise_teardown(plan: &TeardownPlan, outcomes: &[Outcome]) -> Report {
         reason: "Deleting",
         message: String::new(),
         stages: Vec::new(),
+        run: None,
         inventory: plan.inventory.clone(),
         applied: false,
         changed: outcomes.iter().filter(|outcome| is_change(outcome)).count(),
@@ -218,6 +226,21 @@ impl Report {
     /// A status message is read in one line of a terminal or a pull request.
     pub const MESSAGE_LENGTH: usize = 512;
 
+    /// What is told before a plan is carried out.
+    pub fn ahead(plan: &Plan, run: &Run) -> Self {
+        Self {
+            phase: Phase::Deploying,
+            reason: "Applying",
+            message: format!("applying {} objects", plan.size()),
+            stages: Vec::new(),
+            run: Some(run.clone()),
+            inventory: plan.write_ahead.clone(),
+            applied: false,
+            changed: 0,
+            again: None,
+        }
+    }
+
     /// Whether a stage cannot go on.
     pub fn fails_at(&self, stage: Stage) -> bool {
         self.stages
@@ -265,7 +288,7 @@ fn conclude_failure(failure: &Failure) -> (Phase, &'static str, String, Option<D
 }
 
 /// Whether this very pass wrote rights: the API server's authorizer learns of them a moment later.
-fn grants_rights(outcomes: &[Outcome]) -> bool {
+pub(super) fn grants_rights(outcomes: &[Outcome]) -> bool {
     let of_rights = |live: &LiveObject| live.key.group == "rbac.authorization.k8s.io";
     outcomes
         .iter()
@@ -351,7 +374,7 @@ fn sentence(first: &impl Sentence, count: usize) -> String {
 }
 
 /// Cuts to what a status holds, without control characters: server messages and names may come from anybody.
-fn shorten(text: &str) -> String {
+pub fn shorten(text: &str) -> String {
     let clean = text.chars().map(|character| if character.is_control() { ' ' } else { character });
     let mut short: String = clean.clone().take(Report::MESSAGE_LENGTH).collect();
     if clean.count() > Report::MESSAGE_LENGTH {

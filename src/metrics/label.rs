@@ -4,6 +4,7 @@ use std::fmt;
 
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
 
+use crate::domain::errand::{Errand, Worth};
 use crate::domain::git::Provider;
 use crate::domain::removal::Cause;
 
@@ -266,6 +267,48 @@ label_values! {
 }
 
 label_values! {
+    /// What was asked of the outside on behalf of an environment.
+    ErrandKind {
+        /// An HTTP check.
+        Http => "http",
+        /// A TCP check.
+        Tcp => "tcp",
+        /// A command in a container.
+        Exec => "exec",
+        /// A condition of an object.
+        Condition => "condition",
+        /// A call to somebody else's service.
+        Webhook => "webhook",
+        /// How such a call goes on.
+        Poll => "poll",
+        /// An image in its registry.
+        Image => "image",
+        /// A commit status at the Git host.
+        CommitStatus => "commit_status",
+        /// A check run at the Git host.
+        CheckRun => "check_run",
+        /// The environment's own URL.
+        Url => "url",
+    }
+}
+
+label_values! {
+    /// What the answer to it was worth.
+    ErrandResult {
+        /// As it should be.
+        Good => "good",
+        /// What is waited for is not over.
+        NotYet => "not_yet",
+        /// Not as it should be, or no answer.
+        Bad => "bad",
+        /// What was waited for ended badly.
+        Failed => "failed",
+        /// Not allowed, or wrong until a setting changes.
+        Never => "never",
+    }
+}
+
+label_values! {
     /// How a render ended.
     RenderResult {
         /// With manifests.
@@ -278,6 +321,35 @@ label_values! {
         TooLarge => "too_large",
         /// The worker process died.
         Crashed => "crashed",
+    }
+}
+
+impl From<&Errand> for ErrandKind {
+    fn from(errand: &Errand) -> Self {
+        match errand {
+            Errand::Http(_) => Self::Http,
+            Errand::Tcp(_) => Self::Tcp,
+            Errand::Exec(_) => Self::Exec,
+            Errand::Condition(_) => Self::Condition,
+            Errand::Webhook { .. } => Self::Webhook,
+            Errand::Poll { .. } => Self::Poll,
+            Errand::Image(_) => Self::Image,
+            Errand::CommitStatus(_) => Self::CommitStatus,
+            Errand::CheckRun(_) => Self::CheckRun,
+            Errand::Url(_) => Self::Url,
+        }
+    }
+}
+
+impl From<Worth> for ErrandResult {
+    fn from(worth: Worth) -> Self {
+        match worth {
+            Worth::Good => Self::Good,
+            Worth::NotYet => Self::NotYet,
+            Worth::Bad => Self::Bad,
+            Worth::Failed => Self::Failed,
+            Worth::Never => Self::Never,
+        }
     }
 }
 

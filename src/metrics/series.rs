@@ -12,8 +12,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::label::{
-    DeliveryProvider, DeliveryResult, HintResult, HostCallResult, HostOperation, Listener, Phase, ReconcileOutcome, Refusal, RemovalCause,
-    RenderResult, SweepResult, WriteResult, WriteVerb,
+    DeliveryProvider, DeliveryResult, ErrandKind, ErrandResult, HintResult, HostCallResult, HostOperation, Listener, Phase,
+    ReconcileOutcome, Refusal, RemovalCause, RenderResult, SweepResult, WriteResult, WriteVerb,
 };
 
 /// The metrics of the process and the registry that shows them.
@@ -46,6 +46,8 @@ pub(super) struct Registered {
     pub(super) orphans: Gauge,
     pub(super) time_to_ready: Histogram,
     pub(super) time_to_gone: Histogram,
+    pub(super) errands: Family<ErrandLabels, Counter>,
+    pub(super) errands_in_flight: Gauge,
     pub(super) renders: Family<RenderLabels, Counter>,
     pub(super) render_filtered: Gauge,
 }
@@ -88,6 +90,8 @@ impl Registered {
             receipts_unsigned: into.counter("receipts_unsigned", "Receipts that could not be signed"),
             time_to_ready: into.seconds("time_to_ready", "From a new revision to ready", exponential_buckets(1.0, 1.7, 14)),
             time_to_gone: into.seconds("time_to_gone", "From retirement to nothing left", exponential_buckets(1.0, 1.7, 14)),
+            errands: into.family("errands", "Questions to the outside on behalf of environments"),
+            errands_in_flight: into.gauge("errands_in_flight", "Questions to the outside that wait for their answer now"),
             renders: into.family("renders", "Renders of bundles"),
             render_filtered: into.gauge(
                 "render_filtered",
@@ -176,6 +180,7 @@ labels! {
     PhaseLabels { phase: Phase }
     WriteLabels { verb: WriteVerb, result: WriteResult }
     SweepLabels { result: SweepResult }
+    ErrandLabels { kind: ErrandKind, result: ErrandResult }
     RenderLabels { result: RenderResult }
     RefusalLabels { reason: Refusal }
     RemovalLabels { cause: RemovalCause }

@@ -125,7 +125,11 @@ impl Kept {
                 Err(errors) => Answer::Errors(errors),
             },
             Work::Read(release, output) => match release.documents(&output) {
-                Ok(documents) => Answer::Rendered(Rendered { documents, release: None }),
+                Ok(documents) => Answer::Rendered(Rendered {
+                    documents,
+                    release: None,
+                    pipeline: None,
+                }),
                 Err(errors) => Answer::Errors(errors),
             },
             Work::BranchFile(bytes, allowed) => Answer::BranchFile(read_branch_file(&bytes, &allowed)),

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod charts;
+mod checkout;
 mod cli;
 mod context;
 mod e2e;

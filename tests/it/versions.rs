@@ -37,6 +37,7 @@ fn settled(environment: &Environment) -> EnvironmentStatus {
         reason: "Ready",
         message: "everything is applied and ready".into(),
         stages: Vec::new(),
+        run: None,
         inventory: inventory(environment.status.as_ref()).unwrap(),
         applied: true,
         changed: 0,

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use super::activity;
 use super::condition::{Claim, conditions};
 use crate::api::environment::{
-    Environment, EnvironmentSpec, EnvironmentStatus, HistoryEntry, InventoryEntry, NamespaceStatus, Phase, PullRequest, StageStatus,
+    Environment, EnvironmentSpec, EnvironmentStatus, HistoryEntry, InventoryEntry, NamespaceStatus, Phase, PullRequest,
 };
 use crate::api::project::LocalReference;
 use crate::domain::git::{self, BranchName, RepositoryId, Revision};
@@ -14,6 +14,7 @@ use crate::domain::inventory::{Entry, Inventory, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::{EnvironmentName, Namespace, ProjectKey};
 use crate::domain::roster::{Existing, Wanted};
+use crate::domain::run::{Run, RunState};
 use crate::domain::status::{self, Report};
 
 /// An Environment whose identity could be read.
@@ -110,6 +111,9 @@ pub fn spec(wanted: &Wanted, project: &ProjectKey) -> EnvironmentSpec {
         values: serde_json::Map::new(),
         suspend: false,
         grace: wanted.grace.as_ref().map(super::grace::stored),
+        // What people write: left out of an apply, it is neither owned nor taken away.
+        request: None,
+        approvals: Vec::new(),
     }
 }
 
@@ -182,7 +186,8 @@ pub fn status(environment: &Environment, identity: &Identity, report: &Report, n
     let revision = status.revision.get_or_insert_default();
     revision.wanted = Some(identity.revision.to_string());
     if report.applied {
-        revision.applied = revision.wanted.clone();
+        let of_run = report.run.as_ref().map(|run| run.revision.clone());
+        revision.applied = of_run.or_else(|| revision.wanted.clone());
     }
     record_history(&mut status, phase, identity, report, now);
     status.phase = Some(phase);
@@ -190,8 +195,13 @@ pub fn status(environment: &Environment, identity: &Identity, report: &Report, n
     status.observed_generation = environment.metadata.generation;
     status.inventory = stored_inventory(&report.inventory);
     status.message = Some(report.message.clone());
-    if !report.stages.is_empty() {
-        status.stages = report.stages.iter().map(stage).collect();
+    match &report.run {
+        Some(run) => {
+            status.run = Some(super::run::stored(run));
+            status.stages = super::run::stored_stages(&report.stages, run);
+        }
+        None if !report.stages.is_empty() => status.stages = report.stages.iter().map(super::run::stored_own_stage).collect(),
+        None => {}
     }
     status
 }
@@ -241,37 +251,45 @@ pub fn not_understood(environment: &Environment, problem: &str, now: &Time) -> E
     status
 }
 
-fn stage(report: &status::StageReport) -> StageStatus {
-    StageStatus {
-        name: report.stage.name().to_owned(),
-        state: report.state.name().to_owned(),
-        message: report.message.clone(),
-    }
-}
-
-/// A run enters the history when it first ends as ready or failed.
+/// A run enters the history when it ends; one that heals afterwards is told as what it has become. What was refused before a run could
+/// begin enters as a failure of its revision.
 fn record_history(status: &mut EnvironmentStatus, phase: Phase, identity: &Identity, report: &Report, now: &Time) {
-    let result = match phase {
-        Phase::Ready => "Ready",
-        Phase::Failed => "Failed",
-        Phase::Pending | Phase::Deploying | Phase::Resting | Phase::Deleting | Phase::Blocked => {
-            return;
+    let Some(result) = result(phase, report.run.as_ref()) else { return };
+    let run = report.run.as_ref().map(|run| run.number.0);
+    let revision = report.run.as_ref().map_or(identity.revision.as_str(), |run| run.revision.as_str());
+    let changed = u32::try_from(report.changed).unwrap_or(u32::MAX);
+    if let Some(last) = status
+        .history
+        .first_mut()
+        .filter(|last| last.revision == revision && last.run == run)
+    {
+        if last.result != result {
+            last.result = result.to_owned();
+            last.at = now.clone();
+            last.changed = last.changed.saturating_add(changed);
         }
-    };
-    let last = status.history.first();
-    if last.is_some_and(|last| last.revision == identity.revision.as_str() && last.result == result) {
         return;
     }
-    status.history.insert(
-        0,
-        HistoryEntry {
-            revision: identity.revision.to_string(),
-            at: now.clone(),
-            result: result.to_owned(),
-            changed: u32::try_from(report.changed).unwrap_or(u32::MAX),
-        },
-    );
+    let entry = HistoryEntry {
+        run,
+        revision: revision.to_owned(),
+        at: now.clone(),
+        result: result.to_owned(),
+        changed,
+    };
+    status.history.insert(0, entry);
     status.history.truncate(HISTORY_LENGTH);
+}
+
+fn result(phase: Phase, run: Option<&Run>) -> Option<&'static str> {
+    match (run.map(|run| run.state), phase) {
+        (Some(RunState::Running), _) => None,
+        (Some(RunState::Succeeded) | None, Phase::Ready) => Some("Ready"),
+        (Some(RunState::Succeeded), _) => None,
+        (Some(state), _) => Some(state.name()),
+        (None, Phase::Failed) => Some("Failed"),
+        (None, _) => None,
+    }
 }
 
 fn claims(report: &Report) -> [Claim<'_>; 3] {

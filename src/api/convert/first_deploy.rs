@@ -56,6 +56,7 @@ mod tests {
 
     fn run(digit: char) -> HistoryEntry {
         HistoryEntry {
+            run: None,
             revision: revision(digit).to_string(),
             at: Time("2026-01-01T00:00:00Z".parse().unwrap()),
             result: "Ready".into(),

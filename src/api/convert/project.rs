@@ -13,7 +13,7 @@ use crate::domain::git::Commit;
 use crate::domain::name::{GitHostKey, ProjectKey};
 use crate::domain::plan::teardown;
 use crate::domain::policy::{
-    self, AllowedKeys, BranchPolicy, BundleSource, ClaimPolicy, ClusterScoped, OnClose, Permission, Rule, TemplatesFrom,
+    self, AllowedKeys, BranchPolicy, BundleSource, ClaimPolicy, ClusterScoped, OnClose, Outbound, Permission, Rule, TemplatesFrom,
 };
 
 /// Reads a Project.
@@ -37,13 +37,22 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
     let branches = BranchPolicy::new(&spec.branches.include, &spec.branches.exclude, &spec.branches.protected)
         .map_err(|error| problems.push(error.to_string()))
         .ok();
+    let outbound = outbound(&mut problems, &spec.policy);
     let rules = rules(&mut problems, &spec.rules);
     let branch_file = branch_file(&mut problems, &spec.branch_file);
     let grace_after_delete = read_grace(&mut problems, spec.lifecycle.grace_after_delete.as_deref());
-    check_ttl(&mut problems, spec.lifecycle.ttl.as_deref());
-    check_all_kinds(&mut problems, &spec.policy);
-    let (Some(namespace), Some(name), Some(host), Some(repository), Some(bundle), Some(domain), Some(deployer), Some(branches)) =
-        (namespace, name, host, repository, bundle, domain, deployer, branches)
+    check_rest(&mut problems, spec);
+    let (
+        Some(namespace),
+        Some(name),
+        Some(host),
+        Some(repository),
+        Some(bundle),
+        Some(domain),
+        Some(deployer),
+        Some(branches),
+        Some(outbound),
+    ) = (namespace, name, host, repository, bundle, domain, deployer, branches, outbound)
     else {
         return Err(problems);
     };
@@ -74,6 +83,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         cluster_scoped: cluster_scoped(spec.policy.cluster_scoped),
         cluster_kinds: spec.policy.cluster_kinds.clone(),
         claims: claims(&spec.policy.claims),
+        outbound,
         retain: permission(spec.policy.retain),
         deployer,
         suspended: spec.suspend,
@@ -98,15 +108,18 @@ fn read_grace(problems: &mut Vec<String>, text: Option<&str>) -> Option<Span> {
     read(problems, "spec.lifecycle.graceAfterDelete", text?)
 }
 
-fn check_all_kinds(problems: &mut Vec<String>, policy: &project::Policy) {
-    check_kinds(problems, "kinds", &policy.kinds);
-    check_kinds(problems, "clusterKinds", &policy.cluster_kinds);
+fn outbound(problems: &mut Vec<String>, policy: &project::Policy) -> Option<Outbound> {
+    let read = Outbound::new(&policy.webhooks, policy.registries.as_deref());
+    read.map_err(|error| problems.push(error.to_string())).ok()
 }
 
-fn check_ttl(problems: &mut Vec<String>, text: Option<&str>) {
-    if let Some(text) = text {
+/// What is passed on as it is written.
+fn check_rest(problems: &mut Vec<String>, spec: &project::ProjectSpec) {
+    if let Some(text) = &spec.lifecycle.ttl {
         read::<Span>(problems, "spec.lifecycle.ttl", text);
     }
+    check_kinds(problems, "kinds", &spec.policy.kinds);
+    check_kinds(problems, "clusterKinds", &spec.policy.cluster_kinds);
 }
 
 fn on_close(policy: project::OnClose) -> OnClose {

@@ -10,8 +10,9 @@ use kube::ResourceExt;
 
 use super::show::{NONE, phase, short};
 use crate::api::convert::removal;
+use crate::api::environment::run::StageStatus;
 use crate::api::environment::{
-    Environment, EnvironmentStatus, Grace, GraceState, HistoryEntry, InventoryEntry, PullRequest, Receipt, RevisionStatus, StageStatus,
+    Environment, EnvironmentStatus, Grace, GraceState, HistoryEntry, InventoryEntry, PullRequest, Receipt, RevisionStatus,
 };
 use crate::cli::printable::printable;
 use crate::cli::table::{age, table};

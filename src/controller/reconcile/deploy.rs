@@ -1,9 +1,11 @@
 //! Towards what the environment should be.
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::rest::{is_down, restored};
+use super::run::Site;
 use super::{Pass, Reconciler, convert, now};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::{first_deploy, project};
@@ -13,9 +15,9 @@ use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::controller::desired::{Addresses, Refusal, Wish};
 use crate::domain::inventory::Inventory;
-use crate::domain::plan::{Plan, deploy};
+use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
-use crate::domain::status::{Phase, Report, StageReport, summarise_deployment};
+use crate::domain::run::Run;
 
 impl Reconciler {
     /// One pass towards what the environment should be.
@@ -44,22 +46,23 @@ impl Reconciler {
         }
         // Observe.
         let observed = self.observer.observe(&deployer, desired.keys(), &inventory).await?;
-        // Plan: pure.
+        let site = Site {
+            identity: &identity,
+            wish: &wish,
+            desired: &desired,
+            deployer: &deployer,
+            now: Timestamp::now(),
+        };
+        let work = self.work(environment, &site).await?;
+        // What is in the way of everything is looked for over everything.
         let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
         let own = (&identity, &inventory);
         if let Some(pass) = self.adopt_for_deployment(environment, own, &plan, &observed, &deployer).await? {
             return Ok(pass);
         }
-        // Act: the inventory first.
-        let complete = |status: &mut EnvironmentStatus| {
-            complete(status, &desired.addresses, &deployer);
-            first_deploy::record(status, &identity.revision);
-        };
-        let environment = &self.write_ahead(environment, &identity, &inventory, &plan, complete).await?;
-        let outcomes = self.observer.carry_out(&deployer, &plan.steps).await;
-        // Summarise: pure. Publish.
-        let report = summarise_deployment(&plan, &outcomes);
-        self.conclude_deployment(environment, &identity, report).await
+        // Plan, act and summarise, stage by stage. Publish.
+        let (environment, report, _) = self.go_on(environment.clone(), &site, work, (inventory, observed)).await?;
+        self.conclude_deployment(&environment, &identity, report).await
     }
 
     pub(super) async fn with_finalizer(&self, environment: &Environment) -> Result<Environment, cluster::Error> {
@@ -126,44 +129,23 @@ impl Reconciler {
         )
         .await
     }
-
-    /// Stores old ∪ new, the URL and the deployer before anything is created. Writes nothing if that is stored already.
-    async fn write_ahead(
-        &self,
-        environment: &Environment,
-        identity: &Identity,
-        inventory: &Inventory,
-        plan: &Plan,
-        complete: impl Fn(&mut EnvironmentStatus),
-    ) -> Result<Environment, cluster::Error> {
-        let mut stored = environment.status.clone().unwrap_or_default();
-        complete(&mut stored);
-        let known = environment.status.as_ref() == Some(&stored);
-        // What is only forgotten may be lost: the next look comes to the same.
-        if known && (plan.is_quiet() || plan.write_ahead == *inventory) {
-            return Ok(environment.clone());
-        }
-        let report = Report {
-            phase: Phase::Deploying,
-            reason: "Applying",
-            message: format!("applying {} objects", plan.size()),
-            stages: Vec::<StageReport>::new(),
-            inventory: plan.write_ahead.clone(),
-            applied: false,
-            changed: 0,
-            again: None,
-        };
-        self.publish(environment, identity, &report, complete).await
-    }
 }
 
-fn complete(status: &mut EnvironmentStatus, addresses: &Addresses, deployer: &Deployer) {
-    status.url = Some(addresses.url.clone());
-    status.urls.clone_from(&addresses.urls);
-    status.deployer = Some(DeployerStatus {
-        namespace: deployer.namespace.to_string(),
-        name: deployer.name.to_string(),
-    });
+impl Site<'_> {
+    /// What is known before anything is written.
+    pub(super) fn complete(&self, status: &mut EnvironmentStatus, run: &Run) {
+        let Addresses { url, urls } = &self.desired.addresses;
+        status.url = Some(url.clone());
+        status.urls.clone_from(urls);
+        status.deployer = Some(DeployerStatus {
+            namespace: self.deployer.namespace.to_string(),
+            name: self.deployer.name.to_string(),
+        });
+        // A newer commit may be wished already, which nothing was written for yet.
+        if run.revision == self.identity.revision.as_str() {
+            first_deploy::record(status, &self.identity.revision);
+        }
+    }
 }
 
 fn deployer(project: &Project) -> Deployer {

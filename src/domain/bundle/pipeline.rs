@@ -1,8 +1,10 @@
 //! The pipeline of a bundle: in which stages its objects come, and what happens between them and before a removal.
 //!
-//! Read and checked here, whole. Nothing executes it yet: a deployment applies everything in one stage. What a kind of stage is
-//! told beyond its name (the image of a job, the path of a check) is kept as it was written, until there is something that reads it.
+//! Read and checked here, whole. The graph is static: what a stage is told (the image of a job, the path of a check) may contain texts
+//! that are templates, rendered for each environment; which stages there are and what they need may not. [`crate::domain::stage`] gives
+//! the settings of each kind their types.
 
+mod file;
 mod graph;
 mod read;
 #[cfg(test)]
@@ -13,6 +15,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(super) use file::is_leaf;
+pub(crate) use file::{Leaf, PipelineFile};
 pub(super) use read::read;
 
 /// The stages of a bundle. None at all: everything is applied in one.
@@ -127,6 +131,19 @@ impl Action {
     }
 }
 
+// === impl Stage ===
+
+impl Stage {
+    /// The template files whose objects come with this stage, by their path inside the bundle.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        let globs: &[TemplateGlob] = match &self.action {
+            Action::Apply(globs) => globs,
+            _ => &[],
+        };
+        globs.iter().flat_map(|glob| glob.files.iter().map(String::as_str))
+    }
+}
+
 // === impl Pipeline ===
 
 impl Pipeline {
@@ -135,15 +152,7 @@ impl Pipeline {
         if self.stages.is_empty() {
             return Vec::new();
         }
-        let applied: Vec<&str> = self
-            .stages
-            .iter()
-            .filter_map(|stage| match &stage.action {
-                Action::Apply(globs) => Some(globs.iter().flat_map(|glob| glob.files.iter().map(String::as_str))),
-                _ => None,
-            })
-            .flatten()
-            .collect();
+        let applied: Vec<&str> = self.stages.iter().flat_map(Stage::files).collect();
         templates.into_iter().filter(|file| !applied.contains(file)).collect()
     }
 }

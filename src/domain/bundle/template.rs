@@ -11,7 +11,7 @@ use handlebars::Template;
 
 use super::check::{self, Checked, Depth};
 use super::problem::Problem;
-use super::{instrument, scan};
+use super::{instrument, pipeline, scan};
 
 /// A compiled template of a bundle.
 #[derive(Debug, Clone)]
@@ -26,6 +26,13 @@ pub(crate) struct TemplateFile {
     pub(crate) template: Template,
     /// What including it brings along.
     pub(crate) inside: Inside,
+}
+
+impl TemplateFile {
+    /// Whether it is a template of objects: no partial, and no text of `pipeline.yaml`.
+    pub(crate) fn gives_documents(&self) -> bool {
+        self.partial.is_none() && !pipeline::is_leaf(&self.file)
+    }
 }
 
 /// What is in a file, in the partials that it uses included.

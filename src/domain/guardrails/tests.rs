@@ -138,3 +138,18 @@ fn threat_t17_the_namespace_enforces_the_level_that_the_project_asks_for() {
 fn the_same_settings_give_the_same_fences() {
     assert_eq!(fenced(&settings(), "a"), fenced(&settings(), "a"));
 }
+
+#[test]
+fn a_quota_of_secrets_has_room_for_run_records_and_no_other_quota_changes() {
+    let quota = [("count/secrets", "5"), ("secrets", "many"), ("pods", "5")].map(|(name, hard)| (name.to_owned(), hard.to_owned()));
+    assert_eq!(
+        with_room(&quota.into()),
+        [
+            ("count/secrets", (5 + ROOM).to_string()),
+            ("secrets", "many".into()),
+            ("pods", "5".into())
+        ]
+        .map(|(name, hard)| (name.to_owned(), hard))
+        .into()
+    );
+}

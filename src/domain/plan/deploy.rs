@@ -2,6 +2,8 @@
 
 mod shared;
 
+use std::collections::BTreeSet;
+
 use shared::unchanged;
 pub use shared::wish;
 
@@ -12,6 +14,7 @@ use crate::domain::name::EnvironmentName;
 use crate::domain::observed::{LiveObject, secret_digests};
 use crate::domain::plan::teardown::{LABEL_TAKEN_OFF, Tier, retain};
 use crate::domain::readiness::Readiness;
+use crate::domain::record::is_record;
 
 /// Everything that an environment should consist of.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +23,10 @@ pub struct Desired {
     pub namespace: Manifest,
     /// What fences it.
     pub guardrails: Vec<Manifest>,
-    /// The bundle's objects.
+    /// The bundle's objects, as far as its pipeline has reached them.
     pub objects: Vec<Manifest>,
+    /// Objects that stay as they are, whatever they are: a later stage decides about them, or they go only once the run has succeeded.
+    pub held: BTreeSet<ObjectKey>,
 }
 
 /// Plans a deployment.
@@ -249,17 +254,18 @@ impl Planning<'_> {
     }
 }
 
-/// What was applied once and is no longer wanted.
+/// What was applied once and is no longer wanted. Run records have an end of their own ([`super::records`]).
 pub fn stale<'a>(inventory: &'a Inventory, desired: &'a Desired) -> impl Iterator<Item = (&'a ObjectKey, &'a Entry)> {
     let wanted = |key: &ObjectKey| {
         *key == desired.namespace.key
+            || desired.held.contains(key)
             || desired
                 .guardrails
                 .iter()
                 .chain(&desired.objects)
                 .any(|manifest| manifest.key == *key)
     };
-    inventory.present().filter(move |(key, _)| !wanted(key))
+    inventory.present().filter(move |(key, _)| !wanted(key) && !is_record(key))
 }
 
 /// Which of the stale objects stay: those that somebody asked to keep, and what they may need.

@@ -8,6 +8,7 @@ mod contents;
 mod controller;
 mod deploy;
 mod examples;
+mod records;
 mod references;
 mod retain;
 mod shared;
@@ -86,6 +87,7 @@ fn desired(objects: &[(&str, &str)]) -> Desired {
         namespace: manifest(namespace_key(), "namespace"),
         guardrails: GUARDRAILS.iter().map(|name| manifest(key(name), "guardrail")).collect(),
         objects: objects.iter().map(|(name, content)| manifest(key(name), content)).collect(),
+        held: std::collections::BTreeSet::new(),
     }
 }
 

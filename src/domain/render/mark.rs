@@ -56,6 +56,13 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", enclose(QUOTED, text))
 }
 
+/// Whether a text is one double-quoted scalar and nothing else.
+pub(crate) fn is_quoted(text: &str) -> bool {
+    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let mark = inner.and_then(|inner| inner.strip_prefix(QUOTED)?.strip_suffix(END));
+    mark.is_some_and(|mark| !mark.contains(END))
+}
+
 /// A place in a template.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod errors;
+mod leaves;
 mod yaml;
 
 use std::collections::BTreeMap;

@@ -70,6 +70,7 @@ fn make_project() -> Project {
         cluster_scoped: crate::domain::policy::ClusterScoped::default(),
         cluster_kinds: Vec::new(),
         claims: crate::domain::policy::ClaimPolicy::default(),
+        outbound: crate::domain::policy::Outbound::usual(),
         retain: crate::domain::policy::Permission::default(),
         deployer: "deployer".parse().unwrap(),
         suspended: false,

@@ -46,6 +46,7 @@ fn report(plan: &Plan, outcomes: &[Outcome]) -> Report {
         reason: "Resting",
         message: String::new(),
         stages: Vec::new(),
+        run: None,
         inventory: plan.write_ahead.clone(),
         applied: false,
         changed: outcomes.iter().filter(|outcome| is_change(outcome)).count(),

@@ -46,6 +46,7 @@ fn report(phase: status::Phase, inventory: Inventory) -> Report {
             state: StageState::Ready,
             message: None,
         }],
+        run: None,
         inventory,
         applied: phase == status::Phase::Ready,
         changed: 2,

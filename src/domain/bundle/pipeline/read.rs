@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
+use super::file::{MAX_LEAVES, PipelineFile, Section};
 use super::{Action, Condition, OnFailure, Pipeline, Stage, TemplateGlob, graph};
 use crate::domain::bundle::{Problem, yaml};
 use crate::domain::name::check_label;
@@ -26,6 +27,9 @@ const MAX_TIMEOUT: u64 = 86_400;
 /// The fields of a stage besides the one that says what it does.
 const FIELDS: [&str; 6] = ["name", "needs", "when", "timeout", "retries", "onFailure"];
 
+/// What stands for an action that cannot be read: nothing more is to be said of it.
+const NOTHING: Action = Action::Apply(Vec::new());
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
@@ -37,24 +41,15 @@ struct Raw {
 
 type RawStage = Spanned<BTreeMap<String, Spanned<Value>>>;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Section {
-    Stages,
-    Teardown,
-}
-
-/// Reads a pipeline; `templates` are the template files by their path inside the bundle.
-///
-/// # Errors
-///
-/// Every problem, with its line.
-pub(in crate::domain::bundle) fn read(text: &str, templates: &[&str]) -> Result<Pipeline, Vec<Problem>> {
-    let raw: Raw = yaml::read_one(text).map_err(|error| {
-        vec![match error.place {
-            Some(place) => Problem::at(FILE, place, error.message),
-            None => Problem::in_file(FILE, error.message),
-        }]
-    })?;
+/// Reads a pipeline; `templates` are the template files by their path inside the bundle. Every problem comes with its line, and beside
+/// what could be read nevertheless.
+pub(in crate::domain::bundle) fn read(text: &str, templates: &[&str]) -> (Option<PipelineFile>, Vec<Problem>) {
+    let raw: Spanned<Raw> = match yaml::read_one(text) {
+        Ok(raw) => raw,
+        Err(error) => return (None, vec![error.in_file(FILE)]),
+    };
+    let root = place(&raw).0;
+    let raw = raw.value;
     let mut reader = Reader {
         templates,
         problems: Vec::new(),
@@ -63,18 +58,21 @@ pub(in crate::domain::bundle) fn read(text: &str, templates: &[&str]) -> Result<
         reader
             .problems
             .push(Problem::in_file(FILE, format!("has more than {MAX_STAGES} stages")));
-        return Err(reader.problems);
+        return (None, reader.problems);
     }
     let stages = reader.section(&raw.stages, Section::Stages);
     let teardown = reader.section(&raw.teardown, Section::Teardown);
     reader.unique(stages.iter().chain(&teardown));
     reader.problems.extend(graph::check(&stages));
     reader.problems.extend(graph::check(&teardown));
-    if reader.problems.is_empty() {
-        return Ok(Pipeline { stages, teardown });
+    let file = PipelineFile::new(Pipeline { stages, teardown }, text, root);
+    reader.problems.extend(file.check(file.pipeline()));
+    if file.leaves().len() > MAX_LEAVES {
+        let message = format!("has more than {MAX_LEAVES} texts with {{{{ }}}}");
+        return (None, vec![Problem::in_file(FILE, message)]);
     }
     reader.problems.sort();
-    Err(reader.problems)
+    (Some(file), reader.problems)
 }
 
 struct Reader<'a> {
@@ -149,7 +147,7 @@ impl Reader<'_> {
                 _ => format!("the stage does more than one thing: split it, so that each has one of {kinds}"),
             };
             self.refuse(raw, message);
-            return Action::Wait(Value::Null);
+            return NOTHING;
         };
         if kind == "apply" {
             if section == Section::Teardown {
@@ -159,8 +157,13 @@ impl Reader<'_> {
         }
         let settings = mark::resolve(value.value.clone(), &mut usize::MAX.clone()).unwrap_or(Value::Null);
         if !(settings.is_object() || settings.is_null() && kind == "approve" || settings.is_array() && kind == "steps") {
-            let wanted = if kind == "steps" { "a list" } else { "a mapping" };
+            let wanted = if kind == "steps" {
+                "a list of steps, or a mapping"
+            } else {
+                "a mapping"
+            };
             self.refuse(value, format!("{kind}: should be {wanted} of settings"));
+            return NOTHING;
         }
         match kind {
             "job" => Action::Job(settings),

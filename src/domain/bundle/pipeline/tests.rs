@@ -8,15 +8,18 @@ use super::*;
 const TEMPLATES: [&str; 3] = ["templates/database.yaml", "templates/identity.yaml", "templates/web.yaml"];
 
 fn problems(text: &str) -> Vec<String> {
-    match read(text, &TEMPLATES) {
-        Ok(pipeline) => vec![format!("accepted: {pipeline:?}")],
-        Err(problems) => problems.iter().map(|problem| format!("{problem:#}")).collect(),
-    }
+    let (_, problems) = read(text, &TEMPLATES);
+    problems.iter().map(|problem| format!("{problem:#}")).collect()
+}
+
+fn accepted(text: &str) -> Pipeline {
+    assert_eq!(problems(text), [""; 0]);
+    read(text, &TEMPLATES).0.unwrap().pipeline().clone()
 }
 
 #[test]
 fn a_whole_pipeline_is_read() {
-    let pipeline = read(
+    let pipeline = accepted(
         "\
 stages:
   - name: data
@@ -39,9 +42,7 @@ teardown:
     job: { image: shop, args: [export] }
     onFailure: continue
 ",
-        &TEMPLATES,
-    )
-    .unwrap();
+    );
     let [data, migrate, web, sign_off] = &pipeline.stages[..] else {
         panic!("{pipeline:?}")
     };
@@ -140,17 +141,17 @@ fn stages_that_need_one_another_in_a_circle_are_named() {
 #[test]
 fn a_diamond_is_no_circle() {
     let text = "stages:\n  - {name: a, approve: }\n  - {name: b, needs: a, approve: }\n  - {name: c, needs: a, approve: }\n  - {name: d, needs: [b, c], approve: }\n";
-    assert_eq!(read(text, &TEMPLATES).unwrap().stages.len(), 4);
+    assert_eq!(accepted(text).stages.len(), 4);
 }
 
 #[test]
 fn templates_that_no_stage_applies_are_known() {
-    let pipeline = read("stages: [{name: a, apply: 'web.*'}]", &TEMPLATES).unwrap();
+    let pipeline = accepted("stages: [{name: a, apply: 'web.*'}]");
     assert_eq!(
         pipeline.unapplied(TEMPLATES),
         ["templates/database.yaml", "templates/identity.yaml"]
     );
-    let pipeline = read("teardown: [{name: a, job: {image: x}}]", &TEMPLATES).unwrap();
+    let pipeline = accepted("teardown: [{name: a, job: {image: x}}]");
     assert_eq!(pipeline.unapplied(TEMPLATES), [""; 0]);
 }
 

@@ -5,6 +5,7 @@ use crate::domain::inventory::{Entry, Inventory, Relation, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::EnvironmentName;
 use crate::domain::plan::{Delete, Obstacle, Removal, Waiting};
+use crate::domain::record::is_record;
 
 /// What empties `tier`, and waits for it; `None` if it is empty.
 pub(super) fn drain(environment: &EnvironmentName, inventory: &Inventory, view: &View, tier: Tier) -> Option<Next> {
@@ -20,7 +21,8 @@ pub(super) fn drain(environment: &EnvironmentName, inventory: &Inventory, view: 
                 deletion: live.deletion.clone(),
                 failed: false,
             });
-        } else if entry.relation(live, environment.as_str()) == Relation::Disowned {
+        // A run record is known by its name and UID alone: that somebody took its label off must not hold a teardown up.
+        } else if entry.relation(live, environment.as_str()) == Relation::Disowned && !is_record(key) {
             obstacles.push(Obstacle {
                 key: key.clone(),
                 reason: LABEL_TAKEN_OFF.to_owned(),

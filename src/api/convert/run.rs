@@ -1,0 +1,108 @@
+//! Runs ↔ status.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::environment::EnvironmentStatus;
+use crate::api::environment::run::{RunStatus, StageStatus};
+use crate::domain::inventory::Stage;
+use crate::domain::run::{ByHand, Run, RunNumber, RunState, Source, StageRun, StageState};
+use crate::domain::status::StageReport;
+
+/// The run that a status has.
+///
+/// # Errors
+/// A word that this version does not know. Nothing may be written then.
+pub fn run(status: Option<&EnvironmentStatus>) -> Result<Option<Run>, String> {
+    let Some((status, stored)) = status.and_then(|status| Some((status, status.run.as_ref()?))) else {
+        return Ok(None);
+    };
+    let state = RunState::from_name(&stored.state).ok_or_else(|| format!("status.run.state: unknown state {:?}", stored.state))?;
+    let stages = status.stages.iter().filter(|stage| !is_own(&stage.name)).map(stage);
+    Ok(Some(Run {
+        number: RunNumber(stored.number),
+        revision: stored.revision.clone(),
+        digest: stored.digest.clone(),
+        source: stored.record.map_or(Source::Bundle, |number| Source::Record(RunNumber(number))),
+        because: stored.because.clone(),
+        started: stored.started.0,
+        ended: stored.ended.as_ref().map(|time| time.0),
+        state,
+        stages: stages.collect::<Result<_, _>>()?,
+    }))
+}
+
+fn stage(stored: &StageStatus) -> Result<StageRun, String> {
+    let state = StageState::from_name(&stored.state)
+        .ok_or_else(|| format!("status.stages: stage {} has the unknown state {:?}", stored.name, stored.state))?;
+    Ok(StageRun {
+        name: stored.name.clone(),
+        state,
+        tries: stored.tries,
+        earlier: stored.earlier,
+        by_hand: stored.by_hand.as_deref().and_then(ByHand::from_name),
+        since: stored.since.as_ref().map(|time| time.0),
+        ended: stored.ended.as_ref().map(|time| time.0),
+        not_before: stored.not_before.as_ref().map(|time| time.0),
+        streak: stored.streak,
+        message: stored.message.clone(),
+        outputs: stored.outputs.clone(),
+        failed_need: stored.failed_need.clone(),
+    })
+}
+
+/// Whether a stage is one of graftling's own, which no bundle names and no run has.
+pub fn is_own(name: &str) -> bool {
+    name == Stage::Namespace.name() || name == Stage::Guardrails.name()
+}
+
+/// A run as it is stored.
+pub fn stored(run: &Run) -> RunStatus {
+    RunStatus {
+        number: run.number.0,
+        revision: run.revision.clone(),
+        digest: run.digest.clone(),
+        record: match run.source {
+            Source::Bundle => None,
+            Source::Record(number) => Some(number.0),
+        },
+        because: run.because.clone(),
+        started: Time(run.started),
+        ended: run.ended.map(Time),
+        state: run.state.name().to_owned(),
+    }
+}
+
+/// The stages of a report as they are stored: the namespace and the guardrails, then those of the run.
+pub fn stored_stages(own: &[StageReport], run: &Run) -> Vec<StageStatus> {
+    let own = own.iter().filter(|report| report.stage != Stage::Deploy).map(stored_own_stage);
+    own.chain(run.stages.iter().map(stored_stage)).collect()
+}
+
+/// A stage of graftling's own as it is stored.
+pub fn stored_own_stage(report: &StageReport) -> StageStatus {
+    StageStatus {
+        name: report.stage.name().to_owned(),
+        state: report.state.name().to_owned(),
+        message: report.message.clone(),
+        ..StageStatus::default()
+    }
+}
+
+fn stored_stage(stage: &StageRun) -> StageStatus {
+    let time = |time: Option<Timestamp>| time.map(Time);
+    StageStatus {
+        name: stage.name.clone(),
+        state: stage.state.name().to_owned(),
+        message: stage.message.as_deref().map(crate::domain::status::shorten),
+        tries: stage.tries,
+        earlier: stage.earlier,
+        by_hand: stage.by_hand.map(|word| word.name().to_owned()),
+        since: time(stage.since),
+        ended: time(stage.ended),
+        not_before: time(stage.not_before),
+        streak: stage.streak,
+        outputs: stage.outputs.clone(),
+        failed_need: stage.failed_need.clone(),
+    }
+}

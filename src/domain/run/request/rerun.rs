@@ -1,0 +1,31 @@
+//! `rerun`: a stage runs once more, whatever came of it.
+
+use super::graph::{Graph, again, ended};
+use super::{Answer, Effect, Refusal};
+use crate::domain::bundle::pipeline::Pipeline;
+use crate::domain::run::{ByHand, Run};
+
+/// One stage of a run that has ended, and none of those that need it. What it needs must have succeeded: a stage behind a person's word
+/// that was not given, for example, does not run by this way either.
+pub(super) fn rerun(pipeline: &Pipeline, run: &Run, name: &str, by: &str) -> Result<Answer, Refusal> {
+    let graph = Graph::new(pipeline, run);
+    let stage = graph.find(name)?;
+    ended(run)?;
+    if let Some(need) = graph.unmet(&stage.name) {
+        return Err(Refusal::NeedsFirst {
+            stage: name.to_owned(),
+            need: need.name.clone(),
+        });
+    }
+    let mut run = again(run, |stage| stage.name == name);
+    for stage in run.stages.iter_mut().filter(|stage| stage.name == name) {
+        stage.by_hand = Some(ByHand::Run);
+    }
+    Ok(Answer {
+        told: format!("stage {name} of run {} runs once more: {by} asked for it", run.number),
+        effect: Effect::Run {
+            run,
+            forget: Some(name.to_owned()),
+        },
+    })
+}

@@ -1,0 +1,72 @@
+//! How the files of a commit get into the workspace of a `steps` stage.
+//!
+//! No Git credential and no way to a Git host ever enters an environment: the server brings the files. The pod's first container,
+//! [`CONTAINER`], only waits ([`wait_command`]). Once it runs, the server executes [`unpack_command`] in it, as the deployer through
+//! `pods/exec`, and writes a tar stream to the command's standard input.
+//!
+//! **The stream** is a plain tar (no compression) with one entry for each file of the commit, by its path inside the repository, and
+//! last of all the file [`MARKER`] whose content is the revision, without a line end. A file of that name in the repository is left out.
+//!
+//! **Complete** is what has seen the marker. The command exits with 0 exactly then; only then does the waiting container end with 0 and
+//! the first step begin. A stream that broke off leaves a command without a marker, which exits with another code or is never heard of
+//! again: execute the command again and send everything from the beginning. It empties the workspace first, and ends an earlier one that
+//! still unpacks. Executed once more after it was complete, it exits with 0 at once and reads nothing.
+
+/// The name of the container that waits for the files.
+pub const CONTAINER: &str = "checkout";
+
+/// Where the files are unpacked, and where every step works.
+pub const WORKSPACE: &str = "/workspace";
+
+/// Where the waiting container keeps what it knows, outside of the workspace: a volume, so that it outlives the container.
+pub const STATE: &str = "/checkout";
+
+/// The last entry of the stream.
+pub const MARKER: &str = ".graftling-checkout";
+
+/// The image that has `sh`, `tar`, `find` and `sleep`, if the server is told no other.
+pub const TOOLS_IMAGE: &str = "docker.io/library/busybox:1.37.0";
+
+/// Waits until the files are there. A signal ends it at once: as the first process of its container it would else ignore one.
+const WAIT: &str = "trap 'exit 143' TERM\nuntil [ -e /checkout/complete ]; do sleep 1 & wait $!; done\n";
+
+/// A background process has no standard input of its own, so it gets the stream as another descriptor.
+const UNPACK: &str = r#"set -eu
+if [ -e /checkout/complete ]; then exit 0; fi
+if [ -s /checkout/pid ]; then kill "$(cat /checkout/pid)" 2>/dev/null || true; fi
+rm -rf /workspace/..?* /workspace/.[!.]* /workspace/*
+exec 3<&0
+tar -x -f - -C /workspace <&3 &
+pid=$!
+echo "$pid" > /checkout/pid
+wait "$pid"
+[ "$(cat /workspace/.graftling-checkout)" = "$1" ]
+rm /workspace/.graftling-checkout
+find /workspace -mindepth 1 ! -type l -exec chmod a+rwX {} +
+rm /checkout/pid
+echo "$1" > /checkout/complete
+"#;
+
+/// What the waiting container runs.
+pub fn wait_command() -> Vec<String> {
+    ["sh", "-c", WAIT].map(str::to_owned).to_vec()
+}
+
+/// What is executed in it to take in the files of `revision`.
+pub fn unpack_command(revision: &str) -> Vec<String> {
+    ["sh", "-c", UNPACK, "unpack", revision].map(str::to_owned).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scripts_name_the_places_that_others_are_told() {
+        for place in [WORKSPACE, STATE] {
+            assert!(UNPACK.contains(&format!("{place}/")), "{place}");
+        }
+        assert!(WAIT.contains(&format!("{STATE}/complete")));
+        assert!(UNPACK.contains(&format!("{WORKSPACE}/{MARKER}")));
+    }
+}
