@@ -4,11 +4,13 @@
 
 pub mod adoption;
 pub mod apply;
+pub mod approvals;
 pub mod backoff;
 pub mod checkout;
 pub mod claims;
 pub mod clock;
 pub mod connection;
+pub mod diagnosis;
 pub mod environments;
 pub mod error;
 pub mod exec;
@@ -16,6 +18,7 @@ pub mod kinds;
 pub mod live;
 pub mod logs;
 pub mod observe;
+mod outputs;
 pub mod publish;
 pub mod records;
 pub mod references;

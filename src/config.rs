@@ -43,6 +43,10 @@ pub struct Config {
     pub key_name: ObjectName,
     /// The ClusterRole that a project's deployer is bound to inside each environment.
     pub deployer_cluster_role: ObjectName,
+    /// The admission policy that proves who wrote an approval.
+    pub approval_policy: ObjectName,
+    /// The image with `sh` and `tar` that takes in the files of a commit.
+    pub tools_image: String,
     /// How many environments are deployed at a time, at least 1; half as many are torn down besides.
     pub concurrency: usize,
     /// How many processes render bundles at one time; at least 1.
@@ -304,6 +308,8 @@ mod tests {
             key_namespace: None,
             key_name: "graftling-receipt-key".parse().unwrap(),
             deployer_cluster_role: "graftling-deployer".parse().unwrap(),
+            approval_policy: "graftling-approvals".parse().unwrap(),
+            tools_image: "busybox".to_owned(),
             concurrency: 16,
             render_workers: 2,
             webhook_body_limit: 5 * 1024 * 1024,

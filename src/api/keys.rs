@@ -32,6 +32,9 @@ pub const RELEASE_BRAKE_ANNOTATION: &str = "graftling.dev/release-brake";
 /// Annotation on a Project: a replica without the lead asks the leader to look at a branch.
 pub const HINT_ANNOTATION: &str = "graftling.dev/hint";
 
+/// Annotation on a Project: a replica without the lead asks the leader to read a comment.
+pub const COMMENT_HINT_ANNOTATION: &str = "graftling.dev/comment-hint";
+
 /// Annotation on an Environment: which finalizers somebody removed by hand during its teardown, as JSON, for the receipt.
 pub const FINALIZERS_REMOVED_ANNOTATION: &str = "graftling.dev/finalizers-removed";
 

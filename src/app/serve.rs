@@ -17,7 +17,9 @@ use crate::cluster::residue::{Cost, Scanner};
 use crate::cluster::signing::{Place, Signer};
 use crate::cluster::{self, Connection};
 use crate::config::Config;
+use crate::controller::approvals::Approvals;
 use crate::controller::desired::Bundles;
+use crate::controller::diagnoses::Diagnoses;
 use crate::controller::errands::{Bounds, Carrier, Errands};
 use crate::controller::hosts::Hosts;
 use crate::controller::inbox::Inbox;
@@ -158,6 +160,8 @@ impl Parts {
                 url_port: config.url_port,
                 scope: Scope::new(config.watch_namespaces.clone()),
                 receipt_key: receipt_key(config),
+                approval_policy: config.approval_policy.clone(),
+                tools_image: config.tools_image.clone(),
                 instance: format!("{instance}-{}", std::process::id()),
             },
             endpoints: Endpoints::default(),
@@ -295,6 +299,7 @@ async fn lead(
         Err(error) => return tracing::error!(error = %chain(&error), "stages cannot ask anything of the outside"),
     };
     let reconciler = Arc::new(Reconciler {
+        approvals: Approvals::new(client.clone(), parts.settings.approval_policy.clone()),
         scanner: scanner(client.clone(), wakes, parts.metrics.clone()),
         signer: Signer::new(client.clone(), parts.settings.receipt_key.clone()),
         observer,
@@ -302,6 +307,7 @@ async fn lead(
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
+        diagnoses: Diagnoses::default(),
         witnesses: Witnesses::default(),
         bundles: Bundles::new(sources, renderer(&parts.settings), parts.metrics.clone()),
         settings: parts.settings.clone(),

@@ -119,6 +119,14 @@ impl Observer {
         }
     }
 
+    /// A client that acts as a deployer.
+    ///
+    /// # Errors
+    /// The client could not be made.
+    pub fn deployer_client(&self, deployer: &Deployer) -> Result<Client, Error> {
+        self.connection.deployer(deployer)
+    }
+
     /// Reads one object from the API server itself.
     ///
     /// # Errors

@@ -34,6 +34,10 @@ pub struct Settings {
     pub scope: Scope,
     /// Where the key for receipts is kept; `None`: nothing is signed.
     pub receipt_key: Option<Place>,
+    /// The admission policy that proves who wrote an approval.
+    pub approval_policy: ObjectName,
+    /// The image with `sh` and `tar` that takes in the files of a commit.
+    pub tools_image: String,
     /// The name of this process, in Events.
     pub instance: String,
 }

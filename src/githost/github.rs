@@ -2,6 +2,7 @@
 
 mod api;
 mod archive;
+mod comments;
 pub(super) mod payload;
 mod statuses;
 mod wire;
@@ -18,6 +19,7 @@ use secrecy::SecretString;
 
 use self::api::Api;
 use super::{Error, Files, GitHost, Tree, listing};
+use crate::domain::comment::{Comment, Permission};
 use crate::domain::git::{BranchName, Commit, Listing, PullRequest, RefLookup, Repository, RepositoryName, Revision, TreePath};
 use crate::domain::stage::wait::{ReportedRun, ReportedStatus};
 
@@ -203,6 +205,14 @@ impl GitHost for Github {
 
     fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>> {
         archive::files(self, name, at, path).boxed()
+    }
+
+    fn comment<'a>(&'a self, name: &'a RepositoryName, id: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>> {
+        comments::comment(self, name, id).boxed()
+    }
+
+    fn permission<'a>(&'a self, name: &'a RepositoryName, login: &'a str) -> BoxFuture<'a, Result<Permission, Error>> {
+        comments::permission(self, name, login).boxed()
     }
 
     fn checkout<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit) -> BoxFuture<'a, Result<Tree, Error>> {

@@ -22,6 +22,7 @@ use self::refs::{Cause, Refs};
 use super::checkout::Tree;
 use super::tree::{self, Files, READ_FILES};
 use super::{Error, GitHost, listing};
+use crate::domain::comment::{Comment, Permission};
 use crate::domain::git::{BranchName, Commit, Listing, RefLookup, Repository, RepositoryName, Revision, TreePath};
 use crate::domain::stage::wait::{ReportedRun, ReportedStatus};
 
@@ -161,6 +162,15 @@ impl GitHost for PlainGit {
 
     fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>> {
         fetch(self, name, at, path).boxed()
+    }
+
+    // A plain remote has neither comments nor accounts.
+    fn comment<'a>(&'a self, _: &'a RepositoryName, _: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>> {
+        async { Ok(None) }.boxed()
+    }
+
+    fn permission<'a>(&'a self, _: &'a RepositoryName, _: &'a str) -> BoxFuture<'a, Result<Permission, Error>> {
+        async { Ok(Permission::None) }.boxed()
     }
 
     fn checkout<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit) -> BoxFuture<'a, Result<Tree, Error>> {
