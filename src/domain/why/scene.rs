@@ -134,7 +134,7 @@ impl Scene {
 pub(super) fn last_line(log: &str) -> Option<String> {
     let masked = super::mask::masked_text(log);
     let line = masked.lines().rev().map(str::trim).find(|line| line.chars().any(char::is_alphanumeric))?;
-    let line = super::mask::cut(line);
+    let line = super::mask::cut(line, super::MAX_LINE);
     (!line.is_empty()).then_some(line)
 }
 
