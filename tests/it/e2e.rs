@@ -34,7 +34,7 @@ mod restored;
 mod retain;
 mod rights;
 mod runs;
-mod scene;
+pub mod scene;
 mod sources;
 mod stuck;
 mod sync;
