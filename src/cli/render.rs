@@ -132,7 +132,10 @@ async fn manifests(arguments: &Arguments) -> anyhow::Result<Vec<Manifest>> {
         kinds: &kinds,
     };
     let admitted = manifest::admit(rendered.documents, &admission).and_then(|manifests| {
-        let refusals = rendered.pipeline.map(|pipeline| pipeline.check_outputs(&manifests)).unwrap_or_default();
+        let refusals = rendered
+            .pipeline
+            .map(|pipeline| pipeline.check_outputs(&manifests))
+            .unwrap_or_default();
         if refusals.is_empty() { Ok(manifests) } else { Err(refusals) }
     });
     admitted.map_err(|refusals| refused(&arguments.bundle, &refusals).into())
