@@ -222,7 +222,10 @@ mod tests {
     }
 
     fn gzipped(tree: &Tree) -> Vec<u8> {
-        let inside: Tree = tree.iter().map(|(path, leaf)| (format!("acme-shop-1234/{path}"), leaf.clone())).collect();
+        let inside: Tree = tree
+            .iter()
+            .map(|(path, leaf)| (format!("acme-shop-1234/{path}"), leaf.clone()))
+            .collect();
         let bytes = tar_of(&inside, "acme-shop-1234/last", "x").unwrap();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&bytes).unwrap();
@@ -234,7 +237,12 @@ mod tests {
         Tree::from([
             ("README.md".to_owned(), file("hello", false)),
             ("bin/run".to_owned(), file("#!/bin/sh", true)),
-            ("bin/again".to_owned(), Leaf::Link { target: "../bin/run".to_owned() }),
+            (
+                "bin/again".to_owned(),
+                Leaf::Link {
+                    target: "../bin/run".to_owned(),
+                },
+            ),
             (long, file("", false)),
         ])
     }
@@ -292,7 +300,12 @@ mod tests {
             assert!(Checkout::default().file(path.to_owned(), Vec::new(), false).is_err(), "{path:?}");
         }
         let large = vec![0; usize::try_from(MAX_FILE).unwrap() + 1];
-        assert!(Checkout::default().file("a".to_owned(), large, false).unwrap_err().contains("more than 32 MiB"));
+        assert!(
+            Checkout::default()
+                .file("a".to_owned(), large, false)
+                .unwrap_err()
+                .contains("more than 32 MiB")
+        );
         assert!(unpacked(b"no archive").is_err());
         let whole = gzipped(&tree());
         assert!(unpacked(&whole[..whole.len() / 2]).is_err());

@@ -57,7 +57,11 @@ impl Checkouts {
         };
         match bring(&client, namespace, &pod, around.commit.revision.as_str(), &tar).await {
             Ok(ended) if ended.code == 0 => Answer::good("the files of the commit are there"),
-            Ok(ended) => Answer::bad(format!("unpacking the files exited with {}: {}", ended.code, told(&ended.last_words, 200))),
+            Ok(ended) => Answer::bad(format!(
+                "unpacking the files exited with {}: {}",
+                ended.code,
+                told(&ended.last_words, 200)
+            )),
             Err(error) => Answer::bad(error.chain()),
         }
     }
@@ -69,7 +73,11 @@ impl Checkouts {
                 around.git_host.name
             )));
         };
-        let tree = connected.host.checkout(&around.repository, &around.commit).await.map_err(|error| failed(&error))?;
+        let tree = connected
+            .host
+            .checkout(&around.repository, &around.commit)
+            .await
+            .map_err(|error| failed(&error))?;
         let revision = around.commit.revision.clone();
         let written = tokio::task::spawn_blocking(move || tar_of(&tree, MARKER, revision.as_str())).await;
         match written {

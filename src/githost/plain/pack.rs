@@ -40,7 +40,9 @@ pub(super) enum Fetched<T> {
 /// # Errors
 /// Any cause that the transport reports, and a pack that is not what it says.
 pub(super) fn fetch(transport: &mut dyn Transport, at: &Commit, path: &TreePath) -> Result<Fetched<Files>, Cause> {
-    fetch_commit(transport, at, walk::LIMITS.file, |objects, commit| walk::files(objects, commit, path))
+    fetch_commit(transport, at, walk::LIMITS.file, |objects, commit| {
+        walk::files(objects, commit, path)
+    })
 }
 
 /// Fetches everything that a checkout of the commit holds. Blocks.
