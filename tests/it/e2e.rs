@@ -36,6 +36,7 @@ mod rights;
 mod runs;
 pub mod scene;
 mod sources;
+mod stages;
 mod stuck;
 mod sync;
 mod teardown;
