@@ -161,7 +161,10 @@ impl Reconciler {
             self.errands.checkout(place, &job)
         });
         match looked.progress {
-            Progress::Done { .. } => Standing { streak: looked.streak, ..waiting },
+            Progress::Done { .. } => Standing {
+                streak: looked.streak,
+                ..waiting
+            },
             Progress::Pending { message, .. } => Standing {
                 progress: Progress::Pending { message, outside: false },
                 ..looked
