@@ -13,6 +13,7 @@ mod command;
 mod crash;
 mod drift;
 mod dry_run;
+mod errands;
 mod expiry;
 mod figures;
 mod forecast;
