@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::Error;
 use super::connection::within;
-use crate::api::environment::{Environment, requests};
 use crate::api::convert;
+use crate::api::environment::{Environment, requests};
 use crate::domain::name::ObjectName;
 use crate::domain::run::approval::Approval;
 
@@ -38,7 +38,8 @@ pub async fn unproven(client: Client, name: &ObjectName) -> Result<Option<String
         (Some(_), Some(binding)) if !denies(&binding, name) => Some(format!("the binding of {} does not deny everywhere", what())),
         (Some(_), Some(_)) => None,
     };
-    Ok(problem.map(|problem| format!("{problem}, so nobody proves who wrote it; install it with graftling's chart (admissionPolicies.enabled)")))
+    Ok(problem
+        .map(|problem| format!("{problem}, so nobody proves who wrote it; install it with graftling's chart (admissionPolicies.enabled)")))
 }
 
 /// Writes what was said elsewhere into an Environment, unless the same stands there already, and takes away what was said of earlier runs.
@@ -53,7 +54,10 @@ pub async fn write(client: Client, environment: &Environment, approval: &Approva
     if said.iter().any(|word| key(word) == key(&stored) && word.verdict == stored.verdict) {
         return Ok(false);
     }
-    let kept = said.iter().filter(|word| word.run >= stored.run && key(word) != key(&stored)).cloned();
+    let kept = said
+        .iter()
+        .filter(|word| word.run >= stored.run && key(word) != key(&stored))
+        .cloned();
     let mut words: Vec<_> = kept.collect();
     words.push(stored);
     let api: Api<Environment> = Api::namespaced(client, &environment.namespace().unwrap_or_default());
@@ -77,11 +81,16 @@ pub async fn write(client: Client, environment: &Environment, approval: &Approva
 /// Whether what the policy cannot judge is refused, and it looks at Environments both when they are made and when they change.
 fn is_strict(policy: &ValidatingAdmissionPolicySpec) -> bool {
     let has = |list: Option<&Vec<String>>, wanted: &str| list.is_some_and(|list| list.iter().any(|word| word == wanted || word == "*"));
-    let rules = policy.match_constraints.as_ref().and_then(|constraints| constraints.resource_rules.as_ref());
+    let rules = policy
+        .match_constraints
+        .as_ref()
+        .and_then(|constraints| constraints.resource_rules.as_ref());
     let looks = rules.into_iter().flatten().any(|rule| {
         has(rule.api_groups.as_ref(), "graftling.dev")
             && has(rule.resources.as_ref(), "environments")
-            && ["CREATE", "UPDATE"].iter().all(|operation| has(rule.operations.as_ref(), operation))
+            && ["CREATE", "UPDATE"]
+                .iter()
+                .all(|operation| has(rule.operations.as_ref(), operation))
     });
     looks && policy.failure_policy.as_deref().unwrap_or("Fail") == "Fail"
 }

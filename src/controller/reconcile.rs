@@ -2,6 +2,8 @@
 
 mod adopt;
 mod deploy;
+mod drift;
+mod paused;
 mod precheck;
 mod rest;
 mod run;
@@ -218,7 +220,9 @@ impl Reconciler {
         again: Option<Duration>,
     ) -> Result<Pass, cluster::Error> {
         let report = summarise_refusal(reason, message, own.1, again);
-        self.publish(environment, own.0, &report, |_| {}).await?;
+        let why = &report.message;
+        self.publish(environment, own.0, &report, |status| paused::turn_away(environment, status, why))
+            .await?;
         Ok(self.pass(&report))
     }
 

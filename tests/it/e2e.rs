@@ -25,6 +25,7 @@ mod obstacles;
 mod one_path;
 mod orphans;
 mod patience;
+mod paused;
 mod proof;
 mod receipts;
 mod references;

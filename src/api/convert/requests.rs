@@ -6,9 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::environment::requests as stored;
 use crate::api::{EnvironmentSpec, EnvironmentStatus};
 use crate::domain::comment::Waiting;
+use crate::domain::drift::{self, Drift};
 use crate::domain::run::RunNumber;
 use crate::domain::run::approval::{Approval, Question, Verdict};
 use crate::domain::run::request::{Action, Goal, ObjectName, Request};
+use crate::domain::status::shorten;
 
 /// The request that nobody has acted on yet, if there is one.
 ///
@@ -127,7 +129,9 @@ pub fn waiting(status: Option<&EnvironmentStatus>) -> Vec<Waiting> {
         since: pending.since.0,
         groups: pending.groups.clone(),
     };
-    status.map(|status| status.pending_approvals.iter().map(read).collect()).unwrap_or_default()
+    status
+        .map(|status| status.pending_approvals.iter().map(read).collect())
+        .unwrap_or_default()
 }
 
 /// A question as it is stored.
@@ -140,6 +144,15 @@ pub fn pending(question: &Question<'_>, until: Option<Timestamp>, now: Timestamp
         groups: question.terms.groups.clone(),
         until: until.map(Time),
     }
+}
+
+/// What was changed by hand, as it is stored.
+pub fn drifted(drifts: &[Drift]) -> Vec<stored::DriftedObject> {
+    let store = |drift: &Drift| stored::DriftedObject {
+        object: format!("{}/{}", drift.key.kind, drift.key.name),
+        change: shorten(&drift.change.to_string()),
+    };
+    drifts.iter().take(drift::OBJECTS).map(store).collect()
 }
 
 #[cfg(test)]

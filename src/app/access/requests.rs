@@ -130,9 +130,8 @@ impl Access {
     /// [`super::Class::Access`] if the caller may not approve; else as [`Access::environments`].
     pub async fn say(&self, environment: &Environment, caller: &Caller, word: &Word) -> Result<Written<()>, Error> {
         self.write("write the approval", environment, |fresh| {
-            let is_same = |old: &Approval| {
-                old.run == word.run && old.stage == word.stage && old.attempt == word.attempt && old.by == caller.name
-            };
+            let is_same =
+                |old: &Approval| old.run == word.run && old.stage == word.stage && old.attempt == word.attempt && old.by == caller.name;
             let kept = fresh.spec.approvals.iter().filter(|old| old.run >= word.run && !is_same(old));
             let mut words: Vec<Approval> = kept.cloned().collect();
             if words.len() >= WORDS {
@@ -160,7 +159,11 @@ impl Access {
     pub async fn suspend(&self, environment: &Environment, suspend: bool) -> Result<Written<()>, Error> {
         let value = if suspend { json!(true) } else { Value::Null };
         let change = |_: &Environment| Ok((json!({ "suspend": value }), ()));
-        let operation = if suspend { "pause the environment" } else { "resume the environment" };
+        let operation = if suspend {
+            "pause the environment"
+        } else {
+            "resume the environment"
+        };
         self.write(operation, environment, change).await
     }
 

@@ -20,16 +20,16 @@ Whoever approves or rejects needs the right to update environments/approval in t
 Project; the README of the chart shows a Role for it. A stage may also be reserved to some groups.
 The word is for this commit alone: after a push, the stage asks again.")]
 pub struct Arguments {
-    #[command(flatten)]
-    selection: Selection,
     /// The stage, where several wait
-    #[arg(value_name = "STAGE")]
+    #[arg(index = 2, value_name = "STAGE")]
     stage: Option<String>,
     /// Why, for whoever looks at the run
     #[arg(long, value_name = "TEXT", value_parser = parse_comment)]
     comment: Option<String>,
     #[command(flatten)]
     waiting: Waiting,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Why no word was given.
@@ -148,18 +148,26 @@ fn choose<'a>(environment: &'a Environment, stage: Option<&str>) -> Result<&'a P
             environment: named(),
             waiting: waiting(),
         }),
-        (Some(stage), _) => pending.iter().find(|pending| pending.stage == stage).ok_or_else(|| ApproveError::FindStage {
-            environment: named(),
-            stage: stage.to_owned(),
-            hint: did_you_mean(stage, names()),
-            waiting: waiting(),
-        }),
+        (Some(stage), _) => pending
+            .iter()
+            .find(|pending| pending.stage == stage)
+            .ok_or_else(|| ApproveError::FindStage {
+                environment: named(),
+                stage: stage.to_owned(),
+                hint: did_you_mean(stage, names()),
+                waiting: waiting(),
+            }),
     }
 }
 
 /// Those of our groups that the stage is reserved to.
 fn groups(environment: &Environment, pending: &PendingApproval, caller: &Caller) -> Result<Vec<String>, ApproveError> {
-    let ours: Vec<String> = pending.groups.iter().filter(|group| caller.groups.contains(group)).cloned().collect();
+    let ours: Vec<String> = pending
+        .groups
+        .iter()
+        .filter(|group| caller.groups.contains(group))
+        .cloned()
+        .collect();
     if ours.is_empty() && !pending.groups.is_empty() {
         return Err(ApproveError::Reserve {
             environment: reference(environment),

@@ -38,9 +38,9 @@ pub struct Retry {
     #[arg(long, value_name = "STAGE")]
     from: Option<String>,
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
     waiting: Waiting,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Which environment, and which stage.
@@ -49,13 +49,13 @@ pub struct Retry {
 What needs the stage goes on as if it had succeeded. A stage whose containers run is never killed,
 and one that waits for a person's word cannot be skipped: graftling env approve, or reject.")]
 pub struct Skip {
-    #[command(flatten)]
-    selection: Selection,
     /// The stage
-    #[arg(value_name = "STAGE")]
+    #[arg(index = 2, value_name = "STAGE")]
     stage: String,
     #[command(flatten)]
     waiting: Waiting,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Which environment, and which stage.
@@ -68,9 +68,9 @@ pub struct Rerun {
     #[arg(long, value_name = "STAGE")]
     stage: String,
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
     waiting: Waiting,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Which environment, and where to.
@@ -83,9 +83,9 @@ pub struct Rollback {
     #[arg(long, value_name = "REVISION|RUN", value_parser = parse_goal)]
     to: Option<Goal>,
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
     waiting: Waiting,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Which environment, and which objects.
@@ -98,9 +98,9 @@ pub struct Sync {
     #[arg(long, value_name = "KIND/NAME", required = true, value_parser = parse_object)]
     only: Vec<ObjectName>,
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
     waiting: Waiting,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// What to roll back to.

@@ -3,10 +3,11 @@
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
+use super::paused::turn_away;
 use super::{Pass, Reconciler};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::grace;
-use crate::api::environment::{Environment, GraceState};
+use crate::api::environment::{Environment, EnvironmentStatus, GraceState};
 use crate::api::keys;
 use crate::cluster;
 use crate::cluster::publish::Announcement;
@@ -50,8 +51,15 @@ impl Reconciler {
         let summarise = |outcomes: &[_]| summarise_rest(&identity.branch, grace.until, &plan, outcomes);
         if plan.is_quiet() {
             let report = summarise(&[]);
-            self.publish(environment, &identity, &report, |status| status.resting = true)
-                .await?;
+            let at_rest = |status: &mut EnvironmentStatus| {
+                status.resting = true;
+                turn_away(
+                    environment,
+                    status,
+                    "the environment rests: bring it back with `graftling env restore`",
+                );
+            };
+            self.publish(environment, &identity, &report, at_rest).await?;
             return Ok(self.pass(&report));
         }
         // Whatever happens from here on, the way back begins with looking for what was stopped.

@@ -121,7 +121,12 @@ impl Sync {
         self.tell(environment, heard.comment.id, &effect).await;
     }
 
-    async fn try_to_take_down(&self, project: &policy::Project, environment: &Environment, heard: &Heard) -> Result<Effect, cluster::Error> {
+    async fn try_to_take_down(
+        &self,
+        project: &policy::Project,
+        environment: &Environment,
+        heard: &Heard,
+    ) -> Result<Effect, cluster::Error> {
         let Ok(identity) = convert::environment::identity(environment) else {
             return Ok(Effect::None("the Environment cannot be understood".to_owned()));
         };

@@ -38,7 +38,10 @@ fn judged(comment: &Comment, permission: Permission, waiting: &[Waiting]) -> Res
 fn two_words_are_understood_at_the_beginning_of_a_comment_and_nowhere_else() {
     let parsed = |body: &str| command(body).map(|command| (command.verdict, command.stage));
     assert_eq!(parsed("/preview approve"), Some((Verdict::Approved, None)));
-    assert_eq!(parsed("/preview  reject release \r\nnot today"), Some((Verdict::Rejected, Some("release".into()))));
+    assert_eq!(
+        parsed("/preview  reject release \r\nnot today"),
+        Some((Verdict::Rejected, Some("release".into())))
+    );
     for other in [
         "",
         "/preview",
@@ -57,7 +60,10 @@ fn two_words_are_understood_at_the_beginning_of_a_comment_and_nowhere_else() {
 #[test]
 fn a_comment_of_somebody_who_may_write_is_a_word_on_the_stage_that_waits() {
     let approval = judged(&comment(), Permission::Write, &[waiting("release")]).unwrap();
-    assert_eq!((approval.run, approval.stage.as_str(), approval.attempt), (RunNumber(3), "release", 2));
+    assert_eq!(
+        (approval.run, approval.stage.as_str(), approval.attempt),
+        (RunNumber(3), "release", 2)
+    );
     assert_eq!(approval.by, "mia (pull request comment)");
     assert_eq!(approval.comment.as_deref(), Some("comment 99 of pull request 12"));
 }
@@ -96,7 +102,10 @@ fn threat_t12_a_comment_from_before_the_question_never_answers_it() {
 fn a_stage_is_named_where_several_wait_and_one_of_a_group_is_left_to_the_group() {
     let both = [waiting("release"), waiting("docs")];
     let refusal = judged(&comment(), Permission::Write, &both).unwrap_err();
-    assert_eq!(refusal.to_string(), "several stages wait for approval: name one of release, docs after the word");
+    assert_eq!(
+        refusal.to_string(),
+        "several stages wait for approval: name one of release, docs after the word"
+    );
     let named = Comment {
         body: "/preview approve docs".into(),
         ..comment()

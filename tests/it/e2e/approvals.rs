@@ -29,7 +29,8 @@ pub(super) async fn person(world: &World, name: &str, groups: &[&str]) -> Client
 pub(super) async fn grant(world: &World, editors: &[&str], approvers: &[&str]) {
     let namespace = world.namespace.name();
     let rbac = "rbac.authorization.k8s.io";
-    let edit = json!([{ "apiGroups": ["graftling.dev"], "resources": ["environments"], "verbs": ["get", "list", "watch", "patch", "update"] }]);
+    let edit =
+        json!([{ "apiGroups": ["graftling.dev"], "resources": ["environments"], "verbs": ["get", "list", "watch", "patch", "update"] }]);
     let approve = json!([{ "apiGroups": ["graftling.dev"], "resources": ["environments/approval"], "verbs": ["update"] }]);
     for (role, rules, people) in [("edit", edit, editors), ("approve", approve, approvers)] {
         let subjects: Vec<Value> = people
@@ -118,17 +119,34 @@ async fn an_approval_bears_the_name_the_groups_and_the_right_of_whoever_writes_i
     let approvals = |words: &[&Value]| json!({ "approvals": words });
     let hers = word("alice", "Approved", &["leads"]);
 
-    place.refused(&bob, approvals(&[&word("bob", "Approved", &[])]), "you may not approve here").await;
+    place
+        .refused(&bob, approvals(&[&word("bob", "Approved", &[])]), "you may not approve here")
+        .await;
     place.refused(&bob, approvals(&[&hers]), "by must be your own user name").await;
-    place.refused(&alice, approvals(&[&word("bob", "Approved", &[])]), "by must be your own user name").await;
-    place.refused(&alice, approvals(&[&word("alice", "Approved", &["admins"])]), "groups must be groups that you belong to").await;
+    place
+        .refused(&alice, approvals(&[&word("bob", "Approved", &[])]), "by must be your own user name")
+        .await;
+    place
+        .refused(
+            &alice,
+            approvals(&[&word("alice", "Approved", &["admins"])]),
+            "groups must be groups that you belong to",
+        )
+        .await;
     // Not even who may do everything speaks for others.
-    place.refused(&place.world.client, approvals(&[&hers]), "by must be your own user name").await;
+    place
+        .refused(&place.world.client, approvals(&[&hers]), "by must be your own user name")
+        .await;
     place.write(&alice, approvals(&[&hers])).await.unwrap();
 
     place.refused(&carol, approvals(&[]), "can be neither changed nor removed").await;
-    place.refused(&carol, approvals(&[&word("alice", "Rejected", &["leads"])]), "spec.approvals").await;
-    place.write(&carol, approvals(&[&hers, &word("carol", "Rejected", &[])])).await.unwrap();
+    place
+        .refused(&carol, approvals(&[&word("alice", "Rejected", &["leads"])]), "spec.approvals")
+        .await;
+    place
+        .write(&carol, approvals(&[&hers, &word("carol", "Rejected", &[])]))
+        .await
+        .unwrap();
     // Whoever has no part in it may change everything else.
     place.write(&bob, json!({ "suspend": true })).await.unwrap();
     place.write(&alice, approvals(&[&word("carol", "Rejected", &[])])).await.unwrap();
@@ -145,18 +163,28 @@ async fn a_request_bears_the_name_of_whoever_writes_it_and_what_its_action_takes
         json!({ "request": request })
     };
     let retry = || json!({ "action": "Retry" });
-    place.refused(&bob, request("alice", retry()), "by must be your own user name").await;
+    place
+        .refused(&bob, request("alice", retry()), "by must be your own user name")
+        .await;
     place.write(&alice, request("alice", retry())).await.unwrap();
     place.write(&bob, json!({ "suspend": true })).await.unwrap();
-    place.refused(&bob, json!({ "request": { "id": "2" } }), "by must be your own user name").await;
+    place
+        .refused(&bob, json!({ "request": { "id": "2" } }), "by must be your own user name")
+        .await;
     place.write(&bob, json!({ "request": null })).await.unwrap();
     for (wrong, because) in [
         (json!({ "action": "Skip" }), "Skip and Rerun need stage"),
         (json!({ "action": "Sync" }), "Sync needs objects"),
         (json!({ "action": "Sync", "objects": ["web"] }), "objects"),
         (json!({ "action": "Retry", "run": 3 }), "run and revision are for Rollback"),
-        (json!({ "action": "Rollback", "run": 3, "revision": "abcdef0" }), "exclude each other"),
-        (json!({ "action": "Rollback", "stage": "release" }), "stage is for Retry, Skip and Rerun"),
+        (
+            json!({ "action": "Rollback", "run": 3, "revision": "abcdef0" }),
+            "exclude each other",
+        ),
+        (
+            json!({ "action": "Rollback", "stage": "release" }),
+            "stage is for Retry, Skip and Rerun",
+        ),
         (json!({ "action": "Explode" }), "Unsupported value"),
     ] {
         let (code, message) = place.write(&alice, request("alice", wrong.clone())).await.unwrap_err();
@@ -170,21 +198,77 @@ async fn the_server_knows_whether_somebody_proves_who_wrote_an_approval() {
     let world = &place.world;
     let kubeconfig = world.folder.path().join("server.kubeconfig");
     let home = world.namespace.name();
-    world.plane.service_account_kubeconfig(home, &world.release, &kubeconfig).await.unwrap();
+    world
+        .plane
+        .service_account_kubeconfig(home, &world.release, &kubeconfig)
+        .await
+        .unwrap();
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .unwrap();
     let server = Client::try_from(config).unwrap();
     let name = format!("{}-approvals", world.release);
     let policy = name.parse().unwrap();
     let unproven = || graftling::cluster::approvals::unproven(server.clone(), &policy);
-    let first = wait::until("the rights of the server", LONG, || async { unproven().await.map_err(|error| error.chain()) }).await;
+    let first = wait::until("the rights of the server", LONG, || async {
+        unproven().await.map_err(|error| error.chain())
+    })
+    .await;
     assert_eq!(first, None);
     // It writes what was said elsewhere, in a pull request.
-    place.write(&server, json!({ "approvals": [word("mia (pull request comment)", "Approved", &[])] })).await.unwrap();
-    for (kind, words) in [("ValidatingAdmissionPolicyBinding", "has no binding"), ("ValidatingAdmissionPolicy", "is missing")] {
+    place
+        .write(
+            &server,
+            json!({ "approvals": [word("mia (pull request comment)", "Approved", &[])] }),
+        )
+        .await
+        .unwrap();
+    for (kind, words) in [
+        ("ValidatingAdmissionPolicyBinding", "has no binding"),
+        ("ValidatingAdmissionPolicy", "is missing"),
+    ] {
         let api = objects::api(&world.client, "admissionregistration.k8s.io/v1", kind, None).await;
         api.delete(&name, &Default::default()).await.unwrap();
         let problem = unproven().await.unwrap().expect("nothing proves it any more");
         assert!(problem.contains(words) && problem.contains("graftling's chart"), "{problem}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_wrote_stays_and_is_theirs_when_the_branch_is_pushed() {
+    let branch = "feature/a";
+    let scene = super::scene::Scene::start("kept", super::scene::CONFIG).await;
+    let environment = scene.up(branch).await;
+    grant(&scene.world, &["alice"], &["alice"]).await;
+    let alice: Api<Environment> = Api::namespaced(person(&scene.world, "alice", &[]).await, scene.world.namespace.name());
+    let request = json!({ "id": "1", "action": "Retry", "by": "alice", "at": "2026-01-01T00:00:00Z" });
+    let spec = json!({ "spec": { "approvals": [word("alice", "Approved", &[])], "request": request } });
+    wait::until("the rights of alice", LONG, || async {
+        alice
+            .patch(&environment.name_any(), &PatchParams::default(), &Patch::Merge(&spec))
+            .await
+            .map(drop)
+    })
+    .await;
+    let revision = scene.push(branch);
+    let pushed = scene
+        .world
+        .wait_for(branch, graftling::api::environment::Phase::Ready, &revision)
+        .await;
+    assert_eq!(pushed.spec.approvals.len(), 1);
+    assert_eq!(pushed.spec.request.map(|request| request.by), Some("alice".to_owned()));
+    let ours = pushed
+        .metadata
+        .managed_fields
+        .unwrap()
+        .into_iter()
+        .filter(|entry| entry.manager.as_deref() == Some("graftling") && entry.subresource.is_none());
+    for entry in ours {
+        let fields = entry.fields_v1.unwrap().0;
+        assert!(
+            fields["f:spec"].get("f:approvals").is_none() && fields["f:spec"].get("f:request").is_none(),
+            "{fields}"
+        );
     }
 }

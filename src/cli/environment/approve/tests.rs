@@ -31,11 +31,17 @@ fn the_one_stage_that_waits_need_not_be_named_and_of_several_one_must_be() {
     assert_eq!(chosen(None, &["release"]), Ok("release".into()));
     assert_eq!(chosen(Some("docs"), &["release", "docs"]), Ok("docs".into()));
     let several = chosen(None, &["release", "docs"]).unwrap_err();
-    assert!(several.ends_with("several stages wait for approval, release and docs: name the one that you mean"), "{several}");
+    assert!(
+        several.ends_with("several stages wait for approval, release and docs: name the one that you mean"),
+        "{several}"
+    );
     let none = chosen(None, &[]).unwrap_err();
     assert!(none.ends_with("no stage waits for approval"), "{none}");
     let other = chosen(Some("relaese"), &["release"]).unwrap_err();
-    assert!(other.ends_with("stage \"relaese\" does not wait for approval (did you mean \"release\"?); release does"), "{other}");
+    assert!(
+        other.ends_with("stage \"relaese\" does not wait for approval (did you mean \"release\"?); release does"),
+        "{other}"
+    );
 }
 
 #[test]

@@ -31,11 +31,11 @@ fn stage(name: &str, action: Does, needs: &[&str]) -> Stage {
 /// migrate → smoke → release (a person) → deploy, and docs beside them.
 fn pipeline() -> [Stage; 5] {
     [
-            stage("migrate", Does::Job(Value::Null), &[]),
-            stage("smoke", Does::Check(Value::Null), &["migrate"]),
-            stage("release", Does::Approve(Value::Null), &["smoke"]),
-            stage("deploy", Does::Apply(Vec::new()), &["release"]),
-            stage("docs", Does::Apply(Vec::new()), &[]),
+        stage("migrate", Does::Job(Value::Null), &[]),
+        stage("smoke", Does::Check(Value::Null), &["migrate"]),
+        stage("release", Does::Approve(Value::Null), &["smoke"]),
+        stage("deploy", Does::Apply(Vec::new()), &["release"]),
+        stage("docs", Does::Apply(Vec::new()), &[]),
     ]
 }
 

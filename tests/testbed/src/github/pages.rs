@@ -51,7 +51,7 @@ pub(super) fn answer(
             let place = format!("{host}/codeload/{}/{}", repository.id, rest[1]);
             Response::message(302, "Found").with_header("Location", place)
         }
-        Route::Archive | Route::Unknown => Response::message(404, "Not Found"),
+        Route::Archive | Route::Comment | Route::Permission | Route::Unknown => Response::message(404, "Not Found"),
     }
 }
 
