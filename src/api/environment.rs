@@ -297,6 +297,9 @@ pub struct InventoryEntry {
     /// True once the server accepted our deletion of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asked: bool,
+    /// All entries at once, where they are many: then this is the only one. Compressed JSON in base64; `graftling env describe` shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packed: Option<String>,
 }
 
 /// A volume that a claim in the environment's namespace was bound to.

@@ -3,6 +3,7 @@
 //! Every call has a deadline of its own, because the client below retries an overloaded server for a very long time.
 
 mod adopt;
+mod diagnose;
 mod error;
 mod projects;
 pub mod receipts;
@@ -30,6 +31,7 @@ use crate::domain::git::BranchName;
 use crate::domain::name::{EnvironmentName, Namespace, ObjectName, ProjectName};
 use crate::domain::removal::Reason;
 
+pub use diagnose::Look;
 pub use error::{Class, Error};
 pub use requests::{Asked, Caller, Word, Written};
 pub use restore::Restoration;

@@ -13,6 +13,7 @@ mod resolve;
 mod restore;
 mod show;
 mod unstick;
+mod why;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub enum Command {
     Get(Get),
     /// Explain one environment: identity, conditions, stages, what was applied, and its past
     Describe(Describe),
+    /// Tell in one sentence why an environment is not ready, and what to do
+    Why(why::Arguments),
     /// Remove one environment and everything in it
     Delete(delete::Arguments),
     /// Take over the namespace of an Environment that was lost
@@ -160,6 +163,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::List(arguments) => list(arguments).await,
         Command::Get(arguments) => get(arguments).await,
         Command::Describe(arguments) => describe(arguments).await,
+        Command::Why(arguments) => why::run(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
         Command::Adopt(arguments) => adopt::run(arguments).await,
         Command::Unstick(arguments) => unstick::run(arguments).await,

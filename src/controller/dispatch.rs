@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
 
+use super::errands::Errands;
 use super::hosts::Hosts;
 use super::inbox::Offer;
 use super::memory::Memory;
@@ -37,6 +38,8 @@ pub struct Dispatcher {
     pub memory: Memory,
     /// Tokens of accounts that are being removed.
     pub witnesses: Witnesses,
+    /// What is asked of the outside.
+    pub errands: Errands,
     /// Environments to work on.
     pub triggers: mpsc::Sender<ObjectRef<Environment>>,
 }
@@ -227,6 +230,7 @@ impl Dispatcher {
         seen.environments.remove(&uid);
         self.memory.release(&uid);
         self.witnesses.release(&uid);
+        self.errands.forget(&uid);
         let reference = ObjectRef::new(&object.spec.project_ref.name).within(&object.namespace().unwrap_or_default());
         let project = self.stores.projects.get(&reference);
         let Some(Ok(project)) = project.map(|project| convert::project::project(&project)) else {

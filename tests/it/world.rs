@@ -4,6 +4,7 @@
 
 pub mod chart;
 mod look;
+mod node;
 pub mod objects;
 
 use std::path::{Path, PathBuf};

@@ -1,71 +1,77 @@
-//! What was changed by hand while nothing is applied: looked for, and told.
+//! Objects that somebody changes back each time: held back, counted, and told.
 
-use futures::{StreamExt, stream};
+use std::time::Duration;
 
-use super::rest::is_down;
-use super::{Reconciler, convert};
-use crate::api::Environment;
-use crate::api::convert::environment::Identity;
+use super::Reconciler;
+use super::run::Site;
 use crate::api::keys;
-use crate::cluster;
-use crate::cluster::connection::Deployer;
-use crate::controller::desired::Wish;
-use crate::domain::drift::{self, Change, Drift};
-use crate::domain::inventory::Inventory;
-use crate::domain::manifest::Manifest;
+use crate::domain::inventory::{Inventory, Stage};
+use crate::domain::outcome::Outcome;
+use crate::domain::plan::Plan;
+use crate::domain::plan::drift::Held;
+use crate::domain::status::{Phase, Report, StageState, shorten};
+use crate::domain::why::Class;
 
-/// So many objects are read whole at the same time.
-const CONCURRENT_READS: usize = 4;
+/// What the answer to a write shows undone is looked at again after this time: a Secret is not watched.
+const UNDONE: Duration = Duration::from_secs(1);
 
 impl Reconciler {
-    /// What differs from what was applied. Only reads; what rests was scaled down by ourselves, and is left out.
-    ///
-    /// # Errors
-    /// A read failed.
-    pub(super) async fn drift(
-        &self,
-        environment: &Environment,
-        identity: &Identity,
-        wish: Option<&Wish>,
-    ) -> Result<(Vec<Drift>, Inventory), cluster::Error> {
-        let inventory = convert::inventory(environment.status.as_ref()).unwrap_or_default();
-        let Some(deployer) = Self::recorded_deployer(environment).filter(|_| !is_down(environment)) else {
-            return Ok((Vec::new(), inventory));
-        };
-        let observed = self.observer.observe(&deployer, [], &inventory).await?;
-        let mut drifts = drift::objects(&inventory, &observed, identity.name.as_str());
-        self.find_fields(&mut drifts, &inventory, &deployer, wish).await;
-        Ok((drifts, inventory))
+    /// Takes out of the plan what was put right in vain a few times, a short time ago.
+    pub(super) fn hold_loops(&self, site: &Site<'_>, plan: &mut Plan, inventory: &Inventory) -> Vec<Held> {
+        self.diagnoses
+            .loops(&site.identity.uid, |loops| loops.hold(plan, inventory, site.now))
     }
 
-    /// Finds the fields of what changed, where what was applied can be rendered again. What cannot be found is told without.
-    async fn find_fields(&self, drifts: &mut [Drift], inventory: &Inventory, deployer: &Deployer, wish: Option<&Wish>) {
-        let concerned = drifts.iter_mut().filter(|drift| matches!(drift.change, Change::Fields(_)));
-        let concerned: Vec<&mut Drift> = concerned.take(drift::OBJECTS).collect();
-        let (false, Some(wish)) = (concerned.is_empty(), wish) else {
-            return;
+    /// Counts what was put right, over what `inventory` said before; when to look again, if something of it is undone already.
+    pub(super) fn count_loops(&self, site: &Site<'_>, plan: &Plan, inventory: &Inventory, outcomes: &[Outcome]) -> Option<Duration> {
+        let is_undone = self
+            .diagnoses
+            .loops(&site.identity.uid, |loops| loops.record(plan, inventory, outcomes, site.now));
+        is_undone.then_some(UNDONE)
+    }
+
+    /// The report with what is held back. A failure of something else is told first: it may be the cause.
+    pub(super) async fn loops_told(&self, site: &Site<'_>, held: &[Held], mut report: Report) -> Report {
+        let Some(first) = held.first() else { return report };
+        if report.phase == Phase::Failed {
+            return report;
+        }
+        let told = match &first.told {
+            Some(told) => told.clone(),
+            None => self.look_at_loop(site, first).await,
         };
-        let (Ok(desired), Ok(client)) = (self.bundles.desired(wish).await, self.observer.connection.deployer(deployer)) else {
-            return;
+        let more = match held.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
         };
-        let objects = desired.objects.guardrails.iter().chain(&desired.objects.objects);
-        let applied: Vec<&Manifest> = objects
-            .filter(|manifest| {
-                let entry = inventory.get(&manifest.key);
-                entry.is_some_and(|entry| entry.digest.as_deref() == Some(manifest.recorded_digest().as_str()))
-            })
-            .collect();
-        stream::iter(concerned)
-            .for_each_concurrent(CONCURRENT_READS, |drift| {
-                let manifest = applied.iter().find(|manifest| manifest.key == drift.key);
-                let client = client.clone();
-                async move {
-                    let Some(manifest) = manifest else { return };
-                    if let Ok(Some(live)) = self.observer.read_whole(client, &drift.key).await {
-                        drift.change = Change::Fields(drift::fields(&manifest.body, &live, keys::FIELD_MANAGER));
-                    }
-                }
-            })
-            .await;
+        let message = shorten(&format!("{told}{more}"));
+        for stage in report.stages.iter_mut().filter(|stage| stage.stage == first.stage) {
+            stage.state = StageState::Failed;
+            stage.message = Some(message.clone());
+        }
+        let wait = first.until.duration_since(site.now);
+        Report {
+            phase: Phase::Failed,
+            reason: Class::DriftLoop.name(),
+            message,
+            again: Some(Duration::try_from(wait).unwrap_or_default().max(Duration::from_secs(1))),
+            ..report
+        }
+    }
+
+    /// Looks once in a pause, not with each pass: who changes an object all the time wakes its environment all the time.
+    async fn look_at_loop(&self, site: &Site<'_>, held: &Held) -> String {
+        let client = match held.stage {
+            Stage::Namespace | Stage::Guardrails => Ok(self.observer.connection.controller()),
+            Stage::Deploy => self.observer.connection.deployer(site.deployer),
+        };
+        let live = match client {
+            Ok(client) => self.observer.read_whole(client, &held.manifest.key).await.ok().flatten(),
+            Err(_) => None,
+        };
+        let told = held.sentence(live.as_ref(), keys::FIELD_MANAGER);
+        self.diagnoses
+            .loops(&site.identity.uid, |loops| loops.tell(&held.manifest.key, &told));
+        told
     }
 }

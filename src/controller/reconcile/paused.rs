@@ -1,5 +1,7 @@
 //! An environment that nothing is applied to because somebody paused it, or its Project.
 
+mod look;
+
 use kube::runtime::controller::Action;
 
 use super::{Pass, Reconciler, convert, now};
@@ -7,7 +9,7 @@ use crate::api::convert::environment::Identity;
 use crate::api::convert::requests::{drifted, handled, open_request};
 use crate::api::{Environment, EnvironmentStatus};
 use crate::cluster;
-use crate::domain::drift;
+use crate::domain::drift::sentence;
 use crate::domain::run::request::Refusal;
 use crate::metrics::ReconcileOutcome;
 
@@ -22,8 +24,8 @@ impl Reconciler {
             ),
         };
         let wish = self.wish_in_any_case(environment, identity).ok();
-        let (drifts, inventory) = self.drift(environment, identity, wish.as_ref()).await?;
-        let message = format!("spec.suspend of {whose} is true; nothing is applied{}", drift::sentence(&drifts));
+        let (drifts, inventory) = self.changed_by_hand(environment, identity, wish.as_ref()).await?;
+        let message = format!("spec.suspend of {whose} is true; nothing is applied{}", sentence(&drifts));
         let mut status = convert::suspended(environment, identity, &message, &now());
         status.drift = drifted(&drifts);
         turn_away(

@@ -57,9 +57,8 @@ async fn asked(scene: &Scene, attempt: u32) -> Environment {
     wait::until("the question", LONG, || async {
         let environment = scene.world.environment(BRANCH).await.ok_or("no Environment".to_owned())?;
         let status = environment.status.clone().unwrap_or_default();
-        let is_asked = |pending: &graftling::api::environment::requests::PendingApproval| {
-            pending.stage == "release" && pending.attempt == attempt
-        };
+        let is_asked =
+            |pending: &graftling::api::environment::requests::PendingApproval| pending.stage == "release" && pending.attempt == attempt;
         match status.pending_approvals.iter().any(is_asked) {
             true => Ok(environment),
             false => Err(format!("{:?} {:?} {:?}", status.phase, status.message, status.pending_approvals)),
@@ -76,7 +75,10 @@ async fn late(scene: &Scene, environment: &Environment) -> Option<Value> {
 async fn env_as(scene: &Scene, name: &str, groups: &[&str], arguments: &[&str]) -> Run {
     let client = person(&scene.world, name, groups).await;
     let api: Api<Environment> = Api::namespaced(client, scene.world.namespace.name());
-    wait::until(format!("the rights of {name}"), LONG, || async { api.list(&Default::default()).await.map(drop) }).await;
+    wait::until(format!("the rights of {name}"), LONG, || async {
+        api.list(&Default::default()).await.map(drop)
+    })
+    .await;
     let text = fs::read_to_string(scene.world.plane.kubeconfig()).unwrap();
     let mut kubeconfig: Value = serde_saphyr::from_str(&text).unwrap();
     kubeconfig["users"][0]["user"]["as"] = json!(name);
@@ -105,7 +107,10 @@ async fn a_stage_waits_for_somebody_with_the_right_and_goes_on_with_their_word()
     let status = environment.status.clone().unwrap();
     assert_eq!(status.phase, Some(Phase::Deploying), "{:?}", status.message);
     let message = message_of(&status, "release");
-    assert!(message.starts_with("waits for approval by somebody with the right to: graftling env approve"), "{message}");
+    assert!(
+        message.starts_with("waits for approval by somebody with the right to: graftling env approve"),
+        "{message}"
+    );
     assert!(message.ends_with("Go live?"), "{message}");
     assert!(scene.read("v1", "ConfigMap", &environment.name_any(), "settings").await.is_some());
     assert_eq!(late(&scene, &environment).await, None, "nothing of a later stage");
@@ -115,7 +120,11 @@ async fn a_stage_waits_for_somebody_with_the_right_and_goes_on_with_their_word()
     assert!(refused.errors.contains("you may not approve here"), "{}", refused.errors);
     let skipped = env_as(&scene, "bob", &[], &["skip", BRANCH, "release"]).await;
     assert_eq!(skipped.code, 4, "{}", skipped.output);
-    assert!(skipped.errors.contains("waits for a person's word and cannot be skipped"), "{}", skipped.errors);
+    assert!(
+        skipped.errors.contains("waits for a person's word and cannot be skipped"),
+        "{}",
+        skipped.errors
+    );
 
     // What is asked outlives the server, and what was said meanwhile is heard.
     scene.world.server = None;
@@ -150,16 +159,26 @@ async fn threat_t12_a_word_on_one_commit_is_none_on_the_next() {
     late_word["run"] = json!(run);
     let patch = Patch::Merge(json!({ "spec": { "approvals": [late_word] } }));
     wait::until("the rights of alice", LONG, || async {
-        alice.patch(&environment.name_any(), &PatchParams::default(), &patch).await.map(drop)
+        alice
+            .patch(&environment.name_any(), &PatchParams::default(), &patch)
+            .await
+            .map(drop)
     })
     .await;
     scene.hint(BRANCH).await;
     scene.nudge(&environment).await;
     let approved = env_as(&scene, "carol", &[], &["approve", BRANCH]).await;
     assert_eq!(approved.code, 0, "{}", approved.errors);
-    assert!(approved.output.contains("approved by carol"), "it had not gone on by itself: {}", approved.output);
+    assert!(
+        approved.output.contains("approved by carol"),
+        "it had not gone on by itself: {}",
+        approved.output
+    );
     let environment = scene.world.wait_for(BRANCH, Phase::Ready, &newest).await;
-    assert!(environment.spec.approvals.iter().all(|word| word.by == "carol"), "the old word is tidied away");
+    assert!(
+        environment.spec.approvals.iter().all(|word| word.by == "carol"),
+        "the old word is tidied away"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,7 +215,9 @@ async fn a_question_reminds_and_expires() {
         events.iter().any(reminds).then_some(())
     })
     .await;
-    let status = scene.told(BRANCH, Phase::Failed, &["nobody approved in time", "graftling env retry"]).await;
+    let status = scene
+        .told(BRANCH, Phase::Failed, &["nobody approved in time", "graftling env retry"])
+        .await;
     assert_eq!(stage(&status, "late"), "Skipped");
 }
 
@@ -214,7 +235,9 @@ async fn a_stage_of_a_group_leaves_others_out_although_they_have_the_right() {
     alice.patch(&environment.name_any(), &PatchParams::default(), &patch).await.unwrap();
     wait::until("the word is told not to count", LONG, || async {
         let status = scene.world.environment(BRANCH).await?.status?;
-        message_of(&status, "release").contains("what alice said does not count").then_some(())
+        message_of(&status, "release")
+            .contains("what alice said does not count")
+            .then_some(())
     })
     .await;
     assert_eq!(late(&scene, &environment).await, None);

@@ -75,7 +75,8 @@ impl Hub {
     }
 
     async fn deliver(&self, comment: &IssueComment) {
-        let body = GithubRepository::new(ID, "acme", "shop").issue_comment("created", PULL, comment.id, &comment.author, "/preview approve");
+        let body =
+            GithubRepository::new(ID, "acme", "shop").issue_comment("created", PULL, comment.id, &comment.author, "/preview approve");
         let sender = Sender::github(self.world.endpoint(self.world.server(), "hub"), WEBHOOK_SECRET).unwrap();
         let answer = sender.send("issue_comment", &body).await.unwrap();
         assert_eq!(answer.status, 202, "{answer:?}");
@@ -107,13 +108,19 @@ async fn a_comment_approves_for_who_may_write_and_for_nobody_else() {
     let environment = hub.asked().await;
 
     hub.comment(&IssueComment::new(1, PULL, "eve", "/preview approve")).await;
-    hub.told(&environment, "CommentWithoutEffect", "eve may not write to the repository").await;
+    hub.told(&environment, "CommentWithoutEffect", "eve may not write to the repository")
+        .await;
     let edited = IssueComment {
         updated: "2099-01-01T00:00:00Z".to_owned(),
         ..IssueComment::new(2, PULL, "mia", "/preview approve")
     };
     hub.comment(&edited).await;
-    hub.told(&environment, "CommentWithoutEffect", "comment 2 of pull request 12 has no effect: the comment was edited").await;
+    hub.told(
+        &environment,
+        "CommentWithoutEffect",
+        "comment 2 of pull request 12 has no effect: the comment was edited",
+    )
+    .await;
     let robot = IssueComment {
         bot: true,
         ..IssueComment::new(3, PULL, "mia", "/preview approve")
@@ -136,7 +143,8 @@ async fn a_comment_approves_for_who_may_write_and_for_nobody_else() {
     let approve = IssueComment::new(8, PULL, "mia", "/preview approve release");
     hub.comment(&approve).await;
     let environment = hub.world.wait_for(BRANCH, Phase::Ready, &revision).await;
-    hub.told(&environment, "CommentApproves", "comment 8 of pull request 12 approves").await;
+    hub.told(&environment, "CommentApproves", "comment 8 of pull request 12 approves")
+        .await;
     let status = environment.status.clone().unwrap();
     assert_eq!(
         message_of(&status, "release"),
@@ -145,7 +153,12 @@ async fn a_comment_approves_for_who_may_write_and_for_nobody_else() {
     // A repeated delivery changes nothing.
     let before = (environment.metadata.generation, environment.spec.approvals.clone());
     hub.deliver(&approve).await;
-    hub.told(&environment, "CommentWithoutEffect", "comment 8 of pull request 12 has no effect: no stage waits").await;
+    hub.told(
+        &environment,
+        "CommentWithoutEffect",
+        "comment 8 of pull request 12 has no effect: no stage waits",
+    )
+    .await;
     let after = hub.world.environment(BRANCH).await.unwrap();
     assert_eq!((after.metadata.generation, after.spec.approvals), before);
 }
@@ -156,7 +169,12 @@ async fn a_comment_rejects_and_proves_no_group() {
     hub.repository.commit(BRANCH, &[]).unwrap();
     let environment = hub.asked().await;
     hub.comment(&IssueComment::new(1, PULL, "mia", "/preview reject")).await;
-    hub.told(&environment, "CommentWithoutEffect", "stage release is reserved to the groups leads").await;
+    hub.told(
+        &environment,
+        "CommentWithoutEffect",
+        "stage release is reserved to the groups leads",
+    )
+    .await;
     let looked: Vec<Route> = hub.fake.requests().into_iter().filter(|route| *route == Route::Comment).collect();
     assert_eq!(looked.len(), 1, "a comment is read once");
 }

@@ -63,10 +63,18 @@ async fn what_failed_is_tried_again_and_a_stage_can_be_left_out() {
 
     let skipped = env(&scene, &["skip", BRANCH, "gate"]).await;
     assert_eq!(skipped.code, 0, "{}", skipped.errors);
-    assert!(skipped.output.contains("goes on without stage gate: admin asked to skip it"), "{}", skipped.output);
+    assert!(
+        skipped.output.contains("goes on without stage gate: admin asked to skip it"),
+        "{}",
+        skipped.output
+    );
     let status = scene.world.wait_for(BRANCH, Phase::Ready, &revision).await.status.unwrap();
     assert_eq!((stage(&status, "gate"), stage(&status, "late")), ("Skipped", "Succeeded"));
-    assert!(message_of(&status, "gate").contains("skipped by hand"), "{}", message_of(&status, "gate"));
+    assert!(
+        message_of(&status, "gate").contains("skipped by hand"),
+        "{}",
+        message_of(&status, "gate")
+    );
     let nothing = env(&scene, &["retry", BRANCH]).await;
     assert_eq!(nothing.code, 4, "{}", nothing.output);
 }
@@ -78,11 +86,20 @@ async fn an_environment_goes_back_to_an_earlier_commit_without_repository_and_bu
     let environment = scene.world.wait_for(BRANCH, Phase::Ready, &first).await;
     let second = scene.push(BRANCH);
     scene.world.wait_for(BRANCH, Phase::Ready, &second).await;
-    let shown = async || late(&scene, &environment).await.unwrap()["data"]["revision"].as_str().unwrap().to_owned();
+    let shown = async || {
+        late(&scene, &environment).await.unwrap()["data"]["revision"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     assert_eq!(shown().await, second);
     let unknown = env(&scene, &["rollback", BRANCH, "--to", "0123456789"]).await;
     assert_eq!(unknown.code, 4, "{}", unknown.output);
-    assert!(unknown.errors.contains(&first[..12]), "it names what is possible: {}", unknown.errors);
+    assert!(
+        unknown.errors.contains(&first[..12]),
+        "it names what is possible: {}",
+        unknown.errors
+    );
 
     // What nobody needs for it.
     let gone = scene.repository.path().with_extension("gone");
@@ -147,5 +164,8 @@ async fn feature_d1_what_runs_once_runs_again_only_when_somebody_asks_for_it() {
     assert_eq!(status.run.unwrap().number, 2, "in the same run");
     write(&scene, ONCE);
     scene.up(BRANCH).await;
-    assert!(scene.read("batch/v1", "Job", &name, "seed-3-1").await.is_none(), "and not again by itself");
+    assert!(
+        scene.read("batch/v1", "Job", &name, "seed-3-1").await.is_none(),
+        "and not again by itself"
+    );
 }
