@@ -3,6 +3,7 @@
 //! It has state, not a script: every answer is computed from what the repository holds at that moment. Faults are switched at run time.
 
 mod comments;
+mod commits;
 mod http;
 mod pages;
 
@@ -84,6 +85,10 @@ pub enum Route {
     Comment,
     /// `…/collaborators/…/permission`.
     Permission,
+    /// `…/commits/…/statuses`.
+    Statuses,
+    /// `…/commits/…/check-runs`.
+    CheckRuns,
     /// Anything else.
     Unknown,
 }
@@ -123,6 +128,7 @@ struct Repository {
     directory: PathBuf,
     default_branch: String,
     pulls: Vec<OpenPullRequest>,
+    commits: commits::Said,
 }
 
 impl FakeGithub {
@@ -150,6 +156,7 @@ impl FakeGithub {
             directory: directory.to_owned(),
             default_branch: default_branch.to_owned(),
             pulls: Vec::new(),
+            commits: commits::Said::default(),
         };
         self.state().repositories.insert(id, repository);
     }
@@ -189,7 +196,15 @@ impl FakeGithub {
 
     /// Lets every request fail this way.
     pub fn set_fault(&self, fault: Fault) {
-        for route in [Route::Repository, Route::Branches, Route::Reference, Route::Pulls, Route::Archive] {
+        for route in [
+            Route::Repository,
+            Route::Branches,
+            Route::Reference,
+            Route::Pulls,
+            Route::Archive,
+            Route::Statuses,
+            Route::CheckRuns,
+        ] {
             self.set_fault_on(route, fault);
         }
     }
@@ -294,6 +309,8 @@ fn route(rest: &[&str]) -> Route {
         ["tarball", _] => Route::Archive,
         ["issues", "comments", _] => Route::Comment,
         ["collaborators", _, "permission"] => Route::Permission,
+        ["commits", _, "statuses"] => Route::Statuses,
+        ["commits", _, "check-runs"] => Route::CheckRuns,
         _ => Route::Unknown,
     }
 }
@@ -319,7 +336,7 @@ impl State {
 impl Fault {
     /// The answer of a fault that does not need the right one.
     fn response(self, route: Route) -> Option<Response> {
-        let is_list = matches!(route, Route::Branches | Route::Pulls);
+        let is_list = matches!(route, Route::Branches | Route::Pulls | Route::Statuses);
         Some(match self {
             Self::ServerError => Response::message(500, "Server Error"),
             Self::Html => Response::html(200),
