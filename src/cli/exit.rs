@@ -161,7 +161,10 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<ApproveError>() {
         return Some(match error {
             ApproveError::FindStage { .. } => Exit::NotFound,
-            ApproveError::FindNone { .. } | ApproveError::FindSeveral { .. } | ApproveError::Reserve { .. } => Exit::Refused,
+            ApproveError::FindNone { .. }
+            | ApproveError::FindSeveral { .. }
+            | ApproveError::Overtaken { .. }
+            | ApproveError::Reserve { .. } => Exit::Refused,
         });
     }
     if cause.is::<FollowError>() {

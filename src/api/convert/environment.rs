@@ -142,6 +142,7 @@ pub fn status(environment: &Environment, identity: &Identity, report: &Report, n
     status.observed_generation = environment.metadata.generation;
     status.inventory = stored_inventory(&report.inventory);
     status.message = Some(report.message.clone());
+    status.drift = Vec::new();
     match &report.run {
         Some(run) => {
             status.run = Some(super::run::stored(run));

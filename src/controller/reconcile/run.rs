@@ -18,7 +18,8 @@ use super::Reconciler;
 use super::explain::in_plain_words;
 use crate::api::convert;
 use crate::api::convert::environment::Identity;
-use crate::api::environment::requests::RequestHandled;
+use crate::api::convert::requests::pending_approvals;
+use crate::api::environment::requests::{PendingApproval, RequestHandled};
 use crate::api::environment::{Environment, EnvironmentStatus};
 use crate::cluster;
 use crate::cluster::connection::Deployer;
@@ -85,6 +86,7 @@ pub(super) struct Concluded {
     pub(super) report: Report,
     pub(super) once: BTreeSet<String>,
     pub(super) handled: Option<RequestHandled>,
+    pub(super) pending: Vec<PendingApproval>,
 }
 
 impl Reconciler {
@@ -313,6 +315,7 @@ impl Work {
             report,
             once: self.once,
             handled: self.handled,
+            pending: pending_approvals(&self.run, &self.staged.stages),
         }
     }
 }
