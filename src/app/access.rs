@@ -6,6 +6,7 @@ mod adopt;
 mod error;
 mod projects;
 pub mod receipts;
+pub mod records;
 mod restore;
 
 use std::collections::BTreeMap;
