@@ -1,6 +1,7 @@
 //! A Project's settings after validation: the only form in which the rest of the code sees them.
 
 mod outbound;
+mod probe;
 mod source;
 mod values;
 
@@ -11,6 +12,7 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
 pub use self::outbound::{HostGlobs, Outbound};
+pub use self::probe::{UrlCheck, UrlCheckError};
 pub use self::source::{ArchiveUrl, BundleSource, Directory, Sha256, TemplatesFrom};
 use super::deadline::Span;
 use super::git::{BranchName, RepositoryName};
@@ -40,6 +42,8 @@ pub struct Project {
     pub domain: DomainName,
     /// Whether URLs begin with `https` rather than `http`.
     pub https: bool,
+    /// What an environment's URL must answer before it counts as ready.
+    pub url_check: Option<UrlCheck>,
     /// What fences a namespace.
     pub guardrails: Guardrails,
     /// How many environments there may be.
@@ -124,6 +128,8 @@ pub struct Guardrails {
     pub default_requests: BTreeMap<String, String>,
     /// Labels of the namespaces that may connect; `None` for no NetworkPolicy at all.
     pub ingress_from: Option<BTreeMap<String, String>>,
+    /// Labels of the namespaces that checks come from; empty for none.
+    pub checks_from: BTreeMap<String, String>,
     /// The Pod Security level: `privileged`, `baseline` or `restricted`.
     pub pod_security: &'static str,
 }
@@ -136,6 +142,7 @@ impl Guardrails {
             default_limits: BTreeMap::new(),
             default_requests: BTreeMap::new(),
             ingress_from: None,
+            checks_from: BTreeMap::new(),
             pod_security: "restricted",
         }
     }

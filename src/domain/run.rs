@@ -6,6 +6,7 @@
 mod advance;
 pub mod approval;
 mod begin;
+mod removal;
 pub mod request;
 mod staged;
 #[cfg(test)]
@@ -16,8 +17,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::stage::outputs::Outputs;
 pub use advance::Turn;
 pub use begin::{Wished, begin, is_for};
+pub use removal::Farewell;
 pub use staged::{DEPLOY_STAGE, Reached, Staged, apply_progress};
 
 /// The number of a run in the life of its environment. It only grows, so that a run that is late is known by its number.
@@ -176,6 +179,19 @@ impl Run {
 
     fn stage_mut(&mut self, name: &str) -> Option<&mut StageRun> {
         self.stages.iter_mut().find(|stage| stage.name == name)
+    }
+
+    /// What its stages have handed on so far.
+    pub fn outputs(&self) -> Outputs {
+        let stages = self.stages.iter().filter(|stage| !stage.outputs.is_empty());
+        stages.map(|stage| (stage.name.clone(), stage.outputs.clone())).collect()
+    }
+
+    /// Keeps how many answers in a row a stage has had.
+    pub fn keep_streak(&mut self, stage: &str, streak: i32) {
+        if let Some(stage) = self.stage_mut(stage) {
+            stage.streak = streak;
+        }
     }
 
     /// Whether it has come to its end.

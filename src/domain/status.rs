@@ -1,19 +1,25 @@
 //! Where an environment stands, in the words that people read.
 
+mod failure;
+mod removal;
 mod rest;
 mod run;
+pub mod url;
 
 use std::time::Duration;
 
 use super::inventory::{Inventory, Stage};
 use super::manifest::ObjectKey;
 use super::observed::LiveObject;
-use super::outcome::{self, Failure, FailureClass, Outcome};
+use super::outcome::{self, FailureClass, Outcome};
 use super::plan::teardown::stuck::{self, Stuck};
 use super::plan::teardown::{Next, TeardownPlan, retain};
 use super::plan::{Obstacle, Plan, Step, Waiting};
 use super::readiness::Readiness;
 use super::run::Run;
+pub(super) use failure::grants_rights;
+use failure::{conclude_failure, conclude_refusal, worst};
+pub use removal::summarise_removal;
 pub use rest::{summarise_rest, summarise_restored, summarise_return};
 pub use run::summarise_run;
 
@@ -111,7 +117,7 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
                 Some(SOON),
             )
         } else {
-            conclude_failure(failure)
+            conclude_refusal(failure)
         }
     } else if interrupted {
         (Phase::Deploying, "Applying", "applying objects".to_owned(), Some(SOON))
@@ -249,8 +255,8 @@ impl Report {
     }
 }
 
-/// What the plan waits for, and what was just applied and is not ready.
-fn waiting(plan: &Plan, outcomes: &[Outcome]) -> Vec<Waiting> {
+/// What the plan waits for, and what was just applied and is not ready, in the order of keys.
+pub fn waiting(plan: &Plan, outcomes: &[Outcome]) -> Vec<Waiting> {
     let applied = outcomes.iter().filter_map(|outcome| match outcome {
         Outcome::Applied { live, .. } => waiting_for(live),
         _ => None,
@@ -272,35 +278,6 @@ fn waiting_for(live: &LiveObject) -> Option<Waiting> {
         deletion: live.deletion.clone(),
         failed,
     })
-}
-
-fn conclude_failure(failure: &Failure) -> (Phase, &'static str, String, Option<Duration>) {
-    let message = format!("{}: {}", failure.key, failure.message);
-    match failure.class {
-        FailureClass::Transient => (Phase::Deploying, "ServerUnavailable", message, Some(SOON)),
-        FailureClass::NamespaceEnding => (Phase::Deploying, "NamespaceEnding", message, Some(NAMESPACE)),
-        FailureClass::Rejected => (Phase::Failed, "Rejected", message, Some(PATIENTLY)),
-        FailureClass::Forbidden => (Phase::Failed, "Forbidden", message, Some(PATIENTLY)),
-        FailureClass::Conflict => (Phase::Failed, "Conflict", message, Some(PATIENTLY)),
-        FailureClass::UnknownKind => (Phase::Failed, "UnknownKind", message, Some(PATIENTLY)),
-        FailureClass::NotOurs => (Phase::Failed, "NotOurs", message, Some(PATIENTLY)),
-    }
-}
-
-/// Whether this very pass wrote rights: the API server's authorizer learns of them a moment later.
-pub(super) fn grants_rights(outcomes: &[Outcome]) -> bool {
-    let of_rights = |live: &LiveObject| live.key.group == "rbac.authorization.k8s.io";
-    outcomes
-        .iter()
-        .any(|outcome| matches!(outcome, Outcome::Applied { live, .. } if of_rights(live)))
-}
-
-/// A failure that somebody has to settle is told before one that passes by itself.
-fn worst(outcomes: &[Outcome]) -> Option<&Failure> {
-    let passes = |failure: &&Failure| matches!(failure.class, FailureClass::Transient | FailureClass::NamespaceEnding);
-    outcome::failures(outcomes)
-        .find(|failure| !passes(failure))
-        .or_else(|| outcome::failures(outcomes).next())
 }
 
 fn is_change(outcome: &Outcome) -> bool {

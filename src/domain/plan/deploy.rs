@@ -306,7 +306,7 @@ fn has_changed(entry: &Entry, manifest: &Manifest, live: &LiveObject) -> bool {
 }
 
 /// Only the values of the manifest count: what somebody else added to a Secret is not ours to take away.
-fn holds_other_values(manifest: &Manifest, live: &LiveObject) -> bool {
+pub(super) fn holds_other_values(manifest: &Manifest, live: &LiveObject) -> bool {
     let held = |name: &String| live.secret.as_ref().and_then(|held| held.get(name));
     let wanted = secret_digests(&manifest.key, &manifest.body).unwrap_or_default();
     wanted.iter().any(|(name, digest)| held(name) != Some(digest))

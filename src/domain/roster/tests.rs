@@ -53,11 +53,13 @@ fn make_project() -> Project {
         values: serde_json::Map::new(),
         domain: "preview.example.com".parse().unwrap(),
         https: true,
+        url_check: None,
         guardrails: Guardrails {
             quota: BTreeMap::new(),
             default_limits: BTreeMap::new(),
             default_requests: BTreeMap::new(),
             ingress_from: None,
+            checks_from: BTreeMap::new(),
             pod_security: "baseline",
         },
         max_environments: None,
