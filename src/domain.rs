@@ -6,6 +6,7 @@
 pub mod adoption;
 pub mod bundle;
 pub mod claims;
+pub mod comment;
 pub mod deadline;
 pub mod difference;
 pub mod errand;

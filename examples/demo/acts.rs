@@ -16,6 +16,7 @@ use testbed::{Repository, wait};
 use crate::chart::NAMESPACE;
 use crate::cluster::Cluster;
 use crate::follow::Follower;
+use crate::page;
 use crate::repository::{self, PROJECT};
 use crate::screen::{Mark, Screen};
 use crate::server::Server;
@@ -54,7 +55,7 @@ impl Stage<'_> {
             Mark::Done,
             "bare repository with branch main; its post-receive hook by `graftling hook install`",
         );
-        let settings = repository::settings(self.repository, domain);
+        let settings = repository::settings(self.repository, domain, self.cluster.has_real_node());
         screen
             .during("waiting for the Project", repository::connect(&self.cluster.client, &settings))
             .await?;
@@ -95,9 +96,22 @@ impl Stage<'_> {
             .unwrap_or_default();
         let flags = &self.cluster.flags;
         screen.remark(format!("URL      {}", status.url.as_deref().unwrap_or_default()));
+        self.show_page(&status, &revision, screen).await?;
         screen.remark(format!("look     kubectl {flags} -n {NAMESPACE} get env"));
         screen.remark(format!("         kubectl {flags} -n {namespace} get all"));
         Ok(Pushed { revision, status, took })
+    }
+
+    /// What the branch's own pod answers, where pods really run.
+    async fn show_page(&self, status: &EnvironmentStatus, revision: &str, screen: &mut Screen) -> anyhow::Result<()> {
+        if !self.cluster.has_real_node() {
+            return Ok(());
+        }
+        let namespace = status.namespace.as_ref().context("the environment has no namespace")?;
+        let page = page::of(&self.cluster.client, &namespace.name, revision).await?;
+        screen.remark(format!("GET      {} answers", page.url));
+        screen.remark(format!("         {}", page.title));
+        Ok(())
     }
 
     /// A change of the branch: only what differs is written.
@@ -109,6 +123,7 @@ impl Stage<'_> {
         screen.line(Mark::Step, format!("pushed {}", short(&revision)));
         let status = follower.until_ready(&revision, screen).await?;
         let took = screen.elapsed();
+        self.show_page(&status, &revision, screen).await?;
         let changed = changed(&before.status, &status);
         let total = status.inventory.len();
         screen.remark(format!("{} of {total} objects differ: {}", changed.len(), changed.join(", ")));

@@ -13,7 +13,7 @@ use kube::api::{ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use testbed::{AuditLog, ControlPlane};
+use testbed::{AuditLog, ControlPlane, Node};
 
 use crate::chart::{self, NAMESPACE};
 use crate::objects;
@@ -27,6 +27,8 @@ pub struct Cluster {
     /// What to tell kubectl and graftling so that they find it.
     pub flags: String,
     kubeconfig: Kubeconfig,
+    // Before the control plane, which it talks to.
+    node: Option<Node>,
     plane: Option<ControlPlane>,
     /// What we made, in that order.
     made: Vec<Value>,
@@ -44,15 +46,14 @@ impl Cluster {
         let plane = screen.during("starting the control plane", ControlPlane::start()).await?;
         // Should this process be killed, then the janitor of the control plane removes our files as well.
         let _ = tempfile::env::override_temp_dir(plane.folder());
-        screen.line(
-            Mark::Done,
-            format!("control plane at {}; the pods of its one node are simulated", plane.url()),
-        );
+        screen.line(Mark::Done, format!("control plane at {}", plane.url()));
+        let node = node(&plane, screen).await?;
         let path = plane.kubeconfig();
         Ok(Self {
             client: plane.client().await,
             flags: format!("--kubeconfig {}", path.display()),
             kubeconfig: Kubeconfig::read_from(path)?,
+            node,
             plane: Some(plane),
             made: Vec::new(),
         })
@@ -69,6 +70,7 @@ impl Cluster {
             client: Client::try_from(config)?,
             flags: format!("--context {context}"),
             kubeconfig,
+            node: None,
             plane: None,
             made: Vec::new(),
         };
@@ -150,6 +152,11 @@ impl Cluster {
         self.plane.is_none()
     }
 
+    /// Whether pods really run, on a node of ours that has only images of ours.
+    pub fn has_real_node(&self) -> bool {
+        self.node.is_some()
+    }
+
     /// What the API server was asked, where it tells: a cluster of somebody else keeps that to itself.
     pub fn audit(&self) -> Option<AuditLog> {
         self.plane.as_ref().map(ControlPlane::audit)
@@ -184,6 +191,17 @@ impl Cluster {
         let answer = answer.with_context(|| format!("could not get a token of ServiceAccount {account}"))?;
         Ok(answer.status.context("the answer holds no token")?.token)
     }
+}
+
+/// A real node, where one can run.
+async fn node(plane: &ControlPlane, screen: &mut Screen) -> anyhow::Result<Option<Node>> {
+    if let Err(reason) = tokio::task::spawn_blocking(Node::available).await? {
+        screen.remark(format!("its pods are simulated, as a real node cannot run here: {reason}"));
+        return Ok(None);
+    }
+    let node = screen.during("starting a node", Node::start(plane)).await?;
+    screen.line(Mark::Done, "real node beside it: kubelet, containerd and runc, so pods really run");
+    Ok(Some(node))
 }
 
 fn namespace() -> Value {

@@ -1,6 +1,7 @@
 //! `cargo run --example demo`: an environment from the first push of its branch to its receipt.
 //!
-//! Nothing is staged. A real Kubernetes control plane runs on this machine (its node only pretends to run pods), the real server
+//! Nothing is staged. A real Kubernetes control plane runs on this machine, and where it may a real node, so that the branch's page
+//! answers; elsewhere its node only pretends to run pods. The real server
 //! runs as a child process with exactly the rights that its Helm chart grants, and a real Git repository tells it about pushes.
 //! `story` is the part to read; everything beside it serves the story.
 
@@ -10,6 +11,7 @@ mod chart;
 mod cluster;
 mod follow;
 mod objects;
+mod page;
 mod repository;
 mod screen;
 mod server;

@@ -10,6 +10,7 @@ use graftling::domain::name::{DomainName, EnvironmentName, Identity, ProjectKey}
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
+use testbed::node::image;
 use testbed::{Repository, wait};
 
 use crate::chart::NAMESPACE;
@@ -67,8 +68,8 @@ pub fn replay(repository: &Repository, branch: &str, before: &str, after: &str) 
     Ok(())
 }
 
-/// The Secret, GitHost and Project that a platform engineer writes.
-pub fn settings(repository: &Repository, domain: &DomainName) -> [Value; 3] {
+/// The Secret, GitHost and Project that a platform engineer writes. A node of ours has no image but its own.
+pub fn settings(repository: &Repository, domain: &DomainName, own_images: bool) -> [Value; 3] {
     let path = repository.path();
     let parent = path.parent().unwrap_or(&path).display().to_string();
     let object = |api_version: &str, kind: &str, name: &str, mut body: Value| {
@@ -83,7 +84,7 @@ pub fn settings(repository: &Repository, domain: &DomainName) -> [Value; 3] {
         "url": format!("file://{parent}"),
         "webhook": { "secret": { "name": "webhook" } },
     }});
-    let project = json!({ "spec": {
+    let mut project = json!({ "spec": {
         "gitHostRef": { "name": GIT_HOST },
         "repository": "repository.git",
         "bundle": { "name": "web" },
@@ -91,6 +92,9 @@ pub fn settings(repository: &Repository, domain: &DomainName) -> [Value; 3] {
         "scheme": "http",
         "deployer": { "serviceAccountName": DEPLOYER },
     }});
+    if own_images {
+        project["spec"]["values"] = json!({ "image": { "repository": image::WEB, "tag": "" }, "args": [] });
+    }
     [
         object("v1", "Secret", "webhook", secret),
         object("graftling.dev/v1alpha1", "GitHost", GIT_HOST, git_host),

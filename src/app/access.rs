@@ -7,6 +7,7 @@ mod diagnose;
 mod error;
 mod projects;
 pub mod receipts;
+mod requests;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -30,8 +31,9 @@ use crate::domain::git::BranchName;
 use crate::domain::name::{EnvironmentName, Namespace, ObjectName, ProjectName};
 use crate::domain::removal::Reason;
 
-pub use error::{Class, Error};
 pub use diagnose::Look;
+pub use error::{Class, Error};
+pub use requests::{Asked, Caller, Word, Written};
 pub use restore::Restoration;
 
 /// Which cluster, and how long to wait for it.

@@ -146,7 +146,9 @@ impl Look {
                 let what = format!("the log of container {container} of Pod {pod}");
                 self.miss(&what.clone(), &Error::Read { what, source });
             }
-            Err(_) => self.missing.push(format!("the log of Pod {pod}: no answer within {} s", LOG_TIMEOUT.as_secs())),
+            Err(_) => self
+                .missing
+                .push(format!("the log of Pod {pod}: no answer within {} s", LOG_TIMEOUT.as_secs())),
         }
         self
     }

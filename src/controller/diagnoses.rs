@@ -135,11 +135,19 @@ mod tests {
         let after = |seconds: u64| start + Duration::from_secs(seconds);
         assert_eq!(diagnoses.advice("u", "web", false, start), Advice::Wait(PATIENCE));
         assert_eq!(diagnoses.advice("u", "web", false, after(2)), Advice::Wait(Duration::from_secs(3)));
-        assert_eq!(diagnoses.advice("u", "web", true, after(2)), Advice::Look, "what has failed is not waited for");
+        assert_eq!(
+            diagnoses.advice("u", "web", true, after(2)),
+            Advice::Look,
+            "what has failed is not waited for"
+        );
         assert_eq!(diagnoses.advice("u", "web", false, after(5)), Advice::Look);
         diagnoses.remember("u", "web".into(), None, after(5));
         assert_eq!(diagnoses.advice("u", "web", false, after(6)), Advice::Known(None));
-        assert_eq!(diagnoses.advice("u", "web and db", false, after(6)), Advice::Look, "something else is not ready");
+        assert_eq!(
+            diagnoses.advice("u", "web and db", false, after(6)),
+            Advice::Look,
+            "something else is not ready"
+        );
         assert_eq!(diagnoses.advice("u", "web", false, after(14)), Advice::Look);
         assert_eq!(diagnoses.again("u", after(20)), AGAIN);
         assert_eq!(diagnoses.again("u", after(90)), LATER);

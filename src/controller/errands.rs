@@ -6,8 +6,16 @@
 //! again, which is why calls with effects carry the same idempotency key again.
 
 mod around;
+mod carry;
+mod checkout;
+mod image;
+mod inside;
 mod look;
+mod outside;
 mod pool;
+mod secrets;
+mod statuses;
+mod webhook;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +24,7 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 pub use self::around::Around;
+pub use self::carry::{Carrier, PrepareError};
 pub use self::look::{Looked, Place};
 use self::pool::{Job, Pool};
 use crate::cluster::live::Wake;
@@ -85,9 +94,12 @@ pub struct Bounds {
     pub project: usize,
     /// Of one environment.
     pub environment: usize,
-    /// How long one may take.
+    /// How long one may take; bringing a checkout may take [`CHECKOUT`].
     pub deadline: Duration,
 }
+
+/// How long the files of a commit may take into a workspace.
+pub const CHECKOUT: Duration = Duration::from_secs(180);
 
 impl Bounds {
     /// The bounds of the server.
@@ -180,7 +192,10 @@ impl Errands {
         let wake = (job.key.environment.namespace.clone(), job.key.environment.name.clone());
         let wakes = self.0.wakes.clone();
         let kind = ErrandKind::from(&job.errand);
-        let deadline = self.0.bounds.deadline;
+        let deadline = match &job.errand {
+            Errand::Checkout { .. } => CHECKOUT,
+            _ => self.0.bounds.deadline,
+        };
         // Gives the place back and keeps the answer, also if the errand panics or is aborted.
         let mut place = Taken {
             errands: self.clone(),

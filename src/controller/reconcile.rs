@@ -8,6 +8,7 @@ mod precheck;
 mod rest;
 mod run;
 mod teardown;
+mod url;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,8 +19,10 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
+use super::approvals::Approvals;
 use super::desired::Bundles;
 use super::diagnoses::Diagnoses;
+use super::errands::Errands;
 use super::memory::Memory;
 use super::settings::Settings;
 use super::stores::Stores;
@@ -56,6 +59,8 @@ pub struct Reconciler {
     pub diagnoses: Diagnoses,
     /// Tokens of accounts that are being removed.
     pub witnesses: Witnesses,
+    /// What is asked of the outside.
+    pub errands: Errands,
     /// The bundles.
     pub bundles: Bundles,
     /// What the platform engineer decided.
@@ -64,6 +69,8 @@ pub struct Reconciler {
     pub scanner: Scanner,
     /// Signs receipts.
     pub signer: Signer,
+    /// Whether approvals count.
+    pub approvals: Approvals,
     /// Counters.
     pub metrics: Metrics,
 }

@@ -341,12 +341,8 @@ fn read_schema(texts: &BTreeMap<&str, &str>) -> Result<Option<Schema>, Vec<Probl
 /// What can be read of the pipeline, also where there are problems with it: then its texts are looked at nevertheless.
 fn read_pipeline(texts: &BTreeMap<&str, &str>, problems: &mut Vec<Problem>) -> Option<PipelineFile> {
     let text = texts.get("pipeline.yaml")?;
-    let templates: Vec<&str> = texts
-        .keys()
-        .copied()
-        .filter(|file| file.starts_with("templates/") && template::partial_name(file).is_none())
-        .collect();
-    let (pipeline, mut found) = pipeline::read(text, &templates);
+    let files: Vec<&str> = texts.keys().copied().filter(|file| layout::gives_objects(file)).collect();
+    let (pipeline, mut found) = pipeline::read(text, &files);
     problems.append(&mut found);
     pipeline
 }

@@ -111,8 +111,12 @@ pub fn mark(rules: &[HealthRule], object: &mut Value) {
 }
 
 fn mark_one(rules: &[HealthRule], object: &mut Value) {
-    let Some(rule) = rules.iter().rev().find(|rule| rule.is_about(object)) else { return };
-    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let Some(rule) = rules.iter().rev().find(|rule| rule.is_about(object)) else {
+        return;
+    };
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
     let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
     if annotations.is_null() {
         *annotations = json!({});
@@ -149,7 +153,10 @@ impl Health {
 
     fn read(rule: &Map<String, Value>) -> Result<Self, HealthError> {
         if let Some(field) = rule.keys().find(|field| !["ready", "failed", "message"].contains(&field.as_str())) {
-            return Err(HealthError::new(field, "there is no such field: there are group, kind, ready, failed, message"));
+            return Err(HealthError::new(
+                field,
+                "there is no such field: there are group, kind, ready, failed, message",
+            ));
         }
         let mut left = MAX_TESTS;
         let mut test = |field: &str| rule.get(field).map(|test| Test::read(field, test, &mut left)).transpose();

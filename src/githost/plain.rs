@@ -19,9 +19,12 @@ use secrecy::SecretString;
 
 use self::pack::Fetched;
 use self::refs::{Cause, Refs};
+use super::checkout::Tree;
 use super::tree::{self, Files, READ_FILES};
 use super::{Error, GitHost, listing};
-use crate::domain::git::{BranchName, Commit, Listing, RefLookup, Repository, RepositoryName, TreePath};
+use crate::domain::comment::{Comment, Permission};
+use crate::domain::git::{BranchName, Commit, Listing, RefLookup, Repository, RepositoryName, Revision, TreePath};
+use crate::domain::stage::wait::{ReportedRun, ReportedStatus};
 
 const FIND_REPOSITORY: &str = "find the repository";
 const LIST_BRANCHES: &str = "list the branches";
@@ -160,13 +163,57 @@ impl GitHost for PlainGit {
     fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>> {
         fetch(self, name, at, path).boxed()
     }
+
+    // A plain remote has neither comments nor accounts.
+    fn comment<'a>(&'a self, _: &'a RepositoryName, _: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>> {
+        async { Ok(None) }.boxed()
+    }
+
+    fn permission<'a>(&'a self, _: &'a RepositoryName, _: &'a str) -> BoxFuture<'a, Result<Permission, Error>> {
+        async { Ok(Permission::None) }.boxed()
+    }
+
+    fn checkout<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit) -> BoxFuture<'a, Result<Tree, Error>> {
+        fetch_tree(self, name, at).boxed()
+    }
+
+    fn commit_status<'a>(
+        &'a self,
+        _: &'a RepositoryName,
+        _: &'a Revision,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ReportedStatus>, Error>> {
+        async { Err(without("commit statuses")) }.boxed()
+    }
+
+    fn check_runs<'a>(&'a self, _: &'a RepositoryName, _: &'a Revision, _: &'a str) -> BoxFuture<'a, Result<Vec<ReportedRun>, Error>> {
+        async { Err(without("check runs")) }.boxed()
+    }
+}
+
+fn without(what: &str) -> Error {
+    Error::Misconfigured {
+        problem: format!(
+            "a plain Git remote has no {what}: wait for an image, use a check or a webhook instead, or a GitHost of a provider that has them"
+        ),
+    }
 }
 
 async fn fetch(host: &PlainGit, name: &RepositoryName, at: &Commit, path: &TreePath) -> Result<Files, Error> {
     let (wanted, place) = (at.clone(), path.clone());
     let question = move |transport: &mut dyn Transport| pack::fetch(transport, &wanted, &place);
     match host.ask(READ_FILES, name, host.timeout.max(FETCH_TIMEOUT), question).await? {
-        Fetched::Files(files) => tree::accept(at, path, files),
+        Fetched::Found(files) => tree::accept(at, path, files),
+        Fetched::Moved => Err(tree::moved(at)),
+        Fetched::Refused(problem) => Err(tree::refuse(problem)),
+    }
+}
+
+async fn fetch_tree(host: &PlainGit, name: &RepositoryName, at: &Commit) -> Result<Tree, Error> {
+    let wanted = at.clone();
+    let question = move |transport: &mut dyn Transport| pack::fetch_tree(transport, &wanted);
+    match host.ask(READ_FILES, name, host.timeout.max(FETCH_TIMEOUT), question).await? {
+        Fetched::Found(tree) => Ok(tree),
         Fetched::Moved => Err(tree::moved(at)),
         Fetched::Refused(problem) => Err(tree::refuse(problem)),
     }

@@ -145,7 +145,9 @@ impl Kept {
 
 /// Documents with the bundle's rules for their health.
 fn judged(bundle: &Bundle, mut documents: Vec<Document>) -> Vec<Document> {
-    documents.iter_mut().for_each(|document| health::mark(bundle.health(), &mut document.value));
+    documents
+        .iter_mut()
+        .for_each(|document| health::mark(bundle.health(), &mut document.value));
     documents
 }
 

@@ -1,6 +1,7 @@
 //! The whole: a push brings an environment up, a deletion leaves nothing.
 
 mod absence;
+mod approvals;
 mod brake;
 mod bundles;
 mod burst;
@@ -24,6 +25,7 @@ mod obstacles;
 mod one_path;
 mod orphans;
 mod patience;
+mod probe;
 mod proof;
 mod receipts;
 mod references;
@@ -32,7 +34,8 @@ mod replicas;
 mod restored;
 mod retain;
 mod rights;
-mod scene;
+mod runs;
+pub mod scene;
 mod sources;
 mod stuck;
 mod sync;

@@ -11,6 +11,7 @@ mod githost;
 mod helm_parity;
 mod helpers;
 mod log;
+mod node;
 mod render;
 mod sandbox;
 mod server;

@@ -29,7 +29,9 @@ fn scenes() -> Vec<(String, Scene)> {
 }
 
 fn shown(explanation: &Explanation) -> String {
-    let Explanation { object, sentence, next, .. } = explanation;
+    let Explanation {
+        object, sentence, next, ..
+    } = explanation;
     let mut text = format!("  {} ({object})\n    {sentence}\n    -> {next}\n", explanation.class.name());
     for line in &explanation.evidence {
         text += &format!("    . {line}\n");
@@ -51,7 +53,14 @@ fn feature_c6_each_class_of_trouble_is_one_sentence_and_a_next_step() {
         let found = explain(&scene);
         classes.extend(found.iter().map(|explanation| explanation.class));
         let said: String = found.iter().map(shown).collect();
-        text += &format!("{name}\n{}\n", if said.is_empty() { "  nothing is known to be wrong\n" } else { &said });
+        text += &format!(
+            "{name}\n{}\n",
+            if said.is_empty() {
+                "  nothing is known to be wrong\n"
+            } else {
+                &said
+            }
+        );
         for explanation in &found {
             assert!(!explanation.sentence.ends_with('.') && !explanation.next.is_empty(), "{name}");
             assert!(explanation.message().chars().count() <= 1_000, "{name}: {}", explanation.message());
@@ -80,16 +89,56 @@ fn failure(kind: &str, class: FailureClass, message: &str) -> Failure {
 fn feature_c6_what_the_api_server_refuses_is_told_in_plain_words() {
     use FailureClass::{Conflict, Forbidden, NamespaceEnding, Rejected, Transient};
     let refusals = [
-        ("PersistentVolumeClaim", Rejected, "persistentvolumeclaims \"web\" is forbidden: exceeded quota: graftling-quota, requested: requests.storage=20Gi, used: requests.storage=0, limited: requests.storage=10Gi (templates/data.yaml:1)"),
-        ("Pod", Rejected, "pods \"web\" is forbidden: violates PodSecurity \"baseline:latest\": hostNetwork=true (templates/pod.yaml:1)"),
-        ("apps/Deployment", Rejected, "admission webhook \"images.policy.example.com\" denied the request: images must come from registry.example.com (templates/web.yaml:1)"),
-        ("apps/Deployment", Rejected, "deployments.apps \"web\" is forbidden: ValidatingAdmissionPolicy 'owners' with binding 'owners' denied request: every Deployment needs an owner (templates/web.yaml:1)"),
-        ("apps/Deployment", Transient, "Internal error occurred: failed calling webhook \"images.policy.example.com\": failed to call webhook: Post \"https://policy.policy.svc:443/validate?timeout=10s\": dial tcp 10.96.3.4:443: connect: connection refused"),
-        ("apps/Deployment", Rejected, "Deployment.apps \"web\" is invalid: spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"shop\"}}: field is immutable (templates/web.yaml:1)"),
-        ("Service", Rejected, "Service \"web\" is invalid: spec.ports[0].port: Invalid value: 99999: must be between 1 and 65535, inclusive (templates/web.yaml:9)"),
-        ("apps/Deployment", Forbidden, "deployments.apps \"web\" is forbidden: User \"system:serviceaccount:team:graftling-deployer\" cannot patch resource \"deployments\" in API group \"apps\" in the namespace \"shop-a-1234567890\""),
-        ("ConfigMap", NamespaceEnding, "configmaps \"web\" is forbidden: unable to create new content in namespace shop-a-1234567890 because it is being terminated"),
-        ("ConfigMap", Conflict, "Apply failed with 1 conflict: conflict with \"flux\": .data.greeting"),
+        (
+            "PersistentVolumeClaim",
+            Rejected,
+            "persistentvolumeclaims \"web\" is forbidden: exceeded quota: graftling-quota, requested: requests.storage=20Gi, used: requests.storage=0, limited: requests.storage=10Gi (templates/data.yaml:1)",
+        ),
+        (
+            "Pod",
+            Rejected,
+            "pods \"web\" is forbidden: violates PodSecurity \"baseline:latest\": hostNetwork=true (templates/pod.yaml:1)",
+        ),
+        (
+            "apps/Deployment",
+            Rejected,
+            "admission webhook \"images.policy.example.com\" denied the request: images must come from registry.example.com (templates/web.yaml:1)",
+        ),
+        (
+            "apps/Deployment",
+            Rejected,
+            "deployments.apps \"web\" is forbidden: ValidatingAdmissionPolicy 'owners' with binding 'owners' denied request: every Deployment needs an owner (templates/web.yaml:1)",
+        ),
+        (
+            "apps/Deployment",
+            Transient,
+            "Internal error occurred: failed calling webhook \"images.policy.example.com\": failed to call webhook: Post \"https://policy.policy.svc:443/validate?timeout=10s\": dial tcp 10.96.3.4:443: connect: connection refused",
+        ),
+        (
+            "apps/Deployment",
+            Rejected,
+            "Deployment.apps \"web\" is invalid: spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"shop\"}}: field is immutable (templates/web.yaml:1)",
+        ),
+        (
+            "Service",
+            Rejected,
+            "Service \"web\" is invalid: spec.ports[0].port: Invalid value: 99999: must be between 1 and 65535, inclusive (templates/web.yaml:9)",
+        ),
+        (
+            "apps/Deployment",
+            Forbidden,
+            "deployments.apps \"web\" is forbidden: User \"system:serviceaccount:team:graftling-deployer\" cannot patch resource \"deployments\" in API group \"apps\" in the namespace \"shop-a-1234567890\"",
+        ),
+        (
+            "ConfigMap",
+            NamespaceEnding,
+            "configmaps \"web\" is forbidden: unable to create new content in namespace shop-a-1234567890 because it is being terminated",
+        ),
+        (
+            "ConfigMap",
+            Conflict,
+            "Apply failed with 1 conflict: conflict with \"flux\": .data.greeting",
+        ),
         ("ConfigMap", Transient, "etcdserver: request timed out"),
     ];
     let mut text = String::new();

@@ -10,9 +10,9 @@ use super::Selection;
 use super::show::{NONE, phase};
 use crate::api::Environment;
 use crate::api::environment::Phase;
+use crate::app::access::Look;
 use crate::cli::output::{json, print};
 use crate::cli::printable::printable;
-use crate::app::access::Look;
 use crate::domain::name::Namespace;
 use crate::domain::why::{Explanation, explain, is_wait, next_step};
 
@@ -242,7 +242,9 @@ mod tests {
         Widget a has finalizer x
         Next: remove what holds it, or see graftling env unstick
         ");
-        assert!(told("Ready", "Ready", "", broken()).starts_with("it is ready: https://shop-a-aaaaaaaaaa.example.com, but web cannot start"));
+        assert!(
+            told("Ready", "Ready", "", broken()).starts_with("it is ready: https://shop-a-aaaaaaaaaa.example.com, but web cannot start")
+        );
     }
 
     #[test]

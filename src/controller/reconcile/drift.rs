@@ -70,7 +70,8 @@ impl Reconciler {
             Err(_) => None,
         };
         let told = held.sentence(live.as_ref(), keys::FIELD_MANAGER);
-        self.diagnoses.loops(&site.identity.uid, |loops| loops.tell(&held.manifest.key, &told));
+        self.diagnoses
+            .loops(&site.identity.uid, |loops| loops.tell(&held.manifest.key, &told));
         told
     }
 }

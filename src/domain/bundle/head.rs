@@ -62,7 +62,9 @@ pub(super) fn health(texts: &BTreeMap<&str, &str>) -> Result<Vec<HealthRule>, Ve
     }
     const FILE: &str = "bundle.yaml";
     let Some(text) = texts.get(FILE) else { return Ok(Vec::new()) };
-    let Ok(head) = yaml::read_one::<Entry>(text) else { return Ok(Vec::new()) };
+    let Ok(head) = yaml::read_one::<Entry>(text) else {
+        return Ok(Vec::new());
+    };
     if !head.value.contains_key("health") {
         return Ok(Vec::new());
     }

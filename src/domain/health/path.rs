@@ -52,11 +52,16 @@ impl FromStr for HealthPath {
         let mut rest = text;
         while !rest.is_empty() {
             if let Some(inside) = rest.strip_prefix('[') {
-                let (segment, after) = bracket(inside).ok_or_else(|| wrong("the bracket does not end, or holds neither a number nor a=b"))?;
+                let (segment, after) =
+                    bracket(inside).ok_or_else(|| wrong("the bracket does not end, or holds neither a number nor a=b"))?;
                 segments.push(segment);
                 rest = after;
             } else {
-                let begin = if segments.is_empty() { rest } else { rest.strip_prefix('.').ok_or_else(|| wrong("a dot is missing"))? };
+                let begin = if segments.is_empty() {
+                    rest
+                } else {
+                    rest.strip_prefix('.').ok_or_else(|| wrong("a dot is missing"))?
+                };
                 let end = begin.find(['.', '[']).unwrap_or(begin.len());
                 if end == 0 {
                     return Err(wrong("a name is missing"));

@@ -53,10 +53,18 @@ impl Test {
     }
 
     fn read_at(field: &str, value: &Value, left: &mut usize, depth: usize) -> Result<Self, HealthError> {
-        let shape = || HealthError::new(field, "should be a mapping: {path: status.phase, equals: Ready}, or all, any or not");
+        let shape = || {
+            HealthError::new(
+                field,
+                "should be a mapping: {path: status.phase, equals: Ready}, or all, any or not",
+            )
+        };
         let test = value.as_object().ok_or_else(shape)?;
         if depth == 0 {
-            return Err(HealthError::new(field, format!("tests are put into one another more than {MAX_DEPTH} times")));
+            return Err(HealthError::new(
+                field,
+                format!("tests are put into one another more than {MAX_DEPTH} times"),
+            ));
         }
         let mut several = |word: &str, value: &Value| -> Result<Vec<Test>, HealthError> {
             let field = format!("{field}.{word}");
@@ -85,7 +93,10 @@ impl Test {
         let path: HealthPath = path.parse().map_err(|error| HealthError::new(&format!("{field}.path"), error))?;
         let mut words = test.iter().filter(|(word, _)| word.as_str() != "path");
         let (Some((word, value)), None) = (words.next(), words.next()) else {
-            return Err(HealthError::new(field, format!("needs exactly one of {COMPARISONS} beside its path")));
+            return Err(HealthError::new(
+                field,
+                format!("needs exactly one of {COMPARISONS} beside its path"),
+            ));
         };
         Ok(Self::Compare(path, Comparison::read(&format!("{field}.{word}"), word, value)?))
     }
@@ -119,7 +130,10 @@ impl Comparison {
         let scalar = |value: &Value| !value.is_array() && !value.is_object() && !value.is_null();
         let values = || match value.as_array() {
             Some(values) if values.len() <= MAX_VALUES && values.iter().all(scalar) => Ok(values.clone()),
-            _ => Err(HealthError::new(field, format!("should be a list of at most {MAX_VALUES} texts or numbers"))),
+            _ => Err(HealthError::new(
+                field,
+                format!("should be a list of at most {MAX_VALUES} texts or numbers"),
+            )),
         };
         match word {
             "equals" | "notEquals" if !scalar(value) => wrong("should be text, a number, true or false"),
@@ -127,14 +141,21 @@ impl Comparison {
             "notEquals" => Ok(Self::NotEquals(value.clone())),
             "in" => values().map(Self::In),
             "notIn" => values().map(Self::NotIn),
-            "exists" => value.as_bool().map_or_else(|| wrong("should be true or false"), |exists| Ok(Self::Exists(exists))),
-            "atLeast" => value.as_f64().map_or_else(|| wrong("should be a number"), |number| Ok(Self::AtLeast(number))),
+            "exists" => value
+                .as_bool()
+                .map_or_else(|| wrong("should be true or false"), |exists| Ok(Self::Exists(exists))),
+            "atLeast" => value
+                .as_f64()
+                .map_or_else(|| wrong("should be a number"), |number| Ok(Self::AtLeast(number))),
             "equalsPath" => match value.as_str().map(str::parse) {
                 Some(Ok(path)) => Ok(Self::EqualsPath(path)),
                 Some(Err(error)) => Err(HealthError::new(field, error)),
                 None => wrong("should be a path: metadata.generation"),
             },
-            _ => Err(HealthError::new(field, format!("there is no such comparison: there are {COMPARISONS}"))),
+            _ => Err(HealthError::new(
+                field,
+                format!("there is no such comparison: there are {COMPARISONS}"),
+            )),
         }
     }
 

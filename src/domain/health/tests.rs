@@ -45,7 +45,10 @@ fn a_kind_of_the_bundle_is_judged_by_the_bundles_rule() {
     assert_eq!(judged(by_phase.clone(), &database("Lost")), "failed: creating users");
     let mut silent = database("Lost");
     silent["status"]["message"] = json!("");
-    assert_eq!(judged(by_phase, &silent), "failed: has failed, as the bundle's rule for its health says");
+    assert_eq!(
+        judged(by_phase, &silent),
+        "failed: has failed, as the bundle's rule for its health says"
+    );
     // Only a failure is told: the rest is left to what is known of every kind.
     let by_failure = json!({ "failed": { "path": "status.phase", "equals": "Lost" } });
     assert_eq!(judged(by_failure, &database("Creating")), "progressing: is not ready yet");
@@ -69,8 +72,14 @@ fn each_comparison_holds_where_it_should() {
         (json!({ "path": "status.conditions[type=Ready].status", "equals": "True" }), false),
         (json!({ "path": "metadata[\"name\"]", "equals": "shop" }), true),
         (json!({ "not": { "path": "status.phase", "equals": "Running" } }), false),
-        (json!({ "any": [{ "path": "a", "exists": true }, { "path": "kind", "equals": "Database" }] }), true),
-        (json!({ "all": [{ "path": "a", "exists": true }, { "path": "kind", "equals": "Database" }] }), false),
+        (
+            json!({ "any": [{ "path": "a", "exists": true }, { "path": "kind", "equals": "Database" }] }),
+            true,
+        ),
+        (
+            json!({ "all": [{ "path": "a", "exists": true }, { "path": "kind", "equals": "Database" }] }),
+            false,
+        ),
     ] {
         let told = judged(json!({ "ready": test }), &database("Running"));
         assert_eq!(told == "ready", holds, "{test}: {told}");
@@ -85,21 +94,54 @@ fn a_rule_that_cannot_be_read_names_its_field() {
         (json!({ "ready": { "path": "a", "exists": true } }), "kind: is missing"),
         (json!({ "kind": "A" }), "ready: is missing"),
         (json!({ "kind": "A", "raedy": {} }), "raedy: there is no such field"),
-        (json!({ "kind": "Secret", "ready": { "path": "data.a", "exists": true } }), "kind: what a Secret holds"),
-        (json!({ "kind": "A", "ready": "status.phase == 'Ready'" }), "ready: should be a mapping"),
+        (
+            json!({ "kind": "Secret", "ready": { "path": "data.a", "exists": true } }),
+            "kind: what a Secret holds",
+        ),
+        (
+            json!({ "kind": "A", "ready": "status.phase == 'Ready'" }),
+            "ready: should be a mapping",
+        ),
         (json!({ "kind": "A", "ready": { "equals": 1 } }), "ready: needs a path"),
         (json!({ "kind": "A", "ready": { "path": "a" } }), "ready: needs exactly one of"),
-        (json!({ "kind": "A", "ready": { "path": "a", "equals": 1, "in": [1] } }), "ready: needs exactly one of"),
-        (json!({ "kind": "A", "ready": { "path": "a..b", "exists": true } }), "ready.path: \"a..b\" is no path"),
-        (json!({ "kind": "A", "ready": { "path": "a[x", "exists": true } }), "ready.path: \"a[x\" is no path"),
-        (json!({ "kind": "A", "ready": { "path": "a", "matches": ".*" } }), "ready.matches: there is no such comparison"),
-        (json!({ "kind": "A", "ready": { "path": "a", "equals": {} } }), "ready.equals: should be text"),
-        (json!({ "kind": "A", "failed": { "any": [{ "path": "a", "in": "b" }] } }), "failed.any[0].in: should be a list"),
+        (
+            json!({ "kind": "A", "ready": { "path": "a", "equals": 1, "in": [1] } }),
+            "ready: needs exactly one of",
+        ),
+        (
+            json!({ "kind": "A", "ready": { "path": "a..b", "exists": true } }),
+            "ready.path: \"a..b\" is no path",
+        ),
+        (
+            json!({ "kind": "A", "ready": { "path": "a[x", "exists": true } }),
+            "ready.path: \"a[x\" is no path",
+        ),
+        (
+            json!({ "kind": "A", "ready": { "path": "a", "matches": ".*" } }),
+            "ready.matches: there is no such comparison",
+        ),
+        (
+            json!({ "kind": "A", "ready": { "path": "a", "equals": {} } }),
+            "ready.equals: should be text",
+        ),
+        (
+            json!({ "kind": "A", "failed": { "any": [{ "path": "a", "in": "b" }] } }),
+            "failed.any[0].in: should be a list",
+        ),
         (json!({ "kind": "A", "failed": { "all": [] } }), "failed.all: should be a list"),
         (json!({ "kind": "A", "ready": deep }), "tests are put into one another"),
-        (json!({ "kind": "A", "ready": { "any": many } }), "a rule has at most 64 comparisons"),
-        (json!({ "kind": "A", "ready": { "path": "x".repeat(300), "exists": true } }), "a path has 1 to 256 characters"),
-        (json!({ "kind": "A", "ready": { "path": "a", "exists": true }, "message": 1 }), "message: should be a path"),
+        (
+            json!({ "kind": "A", "ready": { "any": many } }),
+            "a rule has at most 64 comparisons",
+        ),
+        (
+            json!({ "kind": "A", "ready": { "path": "x".repeat(300), "exists": true } }),
+            "a path has 1 to 256 characters",
+        ),
+        (
+            json!({ "kind": "A", "ready": { "path": "a", "exists": true }, "message": 1 }),
+            "message: should be a path",
+        ),
     ] {
         let error = rule(written.clone()).unwrap_err();
         assert!(error.contains(told), "{written}: {error}");
@@ -109,17 +151,29 @@ fn a_rule_that_cannot_be_read_names_its_field() {
 #[test]
 fn a_rule_reaches_the_members_of_a_list_and_leaves_what_a_template_says_itself() {
     let rule = rule(json!({ "kind": "Thing", "group": "x.y", "ready": { "path": "a", "exists": true } })).unwrap();
-    let thing = |annotations: Value| json!({ "apiVersion": "x.y/v1", "kind": "Thing", "metadata": { "name": "a", "annotations": annotations } });
+    let thing =
+        |annotations: Value| json!({ "apiVersion": "x.y/v1", "kind": "Thing", "metadata": { "name": "a", "annotations": annotations } });
     let mut list = json!({ "apiVersion": "v1", "kind": "List", "items": [thing(Value::Null), thing(json!({ HEALTH_ANNOTATION: "{}" }))] });
     mark(&[rule], &mut list);
-    let said = |index: usize| list["items"][index]["metadata"]["annotations"][HEALTH_ANNOTATION].as_str().unwrap().to_owned();
+    let said = |index: usize| {
+        list["items"][index]["metadata"]["annotations"][HEALTH_ANNOTATION]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     assert_eq!(said(0), r#"{"ready":{"exists":true,"path":"a"}}"#);
     assert_eq!(said(1), "{}");
 }
 
 #[test]
 fn what_somebody_made_of_the_annotation_is_no_rule() {
-    for text in ["", "{}", "null", "{\"ready\": 1}", &format!("{{\"ready\": \"{}\"}}", "x".repeat(MAX_RULE))] {
+    for text in [
+        "",
+        "{}",
+        "null",
+        "{\"ready\": 1}",
+        &format!("{{\"ready\": \"{}\"}}", "x".repeat(MAX_RULE)),
+    ] {
         assert!(Health::parse(text).is_err(), "{text:.40}");
         let body = json!({ "metadata": { "annotations": { HEALTH_ANNOTATION: text } } });
         assert!(of(&body).is_none());

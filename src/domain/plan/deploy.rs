@@ -302,7 +302,7 @@ fn difference(entry: &Entry, manifest: &Manifest, live: &LiveObject, relation: R
 }
 
 fn has_changed(entry: &Entry, manifest: &Manifest, live: &LiveObject) -> bool {
-    entry.digest.as_deref() != Some(manifest.recorded_digest().as_str()) || holds_other_values(manifest, live)
+    !entry.is_of(&manifest.recorded_digest()) || holds_other_values(manifest, live)
 }
 
 /// Only the values of the manifest count: what somebody else added to a Secret is not ours to take away.

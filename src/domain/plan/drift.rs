@@ -78,7 +78,10 @@ impl DriftLoops {
     }
 
     fn pause(&self, apply: &Apply, inventory: &Inventory, now: Timestamp) -> Option<Held> {
-        let known = self.0.get(&apply.manifest.key).filter(|known| is_correction(apply, inventory) && known.is_about(apply))?;
+        let known = self
+            .0
+            .get(&apply.manifest.key)
+            .filter(|known| is_correction(apply, inventory) && known.is_about(apply))?;
         let until = known.tried_again()?;
         (now < until).then(|| Held {
             manifest: apply.manifest.clone(),
@@ -186,7 +189,9 @@ pub fn differing_fields(manifest: &Manifest, live: &Value, most: usize) -> Vec<S
 /// A Secret's `stringData` is stored as `data`: under that name it is found.
 fn as_data(body: &mut Value) {
     use base64::Engine;
-    let Some(Value::Object(plain)) = body.as_object_mut().and_then(|body| body.remove("stringData")) else { return };
+    let Some(Value::Object(plain)) = body.as_object_mut().and_then(|body| body.remove("stringData")) else {
+        return;
+    };
     for (name, value) in plain {
         let encoded = base64::prelude::BASE64_STANDARD.encode(value.as_str().unwrap_or_default());
         body["data"][name] = Value::String(encoded);
@@ -230,7 +235,12 @@ pub fn other_writers(live: &Value, ours: &str) -> Vec<String> {
         .into_iter()
         .flatten()
         .filter(|entry| entry.get("subresource").is_none())
-        .filter_map(|entry| Some((entry.get("time").and_then(Value::as_str).unwrap_or_default(), entry.get("manager")?.as_str()?)))
+        .filter_map(|entry| {
+            Some((
+                entry.get("time").and_then(Value::as_str).unwrap_or_default(),
+                entry.get("manager")?.as_str()?,
+            ))
+        })
         .filter(|(_, manager)| *manager != ours)
         .collect();
     others.sort_by(|left, right| right.cmp(left));
@@ -243,7 +253,9 @@ impl Held {
     /// What is told of it: the object, the fields, who writes them, and the way out.
     pub fn sentence(&self, live: Option<&Value>, field_manager: &str) -> String {
         let key = &self.manifest.key;
-        let fields = live.map(|live| differing_fields(&self.manifest, live, MOST_FIELDS)).unwrap_or_default();
+        let fields = live
+            .map(|live| differing_fields(&self.manifest, live, MOST_FIELDS))
+            .unwrap_or_default();
         let what = match fields.is_empty() {
             true => String::new(),
             false => format!(" ({})", fields.join(", ")),

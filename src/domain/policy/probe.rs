@@ -43,7 +43,9 @@ impl UrlCheck {
             .filter(|ranges| !ranges.is_empty())
             .ok_or_else(|| wrong("statuses", "should be statuses: 200, or 200-399"))?;
         let seconds = timeout.strip_suffix('s').and_then(|seconds| seconds.parse().ok());
-        let within = seconds.map(Duration::from_secs).filter(|within| *within <= LONGEST && !within.is_zero());
+        let within = seconds
+            .map(Duration::from_secs)
+            .filter(|within| *within <= LONGEST && !within.is_zero());
         Ok(Self {
             path: path.to_owned(),
             statuses,
@@ -79,7 +81,13 @@ impl fmt::Display for UrlCheck {
         let ranges: Vec<String> = self
             .statuses
             .iter()
-            .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") })
+            .map(|(first, last)| {
+                if first == last {
+                    first.to_string()
+                } else {
+                    format!("{first}-{last}")
+                }
+            })
             .collect();
         write!(formatter, "{} ({})", self.path, ranges.join(", "))
     }
@@ -100,21 +108,42 @@ mod tests {
     fn feature_s6_a_probe_is_a_path_of_the_environments_own_url() {
         let probe = check("/healthz?full=1", &["200", "300-399"], "10s").unwrap();
         assert_eq!(probe.url("https://shop-a.example.com"), "https://shop-a.example.com/healthz?full=1");
-        assert_eq!(probe.url("http://shop-a.example.com:8080/"), "http://shop-a.example.com:8080/healthz?full=1");
+        assert_eq!(
+            probe.url("http://shop-a.example.com:8080/"),
+            "http://shop-a.example.com:8080/healthz?full=1"
+        );
         assert_eq!(probe.statuses(), [(200, 200), (300, 399)]);
-        assert_eq!((probe.within(), probe.to_string().as_str()), (Duration::from_secs(10), "/healthz?full=1 (200, 300-399)"));
+        assert_eq!(
+            (probe.within(), probe.to_string().as_str()),
+            (Duration::from_secs(10), "/healthz?full=1 (200, 300-399)")
+        );
     }
 
     #[test]
     fn threat_t31_a_path_that_could_lead_elsewhere_is_refused() {
-        for path in ["", "healthz", "//evil.example/", "/\\evil.example/", "/a b", "/a#b", "@evil.example/", "/a\n"] {
+        for path in [
+            "",
+            "healthz",
+            "//evil.example/",
+            "/\\evil.example/",
+            "/a b",
+            "/a#b",
+            "@evil.example/",
+            "/a\n",
+        ] {
             assert!(check(path, &["200"], "5s").unwrap_err().starts_with("spec.probe.path"), "{path:?}");
         }
         for statuses in [&[][..], &["20"], &["200-"], &["399-200"], &["600"], &["2xx"]] {
-            assert!(check("/", statuses, "5s").unwrap_err().starts_with("spec.probe.statuses"), "{statuses:?}");
+            assert!(
+                check("/", statuses, "5s").unwrap_err().starts_with("spec.probe.statuses"),
+                "{statuses:?}"
+            );
         }
         for timeout in ["", "5", "0s", "31s", "1m"] {
-            assert!(check("/", &["200"], timeout).unwrap_err().starts_with("spec.probe.timeout"), "{timeout:?}");
+            assert!(
+                check("/", &["200"], timeout).unwrap_err().starts_with("spec.probe.timeout"),
+                "{timeout:?}"
+            );
         }
     }
 }

@@ -361,7 +361,12 @@ fn definitions_and_aggregated_apis_are_ready_when_the_api_server_serves_them() {
     for (body, wanted) in [
         (definition(json!([])), "progressing: waits for the API server to establish it"),
         (
-            definition(json!([condition("Established", "False", "Installing", "the initial names have been accepted")])),
+            definition(json!([condition(
+                "Established",
+                "False",
+                "Installing",
+                "the initial names have been accepted"
+            )])),
             "progressing: the initial names have been accepted",
         ),
         (
@@ -372,7 +377,10 @@ fn definitions_and_aggregated_apis_are_ready_when_the_api_server_serves_them() {
             "failed: \"shops\" is already in use",
         ),
         (
-            definition(json!([condition("NamesAccepted", "True", "", ""), condition("Established", "True", "", "")])),
+            definition(json!([
+                condition("NamesAccepted", "True", "", ""),
+                condition("Established", "True", "", "")
+            ])),
             "ready",
         ),
         (
@@ -380,10 +388,17 @@ fn definitions_and_aggregated_apis_are_ready_when_the_api_server_serves_them() {
             "progressing: waits for the API server to find out whether it answers",
         ),
         (
-            of(api, "APIService", json!([condition("Available", "False", "MissingEndpoints", "no endpoints")])),
+            of(
+                api,
+                "APIService",
+                json!([condition("Available", "False", "MissingEndpoints", "no endpoints")]),
+            ),
             "progressing: no endpoints",
         ),
-        (of(api, "APIService", json!([condition("Available", "True", "Passed", "")])), "ready"),
+        (
+            of(api, "APIService", json!([condition("Available", "True", "Passed", "")])),
+            "ready",
+        ),
     ] {
         check(&body, wanted);
     }

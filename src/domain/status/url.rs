@@ -74,7 +74,10 @@ mod tests {
         let url = "https://shop-a.example.com/healthz";
         assert_eq!(summarise_url(ready(1), url, &UrlState::Good, None), ready(1));
         let asked = summarise_url(ready(1), url, &UrlState::Asked, None);
-        assert_eq!((asked.phase, asked.reason, asked.again), (Phase::Deploying, "AwaitingUrl", Some(LOST)));
+        assert_eq!(
+            (asked.phase, asked.reason, asked.again),
+            (Phase::Deploying, "AwaitingUrl", Some(LOST))
+        );
         let told = "the connection was refused".to_owned();
         let bad = summarise_url(ready(1), url, &UrlState::Bad(told), Some(Duration::from_secs(5)));
         assert_eq!((bad.phase, bad.reason, bad.applied), (Phase::Deploying, "UrlNotAnswering", true));

@@ -30,7 +30,10 @@ fn evicted(pod: &Pod<'_>) -> Explanation {
         () => "resources",
     };
     let sentence = format!("{} was ended because its machine ran out of {resource}", pod.subject.plain());
-    let next = format!("set resources.requests of {} to what it really needs, or make it use less", pod.subject.formal());
+    let next = format!(
+        "set resources.requests of {} to what it really needs, or make it use less",
+        pod.subject.formal()
+    );
     Explanation::new(Class::Evicted, &pod.subject, sentence, next).with_evidence([pod.evidence(message)])
 }
 
@@ -50,7 +53,12 @@ impl Trouble<'_> {
         let found = super::placement::missing(message).map(|missing| missing.explain(self.pod, &self.words(), message));
         Some(found.or_else(|| self.as_root(message)).unwrap_or_else(|| {
             let sentence = format!("{} cannot start: {}", self.words(), super::masked(message));
-            self.explain(Class::CannotStart, sentence, format!("correct {}", self.field("what it names")), message)
+            self.explain(
+                Class::CannotStart,
+                sentence,
+                format!("correct {}", self.field("what it names")),
+                message,
+            )
         }))
     }
 
@@ -58,7 +66,10 @@ impl Trouble<'_> {
         if !message.contains("runAsNonRoot") {
             return None;
         }
-        let sentence = format!("{} may not start: its image would run as root, which is not allowed here", self.words());
+        let sentence = format!(
+            "{} may not start: its image would run as root, which is not allowed here",
+            self.words()
+        );
         let user = match message.contains("non-numeric user") {
             true => "the number of its user",
             false => "the number of a user, for example 1000",
@@ -72,7 +83,10 @@ impl Trouble<'_> {
 
     /// It was made, and its command could not be run.
     fn start(&self) -> Option<Explanation> {
-        let waits = self.container.waits().filter(|(reason, _)| matches!(*reason, "RunContainerError" | "CreateContainerError" | "PostStartHookError"));
+        let waits = self
+            .container
+            .waits()
+            .filter(|(reason, _)| matches!(*reason, "RunContainerError" | "CreateContainerError" | "PostStartHookError"));
         let ended = self.container.ended();
         let refused = ended.filter(|ended| matches!(text(ended, "/reason"), Some("StartError" | "ContainerCannotRun")));
         let message = match (waits, refused) {
@@ -119,7 +133,10 @@ impl Trouble<'_> {
     }
 
     fn other_platform(&self, message: &str) -> Explanation {
-        let sentence = format!("{} cannot start: its image is built for another processor than the cluster has", self.words());
+        let sentence = format!(
+            "{} cannot start: its image is built for another processor than the cluster has",
+            self.words()
+        );
         let next = "build the image for the platform of the cluster's machines, for example linux/amd64".to_owned();
         self.explain(Class::WrongPlatform, sentence, next, message)
     }
@@ -134,7 +151,10 @@ impl Trouble<'_> {
             return Some(explanation);
         }
         let how = self.how_it_ended(ended);
-        let words = self.last_words().map(|words| format!("; its last words: {words}")).unwrap_or_default();
+        let words = self
+            .last_words()
+            .map(|words| format!("; its last words: {words}"))
+            .unwrap_or_default();
         let code = number(ended, "/exitCode").unwrap_or_default();
         let mend = "mend what it says and push again";
         Some(match (self.container.is_init, self.pod.subject.kind()) {
@@ -157,7 +177,10 @@ impl Trouble<'_> {
     fn crash(&self, code: i64, words: &str, how: &str) -> Explanation {
         // No count: a sentence that changes with each restart is news each time.
         let sentence = match (code, self.container.restarts()) {
-            (0, _) => format!("{} ends by itself although it should go on running (exit code 0){words}", self.words()),
+            (0, _) => format!(
+                "{} ends by itself although it should go on running (exit code 0){words}",
+                self.words()
+            ),
             (_, 0) => format!("{} has ended with an error (exit code {code}){words}", self.words()),
             _ => format!("{} starts and ends again and again (exit code {code}){words}", self.words()),
         };
@@ -170,7 +193,9 @@ impl Trouble<'_> {
 
     fn out_of_memory(&self, ended: &Value) -> Explanation {
         let limit = text(self.container.spec, "/resources/limits/memory");
-        let most = limit.map(|limit| format!(" than the {limit} that it may")).unwrap_or_else(|| " than there was".to_owned());
+        let most = limit
+            .map(|limit| format!(" than the {limit} that it may"))
+            .unwrap_or_else(|| " than there was".to_owned());
         let sentence = format!("{} was ended because it used more memory{most}", self.words());
         let next = format!("make it use less, or raise {}", self.field("resources.limits.memory"));
         self.explain(Class::OutOfMemory, sentence, next, &self.how_it_ended(ended))
@@ -192,7 +217,9 @@ impl Trouble<'_> {
     }
 
     fn explain(&self, class: Class, sentence: String, next: String, evidence: &str) -> Explanation {
-        let log = self.last_words().map(|words| format!("container {} wrote: {words}", self.container.name));
+        let log = self
+            .last_words()
+            .map(|words| format!("container {} wrote: {words}", self.container.name));
         let evidence = [evidence.to_owned()].into_iter().chain(log).map(|line| self.pod.evidence(&line));
         Explanation::new(class, &self.pod.subject, sentence, next).with_evidence(evidence)
     }

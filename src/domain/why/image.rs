@@ -29,7 +29,9 @@ fn of_container(pod: &Pod<'_>, container: &Container<'_>, scene: &Scene) -> Opti
 /// What is known of the failed pull: a back-off tells only that it waits, the Event before it tells why.
 fn told(pod: &Pod<'_>, container: &Container<'_>, scene: &Scene, message: &str) -> String {
     let events = scene.events("Pod", pod.name, "Failed");
-    let of_image = events.iter().find(|event| event.starts_with("Failed to pull image") && event.contains(container.image()));
+    let of_image = events
+        .iter()
+        .find(|event| event.starts_with("Failed to pull image") && event.contains(container.image()));
     match of_image {
         Some(event) if !message.contains("rpc error") => (*event).to_owned(),
         _ => message.to_owned(),
@@ -53,8 +55,15 @@ impl Pull<'_> {
         }
         // A registry that hides what one may not see answers both in one sentence.
         let ambiguous = says(&["repository does not exist or may require", "pull access denied"]);
-        if says(&["unauthorized", "401", "403 forbidden", "authentication required", "no basic auth", "denied: ", "authorization failed"])
-            && !ambiguous
+        if says(&[
+            "unauthorized",
+            "401",
+            "403 forbidden",
+            "authentication required",
+            "no basic auth",
+            "denied: ",
+            "authorization failed",
+        ]) && !ambiguous
             || ambiguous && self.pull_secrets().next().is_some()
         {
             return self.forbidden();
@@ -133,7 +142,11 @@ impl Pull<'_> {
     fn other_platform(&self) -> Explanation {
         self.explain(
             Class::WrongPlatform,
-            format!("{} cannot start: its image {} is built for another processor than the cluster has", self.words(), self.image()),
+            format!(
+                "{} cannot start: its image {} is built for another processor than the cluster has",
+                self.words(),
+                self.image()
+            ),
             "build the image for the platform of the cluster's machines as well, for example linux/amd64 and linux/arm64".to_owned(),
         )
     }
@@ -142,14 +155,21 @@ impl Pull<'_> {
         self.explain(
             Class::InvalidImageName,
             format!("{} cannot start: {:?} is not the name of an image", self.words(), self.image()),
-            format!("correct {}: it should look like registry.example.com/team/app:tag", self.field("image")),
+            format!(
+                "correct {}: it should look like registry.example.com/team/app:tag",
+                self.field("image")
+            ),
         )
     }
 
     fn never_pulled(&self) -> Explanation {
         self.explain(
             Class::ImageNotFound,
-            format!("{} cannot start: its image {} is not on the machine and must not be fetched", self.words(), self.image()),
+            format!(
+                "{} cannot start: its image {} is not on the machine and must not be fetched",
+                self.words(),
+                self.image()
+            ),
             format!("take {} out, or set it to IfNotPresent", self.field("imagePullPolicy")),
         )
     }
@@ -164,7 +184,9 @@ impl Pull<'_> {
 
     fn explain(&self, class: Class, sentence: String, next: String) -> Explanation {
         let missing = self.scene.events("Pod", self.pod.name, "FailedToRetrieveImagePullSecret");
-        let evidence = [self.pod.evidence(&format!("container {} waits: {}: {}", self.container.name, self.reason, self.told))];
+        let evidence = [self
+            .pod
+            .evidence(&format!("container {} waits: {}: {}", self.container.name, self.reason, self.told))];
         let evidence = evidence.into_iter().chain(missing.first().map(|event| self.pod.evidence(event)));
         Explanation::new(class, &self.pod.subject, sentence, next).with_evidence(evidence)
     }
@@ -190,7 +212,9 @@ impl Pull<'_> {
     }
 
     fn pull_secrets(&self) -> impl Iterator<Item = &str> {
-        list(self.pod.body, "/spec/imagePullSecrets").iter().filter_map(|secret| text(secret, "/name"))
+        list(self.pod.body, "/spec/imagePullSecrets")
+            .iter()
+            .filter_map(|secret| text(secret, "/name"))
     }
 
     /// A pull secret that the kubelet looked for in vain: `Unable to retrieve some image pull secrets (a, b); …`.

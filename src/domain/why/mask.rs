@@ -47,7 +47,10 @@ static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"(sha(?:256|384|512):)?\b[A-Za-z0-9+/_\-]{32,}={0,2}".to_owned(), "$0"),
     ];
     // The patterns are constants, and a test compiles them.
-    rules.into_iter().filter_map(|(rule, with)| Some((Regex::new(&rule).ok()?, with))).collect()
+    rules
+        .into_iter()
+        .filter_map(|(rule, with)| Some((Regex::new(&rule).ok()?, with)))
+        .collect()
 });
 
 /// One line fit to be shown: without secrets, control characters and escapes of terminals, and cut to [`MAX_LINE`] characters.
@@ -95,7 +98,9 @@ fn blob(found: &regex::Captures<'_>) -> String {
 /// The end of a text that is too long, as the last words say most; without colours and other control characters.
 fn without_escapes(text: &str) -> String {
     let start = text.len().saturating_sub(MAX_TEXT);
-    let start = (start..=text.len()).find(|index| text.is_char_boundary(*index)).unwrap_or(text.len());
+    let start = (start..=text.len())
+        .find(|index| text.is_char_boundary(*index))
+        .unwrap_or(text.len());
     let mut plain = String::new();
     let mut characters = text[start..].chars();
     while let Some(character) = characters.next() {
@@ -134,28 +139,55 @@ mod tests {
     fn what_looks_like_a_secret_is_masked_and_the_rest_stays() {
         assert_eq!(RULES.len(), 10, "each rule is a regular expression");
         for (line, shown) in [
-            ("FATAL: password authentication failed for user \"web\"", "FATAL: password authentication failed for user \"web\""),
-            ("connect postgres://web:hunter2@db:5432/shop failed", "connect postgres://[hidden]@db:5432/shop failed"),
+            (
+                "FATAL: password authentication failed for user \"web\"",
+                "FATAL: password authentication failed for user \"web\"",
+            ),
+            (
+                "connect postgres://web:hunter2@db:5432/shop failed",
+                "connect postgres://[hidden]@db:5432/shop failed",
+            ),
             ("connect redis://:p@ss@cache:6379", "connect redis://[hidden]@cache:6379"),
             ("DB_PASSWORD=hunter2 DB_HOST=db", "DB_PASSWORD=[hidden] DB_HOST=db"),
-            ("{\"dbPassword\": \"hunter 2\", \"user\": \"web\"}", "{\"dbPassword\": [hidden], \"user\": \"web\"}"),
+            (
+                "{\"dbPassword\": \"hunter 2\", \"user\": \"web\"}",
+                "{\"dbPassword\": [hidden], \"user\": \"web\"}",
+            ),
             ("login --password hunter2 --user web", "login --password [hidden] --user web"),
             ("api_key: abc123, retrying", "api_key: [hidden], retrying"),
             ("Authorization: Basic d2ViOmh1bnRlcjI=", "Authorization: [hidden]"),
-            ("may require authorization: server message: denied", "may require authorization: server message: denied"),
+            (
+                "may require authorization: server message: denied",
+                "may require authorization: server message: denied",
+            ),
             ("got 401 for bearer abc.def-123456", "got 401 for bearer [hidden]"),
             ("token is abcdef", "token is [hidden]"),
-            ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl refused", "jwt [hidden] refused"),
+            (
+                "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl refused",
+                "jwt [hidden] refused",
+            ),
             ("key AKIAIOSFODNN7EXAMPLE refused", "key [hidden] refused"),
-            ("remote: ghp_0123456789abcdefghijABCDEFGHIJ012345 is invalid", "remote: [hidden] is invalid"),
+            (
+                "remote: ghp_0123456789abcdefghijABCDEFGHIJ012345 is invalid",
+                "remote: [hidden] is invalid",
+            ),
             ("bad blob wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "bad blob [hidden]"),
-            ("seed 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "seed [hidden]"),
+            (
+                "seed 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                "seed [hidden]",
+            ),
             (
                 "image web@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                 "image web@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
             ),
-            ("cannot open /usr/share/application/configuration/settings.yaml", "cannot open /usr/share/application/configuration/settings.yaml"),
-            ("-----BEGIN PRIVATE KEY-----\nMIIabc\n-----END PRIVATE KEY----- and on", "[hidden] and on"),
+            (
+                "cannot open /usr/share/application/configuration/settings.yaml",
+                "cannot open /usr/share/application/configuration/settings.yaml",
+            ),
+            (
+                "-----BEGIN PRIVATE KEY-----\nMIIabc\n-----END PRIVATE KEY----- and on",
+                "[hidden] and on",
+            ),
             ("-----BEGIN RSA PRIVATE KEY-----\nMIIabc\nnever ends", "[hidden]"),
             ("\u{1b}[31mpanic\u{1b}[0m: no\trout\u{7}e", "panic: no rout e"),
             ("safe \u{202e}txet", "safe txet"),

@@ -9,12 +9,18 @@ use crate::domain::readiness::{list, text};
 
 /// What keeps a pod from a node, or a node from the pod.
 pub(super) fn of_pod(pod: &Pod<'_>, scene: &Scene) -> Option<Explanation> {
-    let scheduled = list(pod.body, "/status/conditions").iter().find(|condition| text(condition, "/type") == Some("PodScheduled"));
+    let scheduled = list(pod.body, "/status/conditions")
+        .iter()
+        .find(|condition| text(condition, "/type") == Some("PodScheduled"));
     if let Some(condition) = scheduled.filter(|condition| text(condition, "/status") == Some("False")) {
         let message = text(condition, "/message").unwrap_or_default();
         return Some(unschedulable(pod, scene, message));
     }
-    let waits = pod.containers().any(|container| container.waits().is_some_and(|(reason, _)| matches!(reason, "ContainerCreating" | "PodInitializing")));
+    let waits = pod.containers().any(|container| {
+        container
+            .waits()
+            .is_some_and(|(reason, _)| matches!(reason, "ContainerCreating" | "PodInitializing"))
+    });
     let has_no_status = list(pod.body, "/status/containerStatuses").is_empty();
     if !waits && !has_no_status {
         return None;
@@ -24,21 +30,30 @@ pub(super) fn of_pod(pod: &Pod<'_>, scene: &Scene) -> Option<Explanation> {
         return Some(missing.explain(pod, &pod.subject.plain(), message));
     }
     let evidence = [pod.evidence(message)];
-    Some(match reason {
-        "FailedCreatePodSandBox" => Explanation::new(
-            Class::NodeTrouble,
-            &pod.subject,
-            format!("{} cannot start: its machine {} cannot prepare it", pod.subject.plain(), node(pod)),
-            "wait: it is tried again by itself; if it stays, ask the platform team about this machine".to_owned(),
-        ),
-        _ => Explanation::new(
-            Class::VolumeNotMounted,
-            &pod.subject,
-            format!("{} cannot start: one of its disks cannot be attached to its machine {}", pod.subject.plain(), node(pod)),
-            format!("wait: it is tried again by itself; if it stays, check volumes of {} with the platform team", pod.subject.formal()),
-        ),
-    }
-    .with_evidence(evidence))
+    Some(
+        match reason {
+            "FailedCreatePodSandBox" => Explanation::new(
+                Class::NodeTrouble,
+                &pod.subject,
+                format!("{} cannot start: its machine {} cannot prepare it", pod.subject.plain(), node(pod)),
+                "wait: it is tried again by itself; if it stays, ask the platform team about this machine".to_owned(),
+            ),
+            _ => Explanation::new(
+                Class::VolumeNotMounted,
+                &pod.subject,
+                format!(
+                    "{} cannot start: one of its disks cannot be attached to its machine {}",
+                    pod.subject.plain(),
+                    node(pod)
+                ),
+                format!(
+                    "wait: it is tried again by itself; if it stays, check volumes of {} with the platform team",
+                    pod.subject.formal()
+                ),
+            ),
+        }
+        .with_evidence(evidence),
+    )
 }
 
 fn node<'p>(pod: &Pod<'p>) -> &'p str {
@@ -58,8 +73,15 @@ fn unschedulable(pod: &Pod<'_>, scene: &Scene, message: &str) -> Explanation {
                 .into_iter()
                 .filter(|resource| says(&format!("Insufficient {resource}")))
                 .collect();
-            let asked: Vec<String> = short.iter().map(|resource| format!("{} {resource}", requested(pod.body, resource))).collect();
-            let asked = if asked.is_empty() { "more than there is".to_owned() } else { asked.join(" and ") };
+            let asked: Vec<String> = short
+                .iter()
+                .map(|resource| format!("{} {resource}", requested(pod.body, resource)))
+                .collect();
+            let asked = if asked.is_empty() {
+                "more than there is".to_owned()
+            } else {
+                asked.join(" and ")
+            };
             (
                 format!("no machine of the cluster has room for {words}: it asks for {asked}"),
                 format!("lower resources.requests of {formal}, or {team} for more machines; it starts by itself once there is room"),
@@ -70,11 +92,17 @@ fn unschedulable(pod: &Pod<'_>, scene: &Scene, message: &str) -> Explanation {
             format!("wait, or {team} for more machines"),
         ),
         () if says("node affinity/selector") => (
-            format!("no machine of the cluster is of the kind that {words} asks for{}", selector(pod.body)),
+            format!(
+                "no machine of the cluster is of the kind that {words} asks for{}",
+                selector(pod.body)
+            ),
             format!("correct nodeSelector or affinity of {formal}, or {team} for such a machine"),
         ),
         () if says("untolerated taint") => (
-            format!("the machines of the cluster are reserved for others ({}), so {words} waits", taint(message)),
+            format!(
+                "the machines of the cluster are reserved for others ({}), so {words} waits",
+                taint(message)
+            ),
             format!("add the toleration to {formal} if it may run there, or {team}"),
         ),
         () if says("topology spread") || says("anti-affinity") => (
@@ -127,27 +155,49 @@ fn selector(pod: &Value) -> String {
 
 /// `{gpu: yes}` of `1 node(s) had untolerated taint {gpu: yes}`, or in newer words `untolerated taint(s) {…}`.
 fn taint(message: &str) -> String {
-    let taint = message.split_once("untolerated taint").and_then(|(_, rest)| rest.split_once('{')).and_then(|(_, rest)| rest.split_once('}'));
-    taint.map_or_else(|| "a taint".to_owned(), |(taint, _)| format!("taint {}", super::masked(taint.trim())))
+    let taint = message
+        .split_once("untolerated taint")
+        .and_then(|(_, rest)| rest.split_once('{'))
+        .and_then(|(_, rest)| rest.split_once('}'));
+    taint.map_or_else(
+        || "a taint".to_owned(),
+        |(taint, _)| format!("taint {}", super::masked(taint.trim())),
+    )
 }
 
 /// A claim that a pod waits for, where the scheduler says so.
 fn pending_claim(pod: &Pod<'_>, scene: &Scene, message: &str) -> Option<Explanation> {
-    let named = message.split_once("persistentvolumeclaim \"").and_then(|(_, rest)| rest.split_once('"'));
+    let named = message
+        .split_once("persistentvolumeclaim \"")
+        .and_then(|(_, rest)| rest.split_once('"'));
     if let Some((name, _)) = named.filter(|_| message.contains("not found")) {
-        let sentence = format!("{} cannot start: the disk {name} that it needs is not part of the environment", pod.subject.plain());
-        let next = format!("add PersistentVolumeClaim {name} to the bundle, or correct volumes of {}", pod.subject.formal());
+        let sentence = format!(
+            "{} cannot start: the disk {name} that it needs is not part of the environment",
+            pod.subject.plain()
+        );
+        let next = format!(
+            "add PersistentVolumeClaim {name} to the bundle, or correct volumes of {}",
+            pod.subject.formal()
+        );
         return Some(Explanation::new(Class::VolumePending, &pod.subject, sentence, next).with_evidence([pod.evidence(message)]));
     }
     if message.contains("volume node affinity conflict") || message.contains("had no available volume zone") {
-        let sentence = format!("{} cannot start: its disk is at another place than the machines with room", pod.subject.plain());
-        let next = format!("delete the claim of {} so that it is made anew, or ask the platform team", pod.subject.formal());
+        let sentence = format!(
+            "{} cannot start: its disk is at another place than the machines with room",
+            pod.subject.plain()
+        );
+        let next = format!(
+            "delete the claim of {} so that it is made anew, or ask the platform team",
+            pod.subject.formal()
+        );
         return Some(Explanation::new(Class::VolumePending, &pod.subject, sentence, next).with_evidence([pod.evidence(message)]));
     }
     if !message.contains("unbound immediate PersistentVolumeClaims") && !message.contains("find available persistent volumes") {
         return None;
     }
-    let claims = list(pod.body, "/spec/volumes").iter().filter_map(|volume| text(volume, "/persistentVolumeClaim/claimName"));
+    let claims = list(pod.body, "/spec/volumes")
+        .iter()
+        .filter_map(|volume| text(volume, "/persistentVolumeClaim/claimName"));
     let pending = claims.filter_map(|name| scene.claims.iter().find(|claim| text(claim, "/metadata/name") == Some(name)));
     let claim = pending.into_iter().find(|claim| text(claim, "/status/phase") != Some("Bound"))?;
     Some(of_claim(claim, scene))
@@ -158,7 +208,11 @@ pub(super) fn of_claims(scene: &Scene) -> Vec<Explanation> {
     let is_pending = |claim: &&Value| {
         let name = text(claim, "/metadata/name").unwrap_or_default();
         // One that waits for its first pod is not in trouble.
-        let newest = scene.newest_event("PersistentVolumeClaim", name, &["ProvisioningFailed", "FailedBinding", "WaitForFirstConsumer"]);
+        let newest = scene.newest_event(
+            "PersistentVolumeClaim",
+            name,
+            &["ProvisioningFailed", "FailedBinding", "WaitForFirstConsumer"],
+        );
         text(claim, "/status/phase") == Some("Lost")
             || text(claim, "/status/phase") == Some("Pending") && newest.is_some_and(|(reason, _)| reason != "WaitForFirstConsumer")
     };
@@ -180,7 +234,10 @@ fn of_claim(claim: &Value, scene: &Scene) -> Explanation {
         None => format!("nobody has provided {size} yet"),
     };
     let sentence = format!("the disk {name} is not there: {why}");
-    let next = format!("set spec.storageClassName of {} to a class that the cluster has, or ask the platform team", subject.formal());
+    let next = format!(
+        "set spec.storageClassName of {} to a class that the cluster has, or ask the platform team",
+        subject.formal()
+    );
     let evidence = [format!("{}: {message}", subject.formal())];
     Explanation::new(Class::VolumePending, &subject, sentence, next).with_evidence(evidence)
 }
@@ -205,29 +262,38 @@ pub(super) fn missing(message: &str) -> Option<Missing> {
         let (kind, place) = rest.split_once(' ')?;
         let name = place.split_whitespace().next()?;
         return Some(Missing {
-            kind: if kind.eq_ignore_ascii_case("secret") { "Secret" } else { "ConfigMap" },
+            kind: if kind.eq_ignore_ascii_case("secret") {
+                "Secret"
+            } else {
+                "ConfigMap"
+            },
             name: name.rsplit('/').next()?.to_owned(),
             key: Some(key.to_owned()),
         });
     }
     if let Some((before, key)) = message.split_once("references non-existent ") {
         let (kind, key) = key.split_once(" key: ")?;
-        let volume = before.split_once("volume \"").and_then(|(_, rest)| rest.split_once('"')).map(|(volume, _)| volume);
+        let volume = before
+            .split_once("volume \"")
+            .and_then(|(_, rest)| rest.split_once('"'))
+            .map(|(volume, _)| volume);
         return Some(Missing {
             kind: if kind.contains("secret") { "Secret" } else { "ConfigMap" },
             name: volume.map(|volume| format!("of volume {volume}")).unwrap_or_default(),
             key: Some(key.split_whitespace().next()?.trim_end_matches(',').to_owned()),
         });
     }
-    [("secret \"", "Secret"), ("configmap \"", "ConfigMap")].into_iter().find_map(|(words, kind)| {
-        let (_, rest) = message.split_once(words)?;
-        let (name, rest) = rest.split_once('"')?;
-        rest.trim_start().starts_with("not found").then(|| Missing {
-            kind,
-            name: name.to_owned(),
-            key: None,
+    [("secret \"", "Secret"), ("configmap \"", "ConfigMap")]
+        .into_iter()
+        .find_map(|(words, kind)| {
+            let (_, rest) = message.split_once(words)?;
+            let (name, rest) = rest.split_once('"')?;
+            rest.trim_start().starts_with("not found").then(|| Missing {
+                kind,
+                name: name.to_owned(),
+                key: None,
+            })
         })
-    })
 }
 
 impl Missing {
@@ -238,12 +304,22 @@ impl Missing {
             Some(key) => (
                 Class::KeyMissing,
                 format!("{words} cannot start: the {what} {name} has no entry {key:?}"),
-                format!("add the key {key:?} to {kind} {name}, or correct the key that {} asks for", pod.subject.formal()),
+                format!(
+                    "add the key {key:?} to {kind} {name}, or correct the key that {} asks for",
+                    pod.subject.formal()
+                ),
             ),
             None => (
-                if *kind == "Secret" { Class::SecretMissing } else { Class::ConfigMapMissing },
+                if *kind == "Secret" {
+                    Class::SecretMissing
+                } else {
+                    Class::ConfigMapMissing
+                },
                 format!("{words} cannot start: the {what} {name} that it needs does not exist"),
-                format!("add {kind} {name} to the bundle, or correct the name that {} asks for", pod.subject.formal()),
+                format!(
+                    "add {kind} {name} to the bundle, or correct the name that {} asks for",
+                    pod.subject.formal()
+                ),
             ),
         };
         Explanation::new(class, &pod.subject, sentence, next).with_evidence([pod.evidence(message)])

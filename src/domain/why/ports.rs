@@ -32,10 +32,19 @@ fn of_service(service: &Value, scene: &Scene) -> Option<Explanation> {
         "what is sent to port {port} of {} goes to {target} of {}, where nobody listens: it says that it listens on {}",
         subject.name(),
         pod.subject.plain(),
-        if numbers.is_empty() { "no port".to_owned() } else { numbers.join(", ") },
+        if numbers.is_empty() {
+            "no port".to_owned()
+        } else {
+            numbers.join(", ")
+        },
     );
     let next = format!("correct spec.ports.targetPort of {}", subject.formal());
-    let evidence = format!("{}: targetPort {target}; {} declares {}", subject.formal(), pod.name, numbers.join(", "));
+    let evidence = format!(
+        "{}: targetPort {target}; {} declares {}",
+        subject.formal(),
+        pod.name,
+        numbers.join(", ")
+    );
     Some(Explanation::new(Class::PortMismatch, &subject, sentence, next).with_evidence([evidence]))
 }
 

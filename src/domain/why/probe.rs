@@ -54,7 +54,9 @@ fn failing(pod: &Pod<'_>, container: &Container<'_>, which: &str, message: &str)
     let evidence = [pod.evidence(&format!("{which} probe {message}"))];
     let declared = declared_ports(pod.body);
     let ports: Vec<String> = declared.iter().map(|(port, _)| port.to_string()).collect();
-    let is_elsewhere = check.port.is_some_and(|port| !declared.is_empty() && declared.iter().all(|(declared, _)| *declared != port));
+    let is_elsewhere = check
+        .port
+        .is_some_and(|port| !declared.is_empty() && declared.iter().all(|(declared, _)| *declared != port));
     if is_refused(message) && is_elsewhere {
         let sentence = format!(
             "{} runs, but its check asks on port {}, where nobody listens: it says that it listens on {}",
@@ -99,11 +101,16 @@ impl<'a> Check<'a> {
         };
         let probe = container.spec.get(field);
         let port = probe.and_then(|probe| {
-            let port = ["httpGet", "tcpSocket", "grpc"].iter().find_map(|kind| probe.get(kind)?.get("port"))?;
+            let port = ["httpGet", "tcpSocket", "grpc"]
+                .iter()
+                .find_map(|kind| probe.get(kind)?.get("port"))?;
             port.as_i64().or_else(|| {
                 let name = port.as_str()?;
                 let ports = list(container.spec, "/ports").iter();
-                ports.into_iter().find(|port| text(port, "/name") == Some(name)).and_then(|port| number(port, "/containerPort"))
+                ports
+                    .into_iter()
+                    .find(|port| text(port, "/name") == Some(name))
+                    .and_then(|port| number(port, "/containerPort"))
             })
         });
         Self { field, probe, port }
@@ -135,7 +142,11 @@ impl<'a> Check<'a> {
         match message {
             "" => format!("{check} fails"),
             message if is_refused(message) => format!("{check} is refused: nobody listens there"),
-            message if ["deadline exceeded", "Timeout", "timed out", "timeout"].iter().any(|word| message.contains(word)) => {
+            message
+                if ["deadline exceeded", "Timeout", "timed out", "timeout"]
+                    .iter()
+                    .any(|word| message.contains(word)) =>
+            {
                 format!("{check} is not answered in time")
             }
             message => {

@@ -8,7 +8,9 @@ pub(super) fn left(limited: &str, used: &str) -> Option<String> {
 
 /// A quantity as a number of its unit.
 pub(super) fn value(text: &str) -> Option<f64> {
-    let end = text.find(|character: char| !(character.is_ascii_digit() || "+-.".contains(character))).unwrap_or(text.len());
+    let end = text
+        .find(|character: char| !(character.is_ascii_digit() || "+-.".contains(character)))
+        .unwrap_or(text.len());
     let (digits, suffix) = text.split_at(end);
     let number: f64 = digits.parse().ok()?;
     let factor = match suffix {
@@ -38,7 +40,10 @@ fn shown(amount: f64, like: &str) -> String {
         text if text.ends_with(['k', 'M', 'G', 'T']) => &[(1e9, "G"), (1e6, "M"), (1e3, "k")],
         _ => &[],
     };
-    if let Some((factor, unit)) = units.iter().find(|(factor, _)| amount >= *factor && (amount / factor).fract() == 0.0) {
+    if let Some((factor, unit)) = units
+        .iter()
+        .find(|(factor, _)| amount >= *factor && (amount / factor).fract() == 0.0)
+    {
         return format!("{}{unit}", amount / factor);
     }
     match amount.fract() == 0.0 {

@@ -70,9 +70,16 @@ fn quota(subject: &Subject, message: &str) -> Option<Explanation> {
     if let Some((_, rest)) = message.split_once("failed quota: ") {
         let (_, fields) = rest.split_once("must specify ")?;
         let sentence = format!("{}: the environment's quota wants it to say how much it needs", cannot(subject));
-        let fields: Vec<&str> = fields.split(';').map(|part| part.split(" for").next().unwrap_or(part).trim()).collect();
+        let fields: Vec<&str> = fields
+            .split(';')
+            .map(|part| part.split(" for").next().unwrap_or(part).trim())
+            .collect();
         let fields = fields.join(", ");
-        let next = format!("set {} in resources of each container of {}", super::masked(&fields), subject.formal());
+        let next = format!(
+            "set {} in resources of each container of {}",
+            super::masked(&fields),
+            subject.formal()
+        );
         return Some(Explanation::new(Class::LimitsMissing, subject, sentence, next));
     }
     let (_, rest) = message.split_once("exceeded quota: ")?;
@@ -192,7 +199,13 @@ fn account(subject: &Subject, message: &str) -> Option<Explanation> {
     if !rest.trim_start().starts_with("not found") {
         return None;
     }
-    let sentence = format!("{} cannot start: the account {name} that it runs as does not exist", subject.plain());
-    let next = format!("add ServiceAccount {name} to the bundle, or correct serviceAccountName of {}", subject.formal());
+    let sentence = format!(
+        "{} cannot start: the account {name} that it runs as does not exist",
+        subject.plain()
+    );
+    let next = format!(
+        "add ServiceAccount {name} to the bundle, or correct serviceAccountName of {}",
+        subject.formal()
+    );
     Some(Explanation::new(Class::AccountMissing, subject, sentence, next))
 }

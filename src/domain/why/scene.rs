@@ -103,7 +103,12 @@ impl Scene {
             .iter()
             .filter(|event| about(event, "kind") == Some(kind) && about(event, "name") == Some(name))
             .filter(|event| text(event, "/reason") == Some(reason))
-            .map(|event| (time(event), text(event, "/message").or_else(|| text(event, "/note")).unwrap_or_default()))
+            .map(|event| {
+                (
+                    time(event),
+                    text(event, "/message").or_else(|| text(event, "/note")).unwrap_or_default(),
+                )
+            })
             .collect();
         found.sort_by(|left, right| right.0.cmp(left.0));
         found.into_iter().map(|(_, message)| message).collect()
@@ -117,7 +122,10 @@ impl Scene {
                 && text(event, "/reason").is_some_and(|reason| reasons.contains(&reason))
         });
         let newest = of.max_by(|left, right| time(left).cmp(time(right)))?;
-        Some((text(newest, "/reason")?, text(newest, "/message").or_else(|| text(newest, "/note")).unwrap_or_default()))
+        Some((
+            text(newest, "/reason")?,
+            text(newest, "/message").or_else(|| text(newest, "/note")).unwrap_or_default(),
+        ))
     }
 
     /// The last line that a container wrote, if it was read; masked.
@@ -133,7 +141,11 @@ impl Scene {
 /// The last line that says something, masked.
 pub(super) fn last_line(log: &str) -> Option<String> {
     let masked = super::mask::masked_text(log);
-    let line = masked.lines().rev().map(str::trim).find(|line| line.chars().any(char::is_alphanumeric))?;
+    let line = masked
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| line.chars().any(char::is_alphanumeric))?;
     let line = super::mask::cut(line, super::MAX_LINE);
     (!line.is_empty()).then_some(line)
 }
@@ -161,7 +173,12 @@ fn about<'e>(event: &'e Value, field: &str) -> Option<&'e str> {
 }
 
 fn time(event: &Value) -> &str {
-    let places = ["/lastTimestamp", "/series/lastObservedTime", "/eventTime", "/metadata/creationTimestamp"];
+    let places = [
+        "/lastTimestamp",
+        "/series/lastObservedTime",
+        "/eventTime",
+        "/metadata/creationTimestamp",
+    ];
     places.iter().find_map(|place| text(event, place)).unwrap_or_default()
 }
 

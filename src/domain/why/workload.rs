@@ -85,7 +85,10 @@ fn of_deployment(body: &Value, subject: &Subject) -> Option<Explanation> {
     let progressing = condition(body, "Progressing").filter(|condition| text(condition, "/reason") == Some("ProgressDeadlineExceeded"))?;
     let deadline = number(body, "/spec/progressDeadlineSeconds").unwrap_or(600);
     let sentence = format!("{} has made no progress for {deadline} s, and nothing tells why", subject.plain());
-    let next = format!("look whether {} can become ready at all; the version before it still serves", subject.formal());
+    let next = format!(
+        "look whether {} can become ready at all; the version before it still serves",
+        subject.formal()
+    );
     let evidence = [format!(
         "{}: {}",
         subject.formal(),
@@ -95,5 +98,7 @@ fn of_deployment(body: &Value, subject: &Subject) -> Option<Explanation> {
 }
 
 fn condition<'b>(body: &'b Value, kind: &str) -> Option<&'b Value> {
-    list(body, "/status/conditions").iter().find(|condition| text(condition, "/type") == Some(kind))
+    list(body, "/status/conditions")
+        .iter()
+        .find(|condition| text(condition, "/type") == Some(kind))
 }

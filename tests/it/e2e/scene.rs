@@ -79,6 +79,13 @@ impl Scene {
         Self::on(world, bundles, json!({})).await
     }
 
+    /// Sets the scene where pods really run. Nothing where no node can run: then the test is skipped, and has said so.
+    pub async fn on_node(name: &str, template: &str, project: Value) -> Option<Self> {
+        let (bundles, options) = prepare(template, &[]);
+        let world = World::on_node(name, options).await?;
+        Some(Self::on(world, bundles, project).await)
+    }
+
     async fn on(world: World, bundles: TempDir, project: Value) -> Self {
         let repository = Repository::create().unwrap();
         let mut spec = json!({ "bundle": { "name": "app" }, "branches": { "exclude": ["main"] } });

@@ -17,14 +17,22 @@ use crate::world::{LONG, objects, ready_reason};
 fn looks(scene: &Scene, position: Position) -> Vec<AuditEvent> {
     let user = scene.world.server_user();
     let mut events = scene.world.plane.audit().since(position);
-    let of_diagnosis = |event: &AuditEvent| matches!(event.resource.as_str(), "pods" | "events" | "replicasets" | "persistentvolumeclaims");
+    let of_diagnosis = |event: &AuditEvent| {
+        matches!(
+            event.resource.as_str(),
+            "pods" | "events" | "replicasets" | "persistentvolumeclaims"
+        )
+    };
     events.retain(|event| event.user == user && event.verb == "list" && !event.namespace.is_empty() && of_diagnosis(event));
     events
 }
 
 /// The bundle's Deployment with more in the spec of its pods.
 fn with(spec: &str) -> String {
-    WEB.replace("      serviceAccountName: web\n", &format!("      serviceAccountName: web\n      {spec}\n"))
+    WEB.replace(
+        "      serviceAccountName: web\n",
+        &format!("      serviceAccountName: web\n      {spec}\n"),
+    )
 }
 
 fn reason(status: &EnvironmentStatus) -> &str {
@@ -40,7 +48,11 @@ async fn feature_c6_what_no_machine_takes_is_told_and_nothing_is_read_while_all_
 
     scene.template(&with("nodeSelector: {disk: ssd}"));
     scene.push("feature/a");
-    let words = ["no machine of the cluster is of the kind that web asks for (disk=ssd)", "nodeSelector", "Deployment web"];
+    let words = [
+        "no machine of the cluster is of the kind that web asks for (disk=ssd)",
+        "nodeSelector",
+        "Deployment web",
+    ];
     let status = scene.told("feature/a", Phase::Deploying, &words).await;
     assert_eq!(reason(&status), "Unschedulable");
     let stage = status.stages.iter().find(|stage| stage.name == "deploy").unwrap();
@@ -48,12 +60,23 @@ async fn feature_c6_what_no_machine_takes_is_told_and_nothing_is_read_while_all_
 
     let told = env(&scene, &["why", "feature/a"]).await;
     assert_eq!((told.code, told.errors.as_str()), (0, ""));
-    assert!(told.output.contains(words[0]) && told.output.contains("\nNext: correct nodeSelector"), "{}", told.output);
+    assert!(
+        told.output.contains(words[0]) && told.output.contains("\nNext: correct nodeSelector"),
+        "{}",
+        told.output
+    );
     let json = env(&scene, &["why", "feature/a", "-o", "json"]).await;
     let json: Value = serde_json::from_str(&json.output).unwrap();
-    assert_eq!((&json["reason"], &json["object"]), (&json!("Unschedulable"), &json!("Deployment web")));
+    assert_eq!(
+        (&json["reason"], &json["object"]),
+        (&json!("Unschedulable"), &json!("Deployment web"))
+    );
     let wide = env(&scene, &["why", "feature/a", "-o", "wide"]).await;
-    assert!(wide.output.contains("node(s) didn't match Pod's node affinity/selector"), "{}", wide.output);
+    assert!(
+        wide.output.contains("node(s) didn't match Pod's node affinity/selector"),
+        "{}",
+        wide.output
+    );
     assert_eq!(env(&scene, &["why", "feature/none"]).await.code, 3);
 
     scene.template(WEB);
@@ -85,7 +108,10 @@ async fn feature_c6_an_image_that_is_not_there_is_told_and_looked_for_seldom() {
         "state": { "waiting": { "reason": "ErrImagePull", "message": "failed to resolve reference: registry.example/web:1: not found" } },
     });
     kubelet_says(&scene, &namespace, json!({ "phase": "Pending", "containerStatuses": [container] })).await;
-    let words = ["web cannot start: its image registry.example/web:1 is not in the registry", "it starts by itself"];
+    let words = [
+        "web cannot start: its image registry.example/web:1 is not in the registry",
+        "it starts by itself",
+    ];
     let status = scene.told("feature/a", Phase::Deploying, &words).await;
     assert_eq!(reason(&status), "ImageNotFound");
 
@@ -104,7 +130,12 @@ async fn f27_pods_that_a_quota_refuses_are_told_with_what_is_asked_and_left_and_
     let quota = |pods: &str| json!({ "guardrails": { "quota": { "pods": pods } } });
     let scene = Scene::with("nopods", WEB, quota("0"), &[]).await;
     let revision = scene.push("feature/a");
-    let words = ["web cannot start: the environment's quota has no room", "asks for 1 pods", "0 of 0 is left", "spec.guardrails.quota"];
+    let words = [
+        "web cannot start: the environment's quota has no room",
+        "asks for 1 pods",
+        "0 of 0 is left",
+        "spec.guardrails.quota",
+    ];
     let status = scene.told("feature/a", Phase::Deploying, &words).await;
     assert_eq!(reason(&status), "QuotaExceeded");
     scene.change_project(quota("5")).await;
@@ -141,7 +172,10 @@ async fn f28_a_webhook_that_is_down_is_waited_for_and_is_nobodys_mistake() {
     scene.remove(version, "ValidatingWebhookConfiguration", "", &configuration).await;
     let status = scene.told("feature/a", Phase::Ready, &[]).await;
     assert!(status.history.iter().all(|run| run.result == "Ready"), "{:?}", status.history);
-    assert_eq!(scene.read("v1", "ConfigMap", &name, "settings").await.unwrap()["data"]["greeting"], "hi");
+    assert_eq!(
+        scene.read("v1", "ConfigMap", &name, "settings").await.unwrap()["data"]["greeting"],
+        "hi"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +196,12 @@ async fn f29_who_changes_an_object_back_each_time_gets_no_war_and_is_named() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
-    let words = ["ConfigMap settings (data.greeting)", "3 times by now", "meddler", "take these fields out of the bundle"];
+    let words = [
+        "ConfigMap settings (data.greeting)",
+        "3 times by now",
+        "meddler",
+        "take these fields out of the bundle",
+    ];
     let status = scene.told("feature/a", Phase::Failed, &words).await;
     assert_eq!(reason(&status), "DriftLoop");
     assert_eq!(scene.writes_inside(position, &environment).len(), 3);
@@ -175,7 +214,10 @@ async fn f29_who_changes_an_object_back_each_time_gets_no_war_and_is_named() {
     // Another manifest is another wish, and written at once.
     scene.template(&CONFIG.replace("hello", "hi"));
     scene.up("feature/a").await;
-    assert_eq!(scene.read("v1", "ConfigMap", &name, "settings").await.unwrap()["data"]["greeting"], "hi");
+    assert_eq!(
+        scene.read("v1", "ConfigMap", &name, "settings").await.unwrap()["data"]["greeting"],
+        "hi"
+    );
 }
 
 /// A policy of the cluster that changes the value of Secret `keys` in one namespace with each write.
@@ -194,7 +236,10 @@ async fn mutate_secrets(scene: &Scene, namespace: &str, name: &str) {
     }});
     scene.world.create(version, "MutatingAdmissionPolicy", None, name, policy).await;
     let binding = json!({ "spec": { "policyName": name } });
-    scene.world.create(version, "MutatingAdmissionPolicyBinding", None, name, binding).await;
+    scene
+        .world
+        .create(version, "MutatingAdmissionPolicyBinding", None, name, binding)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,11 +279,15 @@ async fn feature_s6_a_bundle_says_itself_when_an_object_of_a_kind_is_ready() {
     let head = scene.bundle_folder().join("bundle.yaml");
     std::fs::write(&head, format!("name: app\nversion: 0.1.0\n{rule}")).unwrap();
     let revision = scene.push("feature/a");
-    let status = scene.told("feature/a", Phase::Deploying, &["ConfigMap settings", "rule for its health"]).await;
+    let status = scene
+        .told("feature/a", Phase::Deploying, &["ConfigMap settings", "rule for its health"])
+        .await;
     let namespace = status.namespace.unwrap().name;
     let state = |state: &str| json!({ "data": { "state": state, "why": "no room left" } });
     scene.edit("v1", "ConfigMap", &namespace, "settings", state("broken")).await;
-    scene.told("feature/a", Phase::Failed, &["ConfigMap settings", "no room left"]).await;
+    scene
+        .told("feature/a", Phase::Failed, &["ConfigMap settings", "no room left"])
+        .await;
     scene.edit("v1", "ConfigMap", &namespace, "settings", state("done")).await;
     scene.world.wait_for("feature/a", Phase::Ready, &revision).await;
 }

@@ -6,7 +6,9 @@
 
 mod build;
 mod cache;
+mod debian;
 mod module;
+mod node;
 mod program;
 mod progress;
 mod search;
@@ -17,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 use cache::Cache;
 use module::Module;
+pub(crate) use node::folder as cache_folder;
+pub use node::{NodeBinaries, node, node_obstacle};
 pub use program::Program;
 
 /// The Go version that builds the pinned modules; an older Go with `GOTOOLCHAIN=auto` fetches it by itself.
@@ -97,6 +101,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A package of Debian that holds what a node needs could not be fetched or unpacked.
+    #[error("`{command}` failed, which fetches what a real node needs from the mirror that apt is set up with. It said:\n{output}")]
+    Debian {
+        /// The command line.
+        command: String,
+        /// What it printed, or why it could not be started.
+        output: String,
+    },
     /// A go command could not be started.
     #[error("cannot run `{command}`")]
     RunGo {
@@ -146,6 +158,11 @@ pub fn all() -> Result<Vec<Found>, Error> {
     found.extend(locate(&Module::CONTROL_PLANE, &[Program::Kubectl])?);
     found.extend(locate(&Module::HELM, &[Program::Helm])?);
     Ok(found)
+}
+
+/// Finds or builds everything of a real node, and says where it all is.
+pub fn all_of_node() -> Result<Vec<Found>, Error> {
+    node::programs()
 }
 
 /// Every one of `programs`, or an error.

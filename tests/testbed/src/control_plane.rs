@@ -22,13 +22,15 @@ use crate::{binaries, crypto};
 use component::Component;
 pub use identity::Error as IdentityError;
 use identity::Identities;
+pub(crate) use identity::NodeFiles;
+pub(crate) use start::{NODE as FAKE_NODE, free_ports, schedulable};
 
 /// How long a token from [`ControlPlane::service_account_kubeconfig`] is valid.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// A control plane of our own, with one Node `fake-0` on which pods start and become ready at once.
 ///
-/// Pods run nothing: kwok only writes their status. There is no network, no DNS and no image. Dropping it stops every
+/// Pods run nothing: kwok only writes their status. To have them run, start a [`Node`](crate::Node) beside it. There is no network, no DNS and no image. Dropping it stops every
 /// process and removes every file; if this process is killed, its supervisors do the same.
 #[derive(Debug)]
 pub struct ControlPlane {
@@ -198,6 +200,11 @@ impl ControlPlane {
         }
     }
 
+    /// Writes into `folder` what the kubelet of the node `name` needs.
+    pub(crate) fn node_files(&self, name: &str, folder: &Path) -> Result<NodeFiles, IdentityError> {
+        self.identities.write_node(name, &self.url, folder)
+    }
+
     /// What the API server was asked, by whom, and what it answered.
     pub fn audit(&self) -> AuditLog {
         self.audit.clone()
@@ -271,7 +278,7 @@ pub(crate) async fn client(path: &Path) -> Result<kube::Client, Error> {
 }
 
 /// Runs blocking work without holding up the runtime, and passes its panic on.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

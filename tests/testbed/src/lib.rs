@@ -1,4 +1,4 @@
-//! A real Kubernetes control plane and real Git repositories, for tests, benches and the demo.
+//! A real Kubernetes control plane, a real node and real Git repositories, for tests, benches and the demo.
 
 pub mod audit;
 pub mod binaries;
@@ -9,6 +9,7 @@ pub mod github;
 pub mod helm;
 pub mod https;
 mod namespace;
+pub mod node;
 mod process;
 mod random;
 pub mod repository;
@@ -20,6 +21,7 @@ pub use audit::{AuditEvent, AuditLog, Position};
 pub use command::{Invocation, Running};
 pub use control_plane::ControlPlane;
 pub use namespace::TestNamespace;
+pub use node::Node;
 pub use repository::Repository;
 
 /// An error with all its causes on one line, for people.

@@ -1,11 +1,11 @@
 //! Runs a control plane until its standard input ends or Ctrl-C, and says how to reach it.
 //!
-//! `KUBECONFIG=$(…)` of the printed file lets kubectl look around.
+//! With `--node` there is a real node beside it, on which pods really run. `KUBECONFIG=$(…)` of the printed file lets kubectl look around.
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use testbed::ControlPlane;
+use testbed::{ControlPlane, Node};
 use tokio::io::AsyncReadExt;
 
 #[tokio::main]
@@ -19,6 +19,13 @@ async fn main() -> ExitCode {
         }
     };
     eprintln!("ready after {:.2} s", started.elapsed().as_secs_f64());
+    let node = match node(&control_plane).await {
+        Ok(node) => node,
+        Err(error) => {
+            eprintln!("error: {}", testbed::error_chain(&error));
+            return ExitCode::FAILURE;
+        }
+    };
     for (name, pid) in control_plane.pids() {
         println!("pid {pid} {name}");
     }
@@ -31,8 +38,22 @@ async fn main() -> ExitCode {
         _ = tokio::signal::ctrl_c() => {}
         _ = input.read_to_end(&mut ignored) => {}
     }
+    drop(node);
     drop(control_plane);
     end()
+}
+
+/// A node, if it was asked for.
+async fn node(control_plane: &ControlPlane) -> Result<Option<Node>, testbed::node::Error> {
+    if !std::env::args().any(|argument| argument == "--node") {
+        return Ok(None);
+    }
+    let started = Instant::now();
+    let node = Node::start(control_plane).await?;
+    eprintln!("node ready after {:.2} s", started.elapsed().as_secs_f64());
+    println!("pid {} node", node.pid());
+    println!("folder {}", node.folder().display());
+    Ok(Some(node))
 }
 
 /// The runtime would otherwise wait for a read of standard input that nobody ends.

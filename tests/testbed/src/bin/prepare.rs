@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use testbed::binaries::{self, Error, Found};
+
 fn main() -> ExitCode {
-    match testbed::binaries::all() {
+    match everything() {
         Ok(found) => {
             for found in found {
                 println!(
@@ -20,4 +22,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// With the programs of a real node, where one can run.
+fn everything() -> Result<Vec<Found>, Error> {
+    let mut found = binaries::all()?;
+    match testbed::Node::available() {
+        Ok(()) => found.extend(binaries::all_of_node()?),
+        Err(reason) => println!("SKIPPED: the real node. {reason}."),
+    }
+    Ok(found)
 }

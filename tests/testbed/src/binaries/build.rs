@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::debian::Packages;
 use super::module::Module;
 use super::progress::Progress;
 use super::{Error, KWOK_STAGES, Program};
@@ -13,6 +15,9 @@ use crate::process::Launch;
 
 /// The extension of files that are not complete yet.
 pub(super) const PARTIAL: &str = "partial";
+
+/// How long a build may take to end when it has to.
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// How often the progress is drawn while a build runs.
 const TICK: Duration = Duration::from_millis(200);
@@ -57,54 +62,42 @@ impl Toolchain {
         &self.version
     }
 
-    /// Builds one program and puts it, complete or not at all, into `target`.
-    pub(super) fn build(&self, module: &Module, program: Program, target: &Path, progress: &mut Progress) -> Result<(), Error> {
+    /// Builds one program and puts it, complete or not at all, into `target`. `packages` are there for runc.
+    pub(super) fn build(
+        &self,
+        module: &Module,
+        program: Program,
+        packages: Option<&Packages>,
+        target: &Path,
+        progress: &mut Progress,
+    ) -> Result<(), Error> {
         let partial = target.join(format!("{program}.{}.{PARTIAL}", std::process::id()));
-        let arguments: Vec<OsString> = [
-            "build",
-            "-buildvcs=false",
-            "-mod=readonly",
-            "-trimpath",
-            "-ldflags",
-            module.linker_flags,
-            "-o",
-        ]
-        .iter()
-        .map(OsString::from)
-        .chain([partial.clone().into_os_string(), program.package().into()])
-        .collect();
-        self.run_long(&arguments, &target.join(format!("{program}.log")), progress)?;
+        let linker_flags = match packages {
+            Some(_) => format!("{} -extldflags -static", module.linker_flags),
+            None => module.linker_flags.to_owned(),
+        };
+        let mut arguments: Vec<OsString> = ["build", "-buildvcs=false", "-mod=readonly", "-trimpath"]
+            .map(OsString::from)
+            .into();
+        arguments.extend(["-tags", program.tags(), "-ldflags", &linker_flags, "-o"].map(OsString::from));
+        arguments.extend([partial.clone().into_os_string(), program.package().into()]);
+        let mut environment: Vec<_> = environment().map(|(name, value)| (name.into(), value.into())).collect();
+        environment.extend(packages.map(Packages::environment).transpose()?.into_iter().flatten());
+        let go = Launch::new(Path::new("go"), GRACE)
+            .arguments(&arguments)
+            .environment(environment)
+            .folder(&self.module_folder);
+        let log = target.join(format!("{program}.log"));
+        let command = command_line(&arguments);
+        match run_long(go, &log, progress)? {
+            Ran::Well => {}
+            Ran::Badly { output } => return Err(Error::Go { command, output }),
+            Ran::Never { source } => return Err(Error::RunGo { command, source }),
+        }
         if program == Program::Kwok {
             self.copy_stages(target)?;
         }
         rename(&partial, &target.join(program.name()))
-    }
-
-    /// Runs go as a child that cannot outlive us, and draws the progress meanwhile.
-    fn run_long(&self, arguments: &[OsString], log: &Path, progress: &mut Progress) -> Result<(), Error> {
-        let command = command_line(arguments);
-        let output = File::create(log).map_err(Error::cache("create", log))?;
-        let mut go = Launch::new(Path::new("go"), Duration::from_secs(2))
-            .arguments(arguments)
-            .environment(environment().map(|(name, value)| (name.into(), value.into())))
-            .folder(&self.module_folder)
-            .spawn(output)
-            .map_err(|source| Error::RunGo {
-                command: command.clone(),
-                source,
-            })?;
-        let status = loop {
-            progress.tick();
-            if let Some(status) = go.wait(TICK) {
-                break status;
-            }
-        };
-        let output = fs::read_to_string(log).unwrap_or_default();
-        if !status.success() {
-            return Err(Error::Go { command, output });
-        }
-        let _ = fs::remove_file(log);
-        Ok(())
     }
 
     /// Joins kwok's stages into one file, so that later starts need neither Go nor its module cache.
@@ -125,11 +118,49 @@ impl Toolchain {
     }
 }
 
+/// What came of a command.
+pub(super) enum Ran {
+    /// It succeeded.
+    Well,
+    /// It failed, and said why.
+    Badly {
+        /// What it printed.
+        output: String,
+    },
+    /// It could not be started.
+    Never {
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Runs a command as a child that cannot outlive us, and draws the progress meanwhile. Its output goes to the file `log`.
+pub(super) fn run_long(launch: Launch, log: &Path, progress: &mut Progress) -> Result<Ran, Error> {
+    let output = File::create(log).map_err(Error::cache("create", log))?;
+    let mut child = match launch.spawn(output) {
+        Ok(child) => child,
+        Err(source) => return Ok(Ran::Never { source }),
+    };
+    let status = loop {
+        progress.tick();
+        if let Some(status) = child.wait(TICK) {
+            break status;
+        }
+    };
+    let output = fs::read_to_string(log).unwrap_or_default();
+    if !status.success() {
+        return Ok(Ran::Badly { output });
+    }
+    let _ = fs::remove_file(log);
+    Ok(Ran::Well)
+}
+
 /// Writes the files, each atomically: another process may do the same or build from them right now.
 fn write_module(module: &Module, folder: &Path) -> Result<(), Error> {
-    fs::create_dir_all(folder).map_err(Error::cache("create", folder))?;
     for (name, content) in module.files {
         let path = folder.join(name);
+        let parent = path.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).map_err(Error::cache("create", parent))?;
         if fs::read_to_string(&path).is_ok_and(|present| present == *content) {
             continue;
         }
@@ -167,6 +198,6 @@ fn command_line(arguments: &[OsString]) -> String {
     format!("go {}", words.join(" "))
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(Error::cache("write", to))
 }

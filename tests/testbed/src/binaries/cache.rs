@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::build::{self, Toolchain};
+use super::debian::Packages;
 use super::module::Module;
 use super::progress::Progress;
 use super::{Error, Found, KWOK_STAGES, Origin, Program};
@@ -52,15 +53,30 @@ impl Cache<'_> {
         remove_partial(folder)?;
         let missing: Vec<Program> = programs.iter().copied().filter(|program| !holds(folder, *program)).collect();
         let mut progress = Progress::new(missing.len());
+        let mut packages = None;
         for &program in &missing {
-            progress.begin(&format!("building {program} from source into {}", folder.display()));
-            toolchain.build(self.module, program, folder, &mut progress)?;
+            if packages.is_none() && matches!(program, Program::Busybox | Program::Runc) {
+                packages = Some(Packages::fetch(folder, &mut progress)?);
+            }
+            match (&packages, program) {
+                (Some(packages), Program::Busybox) => packages.take_busybox(folder)?,
+                _ => {
+                    progress.begin(&format!("building {program} from source into {}", folder.display()));
+                    let packages = packages.as_ref().filter(|_| program == Program::Runc);
+                    toolchain.build(self.module, program, packages, folder, &mut progress)?;
+                }
+            }
         }
         progress.finish();
         let origin = |program| {
             if missing.contains(&program) { Origin::Built } else { Origin::Cache }
         };
         Ok(programs.iter().map(|&program| entry(folder, program, origin(program))).collect())
+    }
+
+    /// Whether `programs` are there, whichever Go built them.
+    pub(super) fn is_filled(&self, programs: &[Program]) -> bool {
+        self.complete_folder(programs).is_some()
     }
 
     /// Any folder that holds everything: without a Go that works it does not matter which Go built it.
@@ -90,7 +106,7 @@ fn explain(error: Error, programs: &[Program], notes: &str) -> Error {
 }
 
 /// The folder of all caches: the first of the variables that is set and not empty.
-fn root() -> Option<PathBuf> {
+pub(super) fn root() -> Option<PathBuf> {
     let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     variable("GRAFTLING_TESTBED_CACHE")
         .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("graftling/testbed")))
@@ -145,7 +161,12 @@ fn remove_partial(folder: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(folder).map_err(Error::cache("read", folder))? {
         let path = entry.map_err(Error::cache("read", folder))?.path();
         if path.extension().is_some_and(|extension| extension == build::PARTIAL) {
-            fs::remove_file(&path).map_err(Error::cache("remove", &path))?;
+            let removed = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            removed.map_err(Error::cache("remove", &path))?;
         }
     }
     Ok(())

@@ -37,6 +37,23 @@ impl Module {
         linker_flags: "-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1",
     };
 
+    /// containerd, runc, and the programs of our own that a real node needs.
+    pub(super) const NODE: Module = Module {
+        name: "node",
+        files: &[
+            ("go.mod", include_str!("../../../node/go.mod")),
+            ("go.sum", include_str!("../../../node/go.sum")),
+            ("tools.go", include_str!("../../../node/tools.go")),
+            ("pause/main.go", include_str!("../../../node/pause/main.go")),
+            ("pods/listening.go", include_str!("../../../node/pods/listening.go")),
+            ("pods/main.go", include_str!("../../../node/pods/main.go")),
+            ("pods/mirror.go", include_str!("../../../node/pods/mirror.go")),
+            ("pods/plugin.go", include_str!("../../../node/pods/plugin.go")),
+            ("registry/main.go", include_str!("../../../node/registry/main.go")),
+        ],
+        linker_flags: "-s -w",
+    };
+
     /// Names everything that decides what the programs are, except the Go version: name, digest of the pins, platform.
     pub(super) fn key(&self) -> String {
         let mut context = digest::Context::new(&digest::SHA256);

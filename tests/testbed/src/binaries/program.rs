@@ -26,6 +26,24 @@ pub enum Program {
     Kubectl,
     /// The package manager, for the tests of our chart.
     Helm,
+    /// What runs pods on a real node.
+    Kubelet,
+    /// What runs containers for it.
+    Containerd,
+    /// What containerd leaves beside each pod.
+    ContainerdShim,
+    /// The client that puts images into containerd.
+    Ctr,
+    /// What makes a container of namespaces and cgroups.
+    Runc,
+    /// Our network plugin.
+    Pods,
+    /// Our registry that has nothing.
+    Registry,
+    /// Our program that holds a pod together.
+    Pause,
+    /// A shell and its tools in one static program, for images.
+    Busybox,
 }
 
 impl Program {
@@ -38,6 +56,18 @@ impl Program {
         Program::Kwok,
     ];
 
+    /// What a real node needs beside its kubelet, which is of the control plane's version and module.
+    pub(super) const NODE: [Program; 8] = [
+        Program::Busybox,
+        Program::Runc,
+        Program::Pods,
+        Program::Pause,
+        Program::Registry,
+        Program::Containerd,
+        Program::ContainerdShim,
+        Program::Ctr,
+    ];
+
     /// The file name.
     pub fn name(self) -> &'static str {
         match self {
@@ -48,10 +78,19 @@ impl Program {
             Program::Kwok => "kwok",
             Program::Kubectl => "kubectl",
             Program::Helm => "helm",
+            Program::Kubelet => "kubelet",
+            Program::Containerd => "containerd",
+            Program::ContainerdShim => "containerd-shim-runc-v2",
+            Program::Ctr => "ctr",
+            Program::Runc => "runc",
+            Program::Pods => "pods",
+            Program::Registry => "registry",
+            Program::Pause => "pause",
+            Program::Busybox => "busybox",
         }
     }
 
-    /// The Go package of the command.
+    /// The Go package of the command; empty for what is not built but taken from a package of Debian.
     pub(super) fn package(self) -> &'static str {
         match self {
             Program::Etcd => "go.etcd.io/etcd/server/v3",
@@ -61,6 +100,24 @@ impl Program {
             Program::Kwok => "sigs.k8s.io/kwok/cmd/kwok",
             Program::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
             Program::Helm => "helm.sh/helm/v4/cmd/helm",
+            Program::Kubelet => "k8s.io/kubernetes/cmd/kubelet",
+            Program::Containerd => "github.com/containerd/containerd/v2/cmd/containerd",
+            Program::ContainerdShim => "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+            Program::Ctr => "github.com/containerd/containerd/v2/cmd/ctr",
+            Program::Runc => "github.com/opencontainers/runc",
+            Program::Pods => "graftling.dev/tests/node/pods",
+            Program::Registry => "graftling.dev/tests/node/registry",
+            Program::Pause => "graftling.dev/tests/node/pause",
+            Program::Busybox => "",
+        }
+    }
+
+    /// The build tags: what needs libraries of the machine is left out of containerd; runc is static, and knows seccomp.
+    pub(super) fn tags(self) -> &'static str {
+        match self {
+            Program::Containerd | Program::Ctr => "no_btrfs,no_devmapper,no_zfs",
+            Program::Runc => "seccomp,netgo,osusergo",
+            _ => "",
         }
     }
 
@@ -111,6 +168,8 @@ impl Program {
             Program::Kwok => version >= Version { major: 0, minor: 6 },
             Program::Kubectl => version.major == 1,
             Program::Helm => version.major == 4,
+            // The configuration of a node is written for exactly the versions that are pinned.
+            _ => false,
         }
     }
 }

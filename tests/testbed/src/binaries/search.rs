@@ -79,6 +79,12 @@ fn drop_incomplete_servers(programs: &[Program], found: &mut Vec<(Found, Version
     found.retain(|(found, _)| !found.program.is_kubernetes_server());
 }
 
+/// Whether a folder of `PATH` holds a program of that name.
+pub(super) fn is_on_path(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| is_executable(&folder.join(name)))
+}
+
 fn is_executable(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.metadata()

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::identity::Identities;
+use crate::node;
 
 /// What the tests need, and nothing that needs a cloud. `node-lifecycle-controller` takes the taint off a new Node.
 const CONTROLLERS: &str = "namespace-controller,serviceaccount-controller,serviceaccount-token-controller,\
@@ -63,6 +64,11 @@ pub(super) fn kube_apiserver(etcd_url: &str, port: u16, identities: &Identities,
         "--audit-log-mode=blocking".to_owned(),
         // No rotation: positions in the log must stay valid.
         "--audit-log-maxsize=0".to_owned(),
+        // For the logs of pods, where there is a real node.
+        format!("--kubelet-client-certificate={}", file("kubelet-client.crt")),
+        format!("--kubelet-client-key={}", file("kubelet-client.key")),
+        format!("--kubelet-certificate-authority={}", file("ca.crt")),
+        "--kubelet-preferred-address-types=InternalIP".to_owned(),
     ]
 }
 
@@ -90,12 +96,13 @@ pub(super) fn kube_scheduler(kubeconfig: &Path) -> Vec<String> {
     ]
 }
 
-/// kwok as the kubelet of every node.
+/// kwok as the kubelet of every node but the real one, if there is one.
 pub(super) fn kwok(kubeconfig: &Path, stages: &Path) -> Vec<String> {
     vec![
         format!("--kubeconfig={}", kubeconfig.display()),
         format!("--config={}", stages.display()),
-        "--manage-all-nodes=true".to_owned(),
+        "--manage-all-nodes=false".to_owned(),
+        format!("--manage-nodes-with-label-selector=kubernetes.io/hostname!={}", node::NAME),
         "--node-ip=127.0.0.1".to_owned(),
         "--node-lease-duration-seconds=40".to_owned(),
     ]

@@ -14,6 +14,9 @@ use serde_json::json;
 /// The group that may do everything, and that priority and fairness never holds back.
 const MASTERS: &str = "system:masters";
 
+/// The group of kubelets, whose rights end at the pods of their own node.
+const NODES: &str = "system:nodes";
+
 /// Who connects to the API server with a certificate. Names of their own keep their requests apart in the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Client {
@@ -21,6 +24,18 @@ pub(super) enum Client {
     ControllerManager,
     Scheduler,
     Kwok,
+    Kubelet,
+}
+
+/// The files with which a kubelet proves who it is and checks who asks.
+#[derive(Debug)]
+pub(crate) struct NodeFiles {
+    /// The certificate of the authority.
+    pub(crate) authority: PathBuf,
+    /// The certificate for whoever connects to the kubelet.
+    pub(crate) certificate: PathBuf,
+    /// Its key.
+    pub(crate) key: PathBuf,
 }
 
 /// Why no identity could be made.
@@ -65,9 +80,10 @@ impl Identities {
             authority: authority()?,
         };
         write_private(&identities.file("ca.crt"), &identities.authority.pem())?;
-        let (certificate, key) = identities.sign("kube-apiserver", None, ExtendedKeyUsagePurpose::ServerAuth, &SERVER_NAMES)?;
-        write_private(&identities.file("apiserver.crt"), &certificate)?;
-        write_private(&identities.file("apiserver.key"), &key)?;
+        let server = identities.sign("kube-apiserver", None, ExtendedKeyUsagePurpose::ServerAuth, &SERVER_NAMES)?;
+        write_pair(folder, "apiserver", &server)?;
+        let client = identities.sign("kube-apiserver", Some(MASTERS), ExtendedKeyUsagePurpose::ClientAuth, &[])?;
+        write_pair(folder, "kubelet-client", &client)?;
         let accounts = new_key("service accounts")?;
         write_private(&identities.file("sa.key"), &accounts.serialize_pem())?;
         write_private(&identities.file("sa.pub"), &accounts.public_key_pem())?;
@@ -81,12 +97,25 @@ impl Identities {
 
     /// Writes a kubeconfig that authenticates as `client` at `url`.
     pub(super) fn write_kubeconfig(&self, client: Client, url: &str, path: &Path) -> Result<(), Error> {
-        let (certificate, key) = self.sign(client.name(), Some(MASTERS), ExtendedKeyUsagePurpose::ClientAuth, &[])?;
+        let (certificate, key) = self.sign(client.name(), Some(client.group()), ExtendedKeyUsagePurpose::ClientAuth, &[])?;
         let user = json!({
             "client-certificate-data": base64(certificate.as_bytes()),
             "client-key-data": base64(key.as_bytes()),
         });
         write_kubeconfig(path, url, &self.authority.pem(), &user, "default")
+    }
+
+    /// Writes into `folder` what the kubelet of the node `name` needs: `kubeconfig`, and its certificate for those who connect.
+    pub(super) fn write_node(&self, name: &str, url: &str, folder: &Path) -> Result<NodeFiles, Error> {
+        self.write_kubeconfig(Client::Kubelet, url, &folder.join("kubeconfig"))?;
+        let names = ["127.0.0.1", name];
+        let server = self.sign(Client::Kubelet.name(), Some(NODES), ExtendedKeyUsagePurpose::ServerAuth, &names)?;
+        write_pair(folder, "kubelet", &server)?;
+        Ok(NodeFiles {
+            authority: self.file("ca.crt"),
+            certificate: folder.join("kubelet.crt"),
+            key: folder.join("kubelet.key"),
+        })
     }
 
     /// Writes a kubeconfig that holds a bearer token and `namespace` as its default.
@@ -121,6 +150,15 @@ impl Client {
             Client::ControllerManager => "system:kube-controller-manager",
             Client::Scheduler => "system:kube-scheduler",
             Client::Kwok => "system:kwok",
+            Client::Kubelet => "system:node:real-0",
+        }
+    }
+
+    /// The group the API server sees.
+    fn group(self) -> &'static str {
+        match self {
+            Client::Kubelet => NODES,
+            _ => MASTERS,
         }
     }
 }
@@ -171,6 +209,12 @@ pub(super) fn write_private(path: &Path, content: &str) -> Result<(), Error> {
             path: path.to_owned(),
             source,
         })
+}
+
+/// Writes a certificate and its key, `<name>.crt` and `<name>.key`.
+fn write_pair(folder: &Path, name: &str, (certificate, key): &(String, String)) -> Result<(), Error> {
+    write_private(&folder.join(format!("{name}.crt")), certificate)?;
+    write_private(&folder.join(format!("{name}.key")), key)
 }
 
 /// Standard base64 with padding.

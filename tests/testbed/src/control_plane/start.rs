@@ -24,8 +24,8 @@ const PROBE: Duration = Duration::from_secs(2);
 /// How often a component is started with another port when its port was taken between finding and binding it.
 const PORT_ATTEMPTS: usize = 5;
 
-/// The only Node.
-const NODE: &str = "fake-0";
+/// The Node that is always there.
+pub(crate) const NODE: &str = "fake-0";
 
 /// Starts everything. What was started is stopped again when a later step fails.
 pub(super) async fn control_plane(programs: &Binaries) -> Result<ControlPlane, Error> {
@@ -145,7 +145,8 @@ fn fake_node() -> Node {
     }
 }
 
-fn schedulable(node: kube::Result<Node>) -> Result<(), String> {
+/// Whether pods can go to a Node, or what is in the way.
+pub(crate) fn schedulable(node: kube::Result<Node>) -> Result<(), String> {
     let node = node.map_err(|error| error.to_string())?;
     let conditions = node.status.and_then(|status| status.conditions).unwrap_or_default();
     let ready = conditions
@@ -161,7 +162,7 @@ fn schedulable(node: kube::Result<Node>) -> Result<(), String> {
     if ready && taints.is_empty() {
         Ok(())
     } else {
-        Err(format!("Node {NODE}: ready {ready}, taints {taints:?}"))
+        Err(format!("ready {ready}, taints {taints:?}"))
     }
 }
 
@@ -205,7 +206,7 @@ async fn probe_api_server(client: kube::Client) -> Result<(), String> {
 }
 
 /// Different ports that are free now. Somebody may take one before our component does, therefore the attempts.
-fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], Error> {
+pub(crate) fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], Error> {
     let mut ports = [0; COUNT];
     // All are held until the last is known, or the same port could be offered twice.
     let mut listeners = Vec::with_capacity(COUNT);

@@ -8,5 +8,6 @@ mod control_plane;
 mod failure;
 mod helm;
 mod lifetime;
+mod node;
 mod repository;
 mod webhook;
