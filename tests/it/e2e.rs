@@ -28,6 +28,7 @@ mod one_path;
 mod orphans;
 mod patience;
 mod paused;
+mod probe;
 mod proof;
 mod receipts;
 mod references;
