@@ -29,11 +29,8 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
     let repository = read(&mut problems, "spec.repository", &spec.repository);
     let bundle = bundle(&mut problems, &spec.bundle);
     let domain = read(&mut problems, "spec.domain", &spec.domain);
-    let deployer = read(
-        &mut problems,
-        "spec.deployer.serviceAccountName",
-        &spec.deployer.service_account_name,
-    );
+    let account = &spec.deployer.service_account_name;
+    let deployer = read(&mut problems, "spec.deployer.serviceAccountName", account);
     let branches = BranchPolicy::new(&spec.branches.include, &spec.branches.exclude, &spec.branches.protected)
         .map_err(|error| problems.push(error.to_string()))
         .ok();
@@ -43,17 +40,8 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
     let grace_after_delete = read_grace(&mut problems, spec.lifecycle.grace_after_delete.as_deref());
     let url_check = url_check(&mut problems, spec.probe.as_ref());
     check_rest(&mut problems, spec);
-    let (
-        Some(namespace),
-        Some(name),
-        Some(host),
-        Some(repository),
-        Some(bundle),
-        Some(domain),
-        Some(deployer),
-        Some(branches),
-        Some(outbound),
-    ) = (namespace, name, host, repository, bundle, domain, deployer, branches, outbound)
+    let (Some(namespace), Some(name), Some(host), Some(repository), Some(bundle), Some(domain), Some(deployer), Some(branches)) =
+        (namespace, name, host, repository, bundle, domain, deployer, branches)
     else {
         return Err(problems);
     };
@@ -116,9 +104,11 @@ fn url_check(problems: &mut Vec<String>, probe: Option<&project::UrlProbe>) -> O
     check.map_err(|error| problems.push(error.to_string())).ok()
 }
 
-fn outbound(problems: &mut Vec<String>, policy: &project::Policy) -> Option<Outbound> {
-    let read = Outbound::new(&policy.webhooks, policy.registries.as_deref());
-    read.map_err(|error| problems.push(error.to_string())).ok()
+fn outbound(problems: &mut Vec<String>, policy: &project::Policy) -> Outbound {
+    Outbound::new(&policy.webhooks, policy.registries.as_deref()).unwrap_or_else(|error| {
+        problems.push(error.to_string());
+        Outbound::nobody()
+    })
 }
 
 /// What is passed on as it is written.
