@@ -325,13 +325,25 @@ pub struct HistoryEntry {
     pub run: Option<u64>,
     /// The revision.
     pub revision: String,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Time>,
     /// When it became ready or failed.
     pub at: Time,
     /// `Ready`, `Failed`, `RolledBack` or `Superseded`.
     pub result: String,
+    /// Why it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// Its stages and how long each took, in few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<String>,
     /// How many objects the run wrote or removed.
     #[schemars(with = "i32", range(min = 0))]
     pub changed: u32,
+    /// The first few of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<String>,
 }
 
 /// An object whose deletion does not end, or cannot begin.

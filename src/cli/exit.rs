@@ -11,6 +11,7 @@ use super::environment::{
 use super::output::OutputError;
 use super::project::ProjectError;
 use super::receipt::{FindError, VerifyError};
+use super::runs;
 use crate::app::{access, unstick};
 use crate::config::ConfigError;
 
@@ -152,7 +153,7 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
             | VerifyError::Unreadable { .. } => Exit::Forged,
         });
     }
-    if cause.is::<FindError>() {
+    if cause.is::<FindError>() || cause.is::<runs::FindError>() {
         return Some(Exit::NotFound);
     }
     if cause.is::<Blocked>() {

@@ -9,6 +9,7 @@ mod precheck;
 mod rest;
 mod run;
 mod teardown;
+mod url;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -6,6 +6,7 @@ mod bundle;
 mod cluster;
 mod environment;
 mod hook;
+mod pipeline;
 mod render;
 mod requests;
 mod values;
@@ -67,6 +68,9 @@ fn help_is_what_was_agreed_on() {
         ("help-bundle-new", &["bundle", "new", "--help"]),
         ("help-bundle-lint", &["bundle", "lint", "--help"]),
         ("help-bundle-test", &["bundle", "test", "--help"]),
+        ("help-pipeline", &["pipeline", "--help"]),
+        ("help-pipeline-lint", &["pipeline", "lint", "--help"]),
+        ("help-pipeline-graph", &["pipeline", "graph", "--help"]),
         ("help-values", &["values", "--help"]),
         ("help-hook", &["hook", "--help"]),
         ("help-hook-install", &["hook", "install", "--help"]),

@@ -79,7 +79,8 @@ impl Reconciler {
             return Ok(pass);
         }
         let work = self.take_request(environment, site, work, &inventory).await?;
-        let concluded = self.go_on(site, work, (inventory, observed)).await?;
+        let mut concluded = self.go_on(site, work, (inventory, observed)).await?;
+        concluded.report = self.url_told(site, concluded.report);
         self.conclude_deployment(identity, concluded).await
     }
 
