@@ -51,6 +51,8 @@ pub fn of_steps(steps: &Steps, facts: &JobFacts<'_>) -> Result<Vec<Manifest>, Ve
             "image": facts.tools_image,
             "command": checkout::wait_command(),
             "securityContext": contexts.container,
+            // A quota may ask every container for them. A pod counts the most that one of these containers asks for, so they cost nothing.
+            "resources": { "requests": { "cpu": "10m", "memory": "32Mi" }, "limits": { "cpu": "1", "memory": "128Mi" } },
             "terminationMessagePolicy": "FallbackToLogsOnError",
             "volumeMounts": [mount("workspace", checkout::WORKSPACE), mount("checkout", checkout::STATE)],
         }));
