@@ -17,6 +17,7 @@ mod dry_run;
 mod errands;
 mod expiry;
 mod figures;
+mod figures_runs;
 mod forecast;
 mod grace;
 mod helm;
