@@ -318,7 +318,7 @@ fn group_kind(key: &ObjectKey) -> GroupKind {
     (key.group.clone(), key.kind.clone())
 }
 
-/// Reduces an object that the server sent.
+/// Reduces an object that the server sent. In a list, objects do not say of which kind they are, but how they are judged depends on it.
 pub(crate) fn reduce(resource: &Resource, object: &DynamicObject) -> Option<LiveObject> {
     let key = ObjectKey {
         group: resource.api.group.clone(),
@@ -327,7 +327,9 @@ pub(crate) fn reduce(resource: &Resource, object: &DynamicObject) -> Option<Live
         namespace: object.metadata.namespace.clone(),
         name: object.metadata.name.clone()?,
     };
-    let body = serde_json::to_value(object).ok()?;
+    let mut body = serde_json::to_value(object).ok()?;
+    body["apiVersion"] = key.api_version().into();
+    body["kind"] = key.kind.clone().into();
     LiveObject::from_body(key, &body, MARKS)
 }
 
@@ -352,3 +354,27 @@ fn is_forbidden(error: &watcher::Error) -> bool {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "an object that cannot be reduced is the test's failure")]
+
+    use kube::api::ApiResource;
+
+    use super::*;
+
+    #[test]
+    fn an_object_of_a_list_is_judged_by_its_kind_although_it_does_not_say_it() {
+        let listed: DynamicObject = serde_json::from_value(serde_json::json!({
+            "metadata": { "name": "migrate-1-1", "namespace": "n", "uid": "1", "resourceVersion": "7" },
+            "status": {},
+        }))
+        .unwrap();
+        assert!(listed.types.is_none());
+        let resource = Resource {
+            api: ApiResource::erase::<k8s_openapi::api::batch::v1::Job>(&()),
+            namespaced: true,
+        };
+        assert!(!reduce(&resource, &listed).unwrap().readiness.is_ready());
+    }
+}

@@ -138,6 +138,7 @@ pub fn status(environment: &Environment, identity: &Identity, report: &Report, n
     status.observed_generation = environment.metadata.generation;
     status.inventory = stored_inventory(&report.inventory);
     status.message = Some(report.message.clone());
+    status.drift = Vec::new();
     match &report.run {
         Some(run) => {
             status.run = Some(history::count_changes(super::run::stored(run), environment.status.as_ref(), report));

@@ -20,7 +20,8 @@ use super::Reconciler;
 use super::explain::in_plain_words;
 use crate::api::convert;
 use crate::api::convert::environment::Identity;
-use crate::api::environment::requests::RequestHandled;
+use crate::api::convert::requests::pending_approvals;
+use crate::api::environment::requests::{PendingApproval, RequestHandled};
 use crate::api::environment::{Environment, EnvironmentStatus};
 use crate::cluster;
 use crate::cluster::connection::Deployer;
@@ -89,6 +90,7 @@ pub(super) struct Concluded {
     pub(super) report: Report,
     pub(super) once: BTreeSet<String>,
     pub(super) handled: Option<RequestHandled>,
+    pub(super) pending: Vec<PendingApproval>,
 }
 
 impl Reconciler {
@@ -155,7 +157,7 @@ impl Reconciler {
             let (mut plan, problems) = work.plan(site, &inventory, &observed);
             let held = self.hold_loops(site, &mut plan, &inventory);
             environment = self.write_ahead(&environment, site, &inventory, &plan, &work).await?;
-            let outcomes = self.observer.carry_out(site.deployer, &plan.steps).await;
+            let outcomes = self.observer.carry_out_run(site.deployer, &plan.steps, work.run.number).await;
             let undone = self.count_loops(site, &plan, &inventory, &outcomes);
             let (mut report, trouble) = self.explained(site, &plan, &outcomes).await;
             report.again = undone.or(report.again);
@@ -328,6 +330,7 @@ impl Work {
             report,
             once: self.once,
             handled: self.handled,
+            pending: pending_approvals(&self.run, &self.staged.stages),
         }
     }
 }

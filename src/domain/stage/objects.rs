@@ -17,7 +17,7 @@ use crate::domain::render::Document;
 /// The label and annotation that name the stage.
 pub const STAGE_LABEL: &str = "graftling.dev/stage";
 /// The label and annotation that hold the number of the run.
-pub const RUN_LABEL: &str = "graftling.dev/run";
+pub const RUN_LABEL: &str = crate::domain::manifest::RUN_ANNOTATION;
 
 /// The container of a `job` stage.
 pub const JOB_CONTAINER: &str = "job";

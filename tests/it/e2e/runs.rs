@@ -40,7 +40,7 @@ stages:
     job:
       image: registry.example/migrate:{{shortRevision}}
       args: [up]
-      resources: {requests: {cpu: '{{values.jobCpu}}'}, limits: {cpu: '{{values.jobCpu}}'}}
+      resources: {requests: {'{{values.resource}}': 1}, limits: {'{{values.resource}}': 1}}
   - name: web
     needs: [migrate]
     apply: web.yaml

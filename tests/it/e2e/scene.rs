@@ -71,6 +71,16 @@ impl Scene {
         Self::on(world, bundles, project).await
     }
 
+    /// Sets the scene with more in the Project's spec and with further arguments of the server.
+    pub async fn with_arguments(name: &str, template: &str, project: Value, arguments: &[String]) -> Self {
+        let (bundles, options) = prepare(template, &[]);
+        let options = Options {
+            arguments: arguments.to_vec(),
+            ..options
+        };
+        Self::on(World::with(name, options).await, bundles, project).await
+    }
+
     /// Sets the scene on a control plane of its own, for what would disturb others.
     pub async fn apart(name: &str, template: &str) -> Self {
         let (bundles, options) = prepare(template, &[]);
@@ -232,7 +242,7 @@ impl Scene {
     /// The branches' namespaces are named as their environments: what the server wrote inside of one, as short texts.
     pub fn writes_inside(&self, position: Position, environment: &Environment) -> Vec<String> {
         let namespace = environment.name_any();
-        let inside = |event: &&AuditEvent| event.namespace == namespace;
+        let inside = |event: &&AuditEvent| event.namespace == namespace && !event.name.starts_with("graftling-run-");
         self.writes(position).iter().filter(inside).map(short).collect()
     }
 }
