@@ -51,7 +51,7 @@ impl Reconciler {
         if let Some(pass) = self.let_go_with_definition(environment).await? {
             return Ok(pass);
         }
-        let Some((identity, mut inventory)) = self.read_own(environment).await? else {
+        let Some((identity, inventory)) = self.read_own(environment).await? else {
             return Ok(Pass::idle());
         };
         if let Some(receipt) = environment.status.as_ref().and_then(|status| status.receipt.clone()) {
@@ -65,7 +65,7 @@ impl Reconciler {
             deployer: &deployer,
             inventory: &inventory,
         };
-        let mut environment = match self.before_removal(&leaving).await {
+        let environment = match self.before_removal(&leaving).await {
             Ok(Before::Over(environment)) => *environment,
             Ok(Before::Waits(pass)) => return Ok(pass),
             Err(error) if error.class() == FailureClass::Forbidden => {
@@ -73,32 +73,41 @@ impl Reconciler {
             }
             Err(error) => return Err(error),
         };
+        self.drain(environment, &identity, inventory, &deployer).await
+    }
+
+    /// Removes what there is, as far as nothing has to be waited for.
+    async fn drain(
+        &self,
+        mut environment: Environment,
+        identity: &Identity,
+        mut inventory: Inventory,
+        deployer: &Deployer,
+    ) -> Result<Pass, cluster::Error> {
         let watched = self.observer.live.watched_kinds();
         let mut looked = None;
         for _ in 0..ROUNDS {
-            let planned = self
-                .plan_teardown(&environment, &identity, &inventory, &deployer, &mut looked)
-                .await;
+            let planned = self.plan_teardown(&environment, identity, &inventory, deployer, &mut looked).await;
             let (plan, references) = match planned {
                 Err(error) if error.class() == FailureClass::Forbidden => {
-                    return self.restore_binding(&environment, (&identity, inventory), &deployer, error).await;
+                    return self.restore_binding(&environment, (identity, inventory), deployer, error).await;
                 }
                 planned => planned?,
             };
             if plan.next == Next::Conclude {
-                return self.conclude(&environment, &identity, &plan, &deployer).await;
+                return self.conclude(&environment, identity, &plan, deployer).await;
             }
-            environment = self.record_foreign(&environment, &identity, &plan, &looked).await?;
-            environment = self.record_volumes(&environment, &identity, &plan).await?;
-            environment = self.record_references(&environment, &identity, &plan, references.as_ref()).await?;
-            self.witness_accounts(&environment, &deployer, &plan).await;
-            let outcomes = self.carry_out_teardown(&deployer, &plan).await;
+            environment = self.record_foreign(&environment, identity, &plan, &looked).await?;
+            environment = self.record_volumes(&environment, identity, &plan).await?;
+            environment = self.record_references(&environment, identity, &plan, references.as_ref()).await?;
+            self.witness_accounts(&environment, deployer, &plan).await;
+            let outcomes = self.carry_out_teardown(deployer, &plan).await;
             let report = summarise_teardown(&plan, &outcomes);
             if outcomes.is_empty() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Deleting { .. })) {
                 let halt = Halt {
                     environment: &environment,
-                    identity: &identity,
-                    deployer: &deployer,
+                    identity,
+                    deployer,
                     plan: &plan,
                     outcomes: &outcomes,
                     watched: &watched,
@@ -110,7 +119,7 @@ impl Reconciler {
                         status.foreign = names(contents);
                     }
                 };
-                self.publish(&environment, &identity, &report, tell).await?;
+                self.publish(&environment, identity, &report, tell).await?;
                 return Ok(self.pass(&report));
             }
             inventory = report.inventory;

@@ -25,9 +25,14 @@ async fn five_stages(name: &str) -> Scene {
     fs::remove_file(folder.join("templates/all.yaml")).unwrap();
     let mut pipeline = "stages:\n".to_owned();
     for number in 1..=STAGES {
-        let template = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: s{number}}}\ndata: {{revision: {{{{quote revision}}}}}}\n");
+        let template =
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: s{number}}}\ndata: {{revision: {{{{quote revision}}}}}}\n");
         fs::write(folder.join(format!("templates/s{number}.yaml")), template).unwrap();
-        let needs = if number > 1 { format!("    needs: [s{}]\n", number - 1) } else { String::new() };
+        let needs = if number > 1 {
+            format!("    needs: [s{}]\n", number - 1)
+        } else {
+            String::new()
+        };
         pipeline.push_str(&format!("  - name: s{number}\n    apply: s{number}.yaml\n{needs}"));
     }
     fs::write(folder.join("pipeline.yaml"), pipeline).unwrap();
@@ -47,7 +52,12 @@ fn begun(events: &[AuditEvent], namespace: &str) -> Vec<Timestamp> {
 
 fn percentile(sorted: &[f64], part: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index of a short list")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index of a short list"
+    )]
     let index = (last as f64 * part).round() as usize;
     sorted.get(index).copied().unwrap_or_default()
 }
@@ -83,7 +93,10 @@ async fn figures_of_runs_with_five_stages() {
         gaps.sort_by(f64::total_cmp);
         let of_run = |event: &&AuditEvent| names.iter().any(|name| event.namespace == *name || event.name == *name);
         let requests = events.iter().filter(of_run).count() / names.len();
-        let statuses = events.iter().filter(of_run).filter(|event| event.resource == "environments" && event.subresource == "status" && event.is_write());
+        let statuses = events
+            .iter()
+            .filter(of_run)
+            .filter(|event| event.resource == "environments" && event.subresource == "status" && event.is_write());
         println!(
             "{count} runs of {STAGES} stages: from the first request of a stage to that of the next p50 {:.1} ms, p99 {:.1} ms; {requests} requests and {} status writes each",
             percentile(&gaps, 0.5),
@@ -96,10 +109,16 @@ async fn figures_of_runs_with_five_stages() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "figures"]
 async fn figures_of_environments_that_wait_for_approval() {
-    let count: usize = std::env::var("GRAFTLING_FIGURES_ENVIRONMENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
+    let count: usize = std::env::var("GRAFTLING_FIGURES_ENVIRONMENTS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(200);
     for (name, pipeline) in [
         ("idle", "stages:\n  - name: web\n    apply: all.yaml\n"),
-        ("waiting", "stages:\n  - name: web\n    apply: all.yaml\n  - name: ask\n    needs: [web]\n    approve:\n"),
+        (
+            "waiting",
+            "stages:\n  - name: web\n    apply: all.yaml\n  - name: ask\n    needs: [web]\n    approve:\n",
+        ),
     ] {
         let scene = Scene::with(name, super::scene::CONFIG, json!({"lifecycle": {"maxEnvironments": 2000}}), &[]).await;
         fs::write(scene.bundle_folder().join("pipeline.yaml"), pipeline).unwrap();
@@ -108,7 +127,13 @@ async fn figures_of_environments_that_wait_for_approval() {
         let before = resident_kib(&scene.world);
         scene.repository.push_many(&pushes).unwrap();
         wait::until(format!("{count} environments"), LONGER, || async {
-            let environments = scene.world.environments().list(&kube::api::ListParams::default()).await.unwrap().items;
+            let environments = scene
+                .world
+                .environments()
+                .list(&kube::api::ListParams::default())
+                .await
+                .unwrap()
+                .items;
             let is_there = |environment: &&graftling::api::Environment| {
                 let status = environment.status.as_ref();
                 let message = status.and_then(|status| status.message.clone()).unwrap_or_default();
@@ -118,7 +143,11 @@ async fn figures_of_environments_that_wait_for_approval() {
                 }
             };
             let there = environments.iter().filter(is_there).count();
-            if there == count { Ok(()) } else { Err(format!("{there} of {count}")) }
+            if there == count {
+                Ok(())
+            } else {
+                Err(format!("{there} of {count}"))
+            }
         })
         .await;
         tokio::time::sleep(Duration::from_secs(5)).await;
