@@ -8,7 +8,7 @@ mod chart;
 mod claims;
 mod cluster_scoped;
 mod comeback;
-mod command;
+pub mod command;
 mod crash;
 mod drift;
 mod dry_run;
