@@ -10,7 +10,9 @@ mod exit;
 mod helm;
 pub mod hidden;
 mod hook;
+mod outbound;
 mod output;
+mod pipeline;
 mod plan;
 mod printable;
 mod project;
@@ -101,6 +103,9 @@ enum Command {
     /// Begin, check and test bundles, without a cluster
     #[command(subcommand)]
     Bundle(bundle::Command),
+    /// Check the pipeline of a bundle and draw it, without a cluster
+    #[command(subcommand)]
+    Pipeline(pipeline::Command),
     /// Print each value that a bundle is rendered with, and where it came from
     #[command(after_help = values::HELP)]
     Values(Box<values::Arguments>),
@@ -166,6 +171,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Render(arguments) => render::run(*arguments).await,
         Command::Bundle(command) => bundle::run(command).await,
+        Command::Pipeline(command) => pipeline::run(command).await,
         Command::Values(arguments) => values::run(*arguments).await,
         Command::Hook(command) => hook::run(command).await,
         Command::Crds => crds::run(),

@@ -4,22 +4,27 @@
 
 pub mod adoption;
 pub mod apply;
+pub mod approvals;
 pub mod backoff;
 pub mod claims;
 pub mod clock;
 pub mod connection;
+pub mod diagnosis;
 pub mod environments;
 pub mod error;
+pub mod exec;
 pub mod kinds;
 pub mod live;
 pub mod logs;
 pub mod observe;
+mod outputs;
 pub mod publish;
 pub mod records;
 pub mod references;
 pub mod residue;
 pub mod retain;
 pub mod scope;
+pub mod services;
 pub mod signing;
 pub mod stuck;
 pub mod teardown;

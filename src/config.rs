@@ -17,6 +17,8 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// Where bundles may come from.
     pub sources: Sources,
+    /// How far stages may reach.
+    pub outbound: Outbound,
     /// The program that renders Helm charts; `None`: the first `helm` in `PATH`.
     pub helm: Option<PathBuf>,
     /// The version of Kubernetes that charts see.
@@ -41,6 +43,10 @@ pub struct Config {
     pub key_name: ObjectName,
     /// The ClusterRole that a project's deployer is bound to inside each environment.
     pub deployer_cluster_role: ObjectName,
+    /// The admission policy that proves who wrote an approval.
+    pub approval_policy: ObjectName,
+    /// The image with `sh` and `tar` that takes in the files of a commit.
+    pub tools_image: String,
     /// How many environments are deployed at a time, at least 1; half as many are torn down besides.
     pub concurrency: usize,
     /// How many processes render bundles at one time; at least 1.
@@ -68,6 +74,17 @@ pub struct Sources {
     pub ca: Option<PathBuf>,
     /// How many bytes of fetched bundles are kept in memory.
     pub cache: usize,
+}
+
+/// How far stages may reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbound {
+    /// Hosts that webhooks and registries may be although their addresses are not public.
+    pub hosts: Vec<HostPort>,
+    /// A PEM file with further certificate authorities for what stages ask.
+    pub ca: Option<PathBuf>,
+    /// Where hosts of environments are reached; `None`: where DNS says.
+    pub ingress: Option<HostPort>,
 }
 
 /// A host and a port, as in `artifacts.example.com:443`.
@@ -274,6 +291,11 @@ mod tests {
                 ca: None,
                 cache: 256 * 1024 * 1024,
             },
+            outbound: Outbound {
+                hosts: Vec::new(),
+                ca: None,
+                ingress: None,
+            },
             helm: None,
             helm_kube_version: "1.33.0".to_owned(),
             helm_api_versions: Vec::new(),
@@ -286,6 +308,8 @@ mod tests {
             key_namespace: None,
             key_name: "graftling-receipt-key".parse().unwrap(),
             deployer_cluster_role: "graftling-deployer".parse().unwrap(),
+            approval_policy: "graftling-approvals".parse().unwrap(),
+            tools_image: "busybox".to_owned(),
             concurrency: 16,
             render_workers: 2,
             webhook_body_limit: 5 * 1024 * 1024,

@@ -3,7 +3,9 @@
 //! `sync` decides which environments exist; `reconcile` makes each of them so. Both are lists of named steps: read, decide (in
 //! `domain`), act, publish.
 
+pub mod approvals;
 pub mod desired;
+pub mod diagnoses;
 pub mod dispatch;
 pub mod errands;
 pub mod hosts;

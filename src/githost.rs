@@ -15,7 +15,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 pub use self::tree::Files;
+use crate::domain::comment::{Comment, Permission};
 use crate::domain::git::{BranchName, Commit, Listing, RefLookup, Repository, RepositoryName, Revision, TreePath};
+use crate::domain::stage::wait::{ReportedRun, ReportedStatus};
 
 /// A connection to one Git host.
 ///
@@ -42,6 +44,32 @@ pub trait GitHost: Send + Sync {
     /// submodule or a pointer of Git LFS at or below `path` is an error that names it. Nothing of the repository is run or checked out.
     /// A host may refuse a commit that is no branch's head any more with [`Error::BranchMoved`]; it never gives another commit's files.
     fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>>;
+
+    /// A comment on a pull request as it is now; `None` if it is gone, or the host has no comments.
+    fn comment<'a>(&'a self, name: &'a RepositoryName, id: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>>;
+
+    /// What an account may do with the repository.
+    fn permission<'a>(&'a self, name: &'a RepositoryName, login: &'a str) -> BoxFuture<'a, Result<Permission, Error>>;
+
+    /// The newest commit status of a context, as others set them on a commit; `None` if there is none, or no such commit yet.
+    ///
+    /// [`Error::Misconfigured`] at a host that has no commit statuses.
+    fn commit_status<'a>(
+        &'a self,
+        name: &'a RepositoryName,
+        revision: &'a Revision,
+        context: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ReportedStatus>, Error>>;
+
+    /// The newest check runs of a name on a commit, one for each app that makes some; none if there is no such commit yet.
+    ///
+    /// [`Error::Misconfigured`] at a host that has no check runs.
+    fn check_runs<'a>(
+        &'a self,
+        name: &'a RepositoryName,
+        revision: &'a Revision,
+        run: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<ReportedRun>, Error>>;
 }
 
 /// Why a host gave no answer that can be relied on.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::references::AccountReferences;
-use self::requests::{Approval, Request, RequestHandled};
+use self::requests::{Approval, PendingApproval, Request, RequestHandled};
 use self::run::{RunStatus, StageStatus};
 use super::project::LocalReference;
 
@@ -168,6 +168,9 @@ pub struct EnvironmentStatus {
     /// What came of the request that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_handled: Option<RequestHandled>,
+    /// The stages that wait for a person's word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending_approvals: Vec<PendingApproval>,
     /// True while workloads may be scaled to zero because the environment rests; written before the first of them is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resting: bool,
@@ -291,6 +294,9 @@ pub struct InventoryEntry {
     /// True once the server accepted our deletion of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asked: bool,
+    /// All entries at once, where they are many: then this is the only one. Compressed JSON in base64; `graftling env describe` shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packed: Option<String>,
 }
 
 /// A volume that a claim in the environment's namespace was bound to.

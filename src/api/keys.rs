@@ -32,6 +32,9 @@ pub const RELEASE_BRAKE_ANNOTATION: &str = "graftling.dev/release-brake";
 /// Annotation on a Project: a replica without the lead asks the leader to look at a branch.
 pub const HINT_ANNOTATION: &str = "graftling.dev/hint";
 
+/// Annotation on a Project: a replica without the lead asks the leader to read a comment.
+pub const COMMENT_HINT_ANNOTATION: &str = "graftling.dev/comment-hint";
+
 /// Annotation on an Environment: which finalizers somebody removed by hand during its teardown, as JSON, for the receipt.
 pub const FINALIZERS_REMOVED_ANNOTATION: &str = "graftling.dev/finalizers-removed";
 
@@ -67,3 +70,7 @@ pub const ADOPT_BY_ANNOTATION: &str = "graftling.dev/adopt-by";
 /// Annotation on an Environment that was made anew for a namespace whose Environment is lost: nothing is deployed until its branch is
 /// seen. The next refresh of the Environment takes it away.
 pub const ADOPTING_ANNOTATION: &str = "graftling.dev/adopting";
+
+/// Label: a Secret in a Project's namespace that bears it with the value `true` may be named by stages of bundles, to sign webhooks or to
+/// ask registries. Without it a bundle could have things signed with the credentials of the GitHost.
+pub const FOR_STAGES_LABEL: &str = "graftling.dev/for-stages";

@@ -5,6 +5,7 @@ mod bundle;
 mod ended;
 mod guardrails;
 mod policy;
+mod probe;
 mod pull_requests;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -19,6 +20,7 @@ pub use self::bundle::{ArchiveBundle, BundleReference, BundleRevision, ConfigMap
 pub use self::ended::{EndedBranch, EndedReason};
 pub use self::guardrails::{Guardrails, Limits, Network, NetworkMode, PodSecurity};
 pub use self::policy::{Claims, ClusterScoped, OnReference, Permission, References};
+pub use self::probe::UrlProbe;
 pub use self::pull_requests::{OnClose, PullRequests};
 
 /// One repository that gets environments: which branches, which bundle, which guardrails.
@@ -86,6 +88,9 @@ pub struct ProjectSpec {
     /// The scheme of the environments' URLs.
     #[serde(default)]
     pub scheme: Scheme,
+    /// What the URL of an environment must answer before it counts as ready. Without it, it is ready when its objects are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<UrlProbe>,
     /// What every environment's namespace is fenced with before anything runs in it.
     #[serde(default)]
     pub guardrails: Guardrails,

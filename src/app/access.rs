@@ -3,9 +3,11 @@
 //! Every call has a deadline of its own, because the client below retries an overloaded server for a very long time.
 
 mod adopt;
+mod diagnose;
 mod error;
 mod projects;
 pub mod receipts;
+mod requests;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -29,7 +31,9 @@ use crate::domain::git::BranchName;
 use crate::domain::name::{EnvironmentName, Namespace, ObjectName, ProjectName};
 use crate::domain::removal::Reason;
 
+pub use diagnose::Look;
 pub use error::{Class, Error};
+pub use requests::{Asked, Caller, Word, Written};
 pub use restore::Restoration;
 
 /// Which cluster, and how long to wait for it.

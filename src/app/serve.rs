@@ -17,7 +17,10 @@ use crate::cluster::residue::{Cost, Scanner};
 use crate::cluster::signing::{Place, Signer};
 use crate::cluster::{self, Connection};
 use crate::config::Config;
+use crate::controller::approvals::Approvals;
 use crate::controller::desired::Bundles;
+use crate::controller::diagnoses::Diagnoses;
+use crate::controller::errands::{Bounds, Carrier, Errands};
 use crate::controller::hosts::Hosts;
 use crate::controller::inbox::Inbox;
 use crate::controller::memory::Memory;
@@ -134,6 +137,7 @@ struct Parts {
 
 impl Parts {
     fn new(config: &Config, connection: Connection) -> Self {
+        let outbound = super::sources::outbound(&config.outbound, connection.is_local());
         let metrics = Metrics::new();
         let readiness = Readiness::new();
         let instance = std::env::var("HOSTNAME").unwrap_or_else(|_| "graftling".to_owned());
@@ -141,6 +145,7 @@ impl Parts {
             connection,
             settings: Settings {
                 sources: super::sources::settings(&config.sources),
+                outbound,
                 helm: HelmSettings {
                     program: config.helm.clone(),
                     kube_version: config.helm_kube_version.clone(),
@@ -155,6 +160,8 @@ impl Parts {
                 url_port: config.url_port,
                 scope: Scope::new(config.watch_namespaces.clone()),
                 receipt_key: receipt_key(config),
+                approval_policy: config.approval_policy.clone(),
+                tools_image: config.tools_image.clone(),
                 instance: format!("{instance}-{}", std::process::id()),
             },
             endpoints: Endpoints::default(),
@@ -282,17 +289,25 @@ async fn lead(
         Err(error) => return tracing::error!(error = %chain(&error), "bundles cannot be fetched"),
     };
     let (wakes, woken) = mpsc::channel(CHANNEL_CAPACITY);
+    let observer = Observer {
+        connection: parts.connection.clone(),
+        live: LiveObjects::new(client.clone(), wakes.clone()),
+        kinds: Kinds::new(client.clone()),
+    };
+    let errands = match Carrier::new(&parts.settings.outbound, observer.clone(), hosts.clone()) {
+        Ok(carrier) => Errands::new(Arc::new(carrier), Bounds::SERVER, wakes.clone(), parts.metrics.clone()),
+        Err(error) => return tracing::error!(error = %chain(&error), "stages cannot ask anything of the outside"),
+    };
     let reconciler = Arc::new(Reconciler {
-        scanner: scanner(client.clone(), wakes.clone(), parts.metrics.clone()),
+        approvals: Approvals::new(client.clone(), parts.settings.approval_policy.clone()),
+        scanner: scanner(client.clone(), wakes, parts.metrics.clone()),
         signer: Signer::new(client.clone(), parts.settings.receipt_key.clone()),
-        observer: Observer {
-            connection: parts.connection.clone(),
-            live: LiveObjects::new(client.clone(), wakes),
-            kinds: Kinds::new(client.clone()),
-        },
+        observer,
+        errands: errands.clone(),
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
+        diagnoses: Diagnoses::default(),
         witnesses: Witnesses::default(),
         bundles: Bundles::new(sources, renderer(&parts.settings), parts.metrics.clone()),
         settings: parts.settings.clone(),
@@ -319,6 +334,7 @@ async fn lead(
         sync: sync.clone(),
         memory: reconciler.memory.clone(),
         witnesses: reconciler.witnesses.clone(),
+        errands,
         triggers,
     };
     let passes = queue::run(reconciler, queued, shutdown.clone());

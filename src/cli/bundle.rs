@@ -7,6 +7,8 @@ mod test;
 
 use clap::Subcommand;
 
+pub use lint::{Format, report};
+
 /// What to do with a bundle.
 #[derive(Debug, Subcommand)]
 pub enum Command {

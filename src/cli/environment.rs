@@ -1,14 +1,19 @@
 //! `graftling env`: which environments there are, how they stand, and how to remove one.
 
 mod adopt;
+mod approve;
 mod confirm;
 mod delete;
 mod describe;
 mod dry_run;
+mod follow;
+mod pause;
+mod request;
 mod resolve;
 mod restore;
 mod show;
 mod unstick;
+mod why;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,13 +24,17 @@ use jiff::Timestamp;
 use self::resolve::{Wanted, resolve};
 use super::output::print;
 use crate::api::Environment;
+use crate::api::environment::requests::Verdict;
 use crate::app::access::{Access, Scope, Target};
 use crate::config::parse_interval;
 use crate::domain::name::{Namespace, ProjectName};
 
 pub use adopt::AdoptError;
+pub use approve::ApproveError;
 pub use confirm::{ConfirmError, confirm};
 pub use dry_run::Blocked;
+pub use follow::FollowError;
+pub use request::RequestError;
 pub use resolve::{ResolveError, place};
 pub use restore::RestoreError;
 pub use show::{Format, NONE};
@@ -41,6 +50,8 @@ pub enum Command {
     Get(Get),
     /// Explain one environment: identity, conditions, stages, what was applied, and its past
     Describe(Describe),
+    /// Tell in one sentence why an environment is not ready, and what to do
+    Why(why::Arguments),
     /// Remove one environment and everything in it
     Delete(delete::Arguments),
     /// Take over the namespace of an Environment that was lost
@@ -49,6 +60,24 @@ pub enum Command {
     Unstick(unstick::Arguments),
     /// Bring back an environment that rests because its branch was deleted
     Restore(restore::Arguments),
+    /// Try again what failed in the last run
+    Retry(request::Retry),
+    /// Go on without a stage of the run
+    Skip(request::Skip),
+    /// Approve a stage that waits for a person's word
+    Approve(approve::Arguments),
+    /// Reject a stage that waits for a person's word: the stage fails
+    Reject(approve::Arguments),
+    /// Pause an environment: nothing is applied, and what is changed by hand stays
+    Pause(pause::Pause),
+    /// Let a paused environment go on
+    Resume(pause::Resume),
+    /// Put back what an earlier run applied
+    Rollback(request::Rollback),
+    /// Put only some objects right
+    Sync(request::Sync),
+    /// Run a stage of the last run once more
+    Rerun(request::Rerun),
 }
 
 /// Which environments, and in which form.
@@ -134,10 +163,20 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::List(arguments) => list(arguments).await,
         Command::Get(arguments) => get(arguments).await,
         Command::Describe(arguments) => describe(arguments).await,
+        Command::Why(arguments) => why::run(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
         Command::Adopt(arguments) => adopt::run(arguments).await,
         Command::Unstick(arguments) => unstick::run(arguments).await,
         Command::Restore(arguments) => restore::run(arguments).await,
+        Command::Retry(arguments) => request::retry(arguments).await,
+        Command::Skip(arguments) => request::skip(arguments).await,
+        Command::Approve(arguments) => approve::run(arguments, Verdict::Approved).await,
+        Command::Reject(arguments) => approve::run(arguments, Verdict::Rejected).await,
+        Command::Pause(arguments) => pause::pause(arguments).await,
+        Command::Resume(arguments) => pause::resume(arguments).await,
+        Command::Rollback(arguments) => request::rollback(arguments).await,
+        Command::Sync(arguments) => request::sync(arguments).await,
+        Command::Rerun(arguments) => request::rerun(arguments).await,
     }
 }
 

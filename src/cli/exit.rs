@@ -5,7 +5,9 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::diagnostics::{self, Colours};
-use super::environment::{AdoptError, Blocked, ConfirmError, ResolveError, RestoreError, UnstickError};
+use super::environment::{
+    AdoptError, ApproveError, Blocked, ConfirmError, FollowError, RequestError, ResolveError, RestoreError, UnstickError,
+};
 use super::output::OutputError;
 use super::project::ProjectError;
 use super::receipt::{FindError, VerifyError};
@@ -156,7 +158,16 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
     if cause.is::<Blocked>() {
         return Some(Exit::Blocked);
     }
-    if cause.is::<ConfirmError>() || cause.is::<RestoreError>() {
+    if let Some(error) = cause.downcast_ref::<ApproveError>() {
+        return Some(match error {
+            ApproveError::FindStage { .. } => Exit::NotFound,
+            ApproveError::FindNone { .. } | ApproveError::FindSeveral { .. } | ApproveError::Reserve { .. } => Exit::Refused,
+        });
+    }
+    if cause.is::<FollowError>() {
+        return Some(Exit::Failed);
+    }
+    if cause.is::<ConfirmError>() || cause.is::<RestoreError>() || cause.is::<RequestError>() {
         return Some(Exit::Refused);
     }
     cause.is::<ConfigError>().then_some(Exit::Usage)

@@ -8,10 +8,12 @@ use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use clap::{ArgAction, Args};
 
 use super::helm;
+use super::outbound::OutboundArguments;
 use super::sources::SourceArguments;
 use crate::app;
 use crate::config::{Config, ConfigError, parse_body_limit, parse_duration, parse_interval};
 use crate::domain::name::{NameError, Namespace, ObjectName};
+use crate::domain::stage::checkout::TOOLS_IMAGE;
 use crate::render::HelmSettings;
 
 /// What holds for every setting.
@@ -42,6 +44,8 @@ pub struct Arguments {
     admin_listen: SocketAddr,
     #[command(flatten)]
     sources: SourceArguments,
+    #[command(flatten)]
+    outbound: OutboundArguments,
     #[command(flatten)]
     helm: helm::Helm,
     /// Time between two full listings of a repository
@@ -89,6 +93,18 @@ pub struct Arguments {
         hide_env_values = true
     )]
     deployer_cluster_role: ObjectName,
+    /// ValidatingAdmissionPolicy that proves who wrote an approval, and its binding of the same name; without them none counts
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "graftling-approvals",
+        env = "GRAFTLING_APPROVAL_POLICY",
+        hide_env_values = true
+    )]
+    approval_policy: ObjectName,
+    /// Image with sh and tar that takes in the files of a commit for stages with steps
+    #[arg(long, value_name = "IMAGE", default_value = TOOLS_IMAGE, env = "GRAFTLING_TOOLS_IMAGE", hide_env_values = true)]
+    tools_image: String,
     /// How many environments are deployed at a time, from 1 to 1024; half as many are torn down besides
     #[arg(long, value_name = "NUMBER", default_value = "16", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024), env = "GRAFTLING_CONCURRENCY", hide_env_values = true)]
     concurrency: usize,
@@ -136,6 +152,7 @@ fn config(arguments: Arguments) -> Result<Config, ConfigError> {
         listen: arguments.listen,
         admin_listen: arguments.admin_listen,
         sources: arguments.sources.into(),
+        outbound: arguments.outbound.into(),
         helm: helm.program,
         helm_kube_version: helm.kube_version,
         helm_api_versions: helm.api_versions,
@@ -148,6 +165,8 @@ fn config(arguments: Arguments) -> Result<Config, ConfigError> {
         key_namespace: arguments.key_namespace,
         key_name: arguments.key_name,
         deployer_cluster_role: arguments.deployer_cluster_role,
+        approval_policy: arguments.approval_policy,
+        tools_image: arguments.tools_image,
         concurrency: arguments.concurrency,
         render_workers: arguments.render_workers,
         webhook_body_limit: arguments.webhook_body_limit,
@@ -184,6 +203,10 @@ mod tests {
         assert_eq!(config.sources.bundles, std::path::PathBuf::from("/bundles"));
         assert!(config.sources.roots.is_empty() && config.sources.archive_hosts.is_empty());
         assert_eq!((config.sources.ca, config.sources.cache), (None, 256 * 1024 * 1024));
+        assert_eq!(
+            (config.outbound.hosts, config.outbound.ca, config.outbound.ingress),
+            (Vec::new(), None, None)
+        );
         assert_eq!((config.helm, config.helm_kube_version.as_str()), (None, "1.33.0"));
         assert_eq!(config.helm_api_versions, Vec::<String>::new());
         assert_eq!(config.sweep_interval, Duration::from_secs(60));
@@ -194,6 +217,8 @@ mod tests {
         assert_eq!(config.lease_name.as_str(), "graftling");
         assert_eq!((config.key_namespace, config.key_name.as_str()), (None, "graftling-receipt-key"));
         assert_eq!(config.deployer_cluster_role.as_str(), "graftling-deployer");
+        assert_eq!(config.approval_policy.as_str(), "graftling-approvals");
+        assert_eq!(config.tools_image, TOOLS_IMAGE);
         assert_eq!(config.concurrency, 16);
         assert_eq!(config.render_workers, 2);
         assert_eq!(config.webhook_body_limit, 5 * 1024 * 1024);
@@ -242,6 +267,7 @@ mod tests {
             ("--key-namespace", "a.b"),
             ("--key-name", "A"),
             ("--deployer-cluster-role", ""),
+            ("--approval-policy", "A"),
             ("--concurrency", "0"),
             ("--concurrency", "1025"),
             ("--render-workers", "0"),
@@ -249,6 +275,9 @@ mod tests {
             ("--resync", "721h"),
             ("--bundle-roots", "bundles"),
             ("--bundle-archive-hosts", "artifacts.example.com"),
+            ("--outbound-hosts", "http://ci.internal:80"),
+            ("--outbound-ca", "ca.pem"),
+            ("--ingress-address", "ingress.example.com"),
             ("--bundle-cache", "1GB"),
             ("--url-port", "0"),
             ("--shutdown-grace", "-1s"),

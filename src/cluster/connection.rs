@@ -65,6 +65,13 @@ impl Connection {
         self.controller.clone()
     }
 
+    /// Whether the control plane is on this very machine, as in a test.
+    pub fn is_local(&self) -> bool {
+        let host = self.config.cluster_url.host().unwrap_or_default();
+        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
     /// The time by the API server's clock, to a second or two; `None` before its first answer.
     pub fn server_time(&self) -> Option<Timestamp> {
         self.clock.now()

@@ -54,6 +54,15 @@ pub enum Error {
         #[source]
         source: kube::Error,
     },
+    /// A command could not be run in a container.
+    #[error("could not {what}")]
+    Exec {
+        /// What was being done.
+        what: String,
+        /// The cause.
+        #[source]
+        source: kube::Error,
+    },
     /// The server did not answer in time.
     #[error("could not {operation}: no answer within {seconds} s")]
     TimedOut {
@@ -90,6 +99,7 @@ impl Error {
             | Self::ResolveKind { source, .. }
             | Self::Read { source, .. }
             | Self::List { source, .. }
+            | Self::Exec { source, .. }
             | Self::Write { source, .. } => classify(source),
             Self::LookForForeign { .. } => FailureClass::Forbidden,
             Self::TimedOut { .. } | Self::WatchBehind { .. } | Self::TellTime => FailureClass::Transient,

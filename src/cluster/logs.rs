@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ALL: Duration = Duration::from_secs(15);
 
 /// The label of Kubernetes on the pods of a Job.
-const JOB_LABEL: &str = "batch.kubernetes.io/job-name";
+pub(super) const JOB_LABEL: &str = "batch.kubernetes.io/job-name";
 
 impl Observer {
     /// Reads what a try's pods wrote, hides what the environment's own Secrets hold, and keeps it in the run's record. Returns what was
@@ -95,7 +95,7 @@ impl Observer {
         Ok(stream::iter(reads).buffered(4).collect().await)
     }
 
-    fn pods_as(&self, deployer: &Deployer, records: &Records<'_>) -> Result<Api<Pod>, Error> {
+    pub(super) fn pods_as(&self, deployer: &Deployer, records: &Records<'_>) -> Result<Api<Pod>, Error> {
         let client = self.connection.deployer(deployer)?;
         Ok(Api::namespaced(client, records.environment.namespace().as_str()))
     }

@@ -30,6 +30,19 @@ pub struct Observer {
 }
 
 impl Observer {
+    /// The server's own client.
+    pub fn controller(&self) -> Client {
+        self.connection.controller()
+    }
+
+    /// The client of a deployer.
+    ///
+    /// # Errors
+    /// As [`Connection::deployer`].
+    pub fn deployer(&self, deployer: &Deployer) -> Result<Client, Error> {
+        self.connection.deployer(deployer)
+    }
+
     /// Observes `keys` and everything of `inventory`: from the watches where there is one, else by a request as the deployer.
     ///
     /// The watches show only what bears our label. So that an object is not missed because somebody took the label off, what is
@@ -104,6 +117,14 @@ impl Observer {
             Err(Error::UnknownKind { .. }) => Ok(None),
             other => other,
         }
+    }
+
+    /// A client that acts as a deployer.
+    ///
+    /// # Errors
+    /// The client could not be made.
+    pub fn deployer_client(&self, deployer: &Deployer) -> Result<Client, Error> {
+        self.connection.deployer(deployer)
     }
 
     /// Reads one object from the API server itself.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Error;
 use super::connection::within;
+use crate::api::convert::size::fit;
 use crate::api::receipt::{SIGNATURE_KEY, TEXT_KEY};
 use crate::api::{Environment, EnvironmentStatus, keys};
 
@@ -61,7 +62,8 @@ impl Publisher {
         }
     }
 
-    /// Writes an Environment's status, if it differs from what `environment` has, and returns the object as it is then.
+    /// Writes an Environment's status, shortened if it has to be, if it differs from what `environment` has, and returns the object as it
+    /// is then.
     ///
     /// The write carries the resourceVersion that the status was concluded from: a replica that lost the lead, or one that
     /// worked from an old copy, gets a conflict instead of overwriting what it has not seen. A change of the spec alone is no
@@ -70,6 +72,7 @@ impl Publisher {
     /// # Errors
     /// The write failed, or the status was changed by somebody else meanwhile.
     pub async fn environment_status(&self, environment: &Environment, status: &EnvironmentStatus) -> Result<Environment, Error> {
+        let status = &fit(status.clone());
         if environment.status.as_ref() == Some(status) {
             return Ok(environment.clone());
         }

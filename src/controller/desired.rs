@@ -1,19 +1,23 @@
 //! From what is asked for to the objects that an environment should consist of.
 
+mod record;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use self::record::{admission, admit_record};
 use super::sources::{self, Sources};
 use crate::api::Environment;
 use crate::api::convert::environment::{Identity, pull_request_to_domain};
 use crate::api::convert::first_deploy::is_first_deploy;
+use crate::domain::bundle::pipeline::{Condition, when};
 use crate::domain::bundle::{Bundle, BundleFiles, Problem, summary};
 use crate::domain::git::{Commit, PullRequest};
 use crate::domain::guardrails::{self, Fence};
-use crate::domain::manifest::{Admission, AllowedKinds, Manifest, ObjectKey, admit};
+use crate::domain::manifest::{AllowedKinds, Manifest, ObjectKey, admit};
 use crate::domain::name::ObjectName;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
@@ -61,6 +65,10 @@ pub struct Desired {
     pub staged: Staged,
     /// Where it will be found.
     pub addresses: Addresses,
+    /// The digest of what makes a run another one.
+    pub digest: String,
+    /// Whether it was rendered; else it comes from a record.
+    pub is_rendered: bool,
 }
 
 /// Where an environment is found.
@@ -121,6 +129,17 @@ impl Wish {
 }
 
 impl Desired {
+    /// Why a condition of a stage does not hold.
+    pub fn unmet(&self, wish: &Wish, condition: &Condition) -> Option<String> {
+        let facts = when::Facts {
+            is_first_deploy: wish.is_first_deploy,
+            branch: wish.identity.branch.as_str(),
+            // No host is asked yet which files have changed.
+            changed: None,
+        };
+        when::unmet(condition, &facts)
+    }
+
     /// The keys of all objects.
     pub fn keys(&self) -> impl Iterator<Item = ObjectKey> {
         let objects = self.objects.guardrails.iter().chain(&self.objects.objects);
@@ -176,18 +195,15 @@ impl Bundles {
         let rendered = rendered.map_err(|error| Failure::new(wish, &error))?;
         let kinds = allowed_kinds(wish)?;
         let namespace = wish.identity.name.namespace();
-        let admission = Admission {
-            namespace: &namespace,
-            environment: &wish.identity.name,
-            project: &wish.project.key,
-            domain: &wish.project.domain,
-            kinds: &kinds,
-        };
-        let objects = admit(rendered.documents, &admission).map_err(|refusals| refuse(wish, &summary(&refusals)))?;
+        let objects =
+            admit(rendered.documents, &admission(wish, &namespace, &kinds)).map_err(|refusals| refuse(wish, &summary(&refusals)))?;
         let fence = fence(wish);
+        let staged = Staged::new(rendered.pipeline.as_ref(), objects.clone());
         Ok(Desired {
             addresses: addresses(&context, &objects),
-            staged: Staged::new(None, objects.clone()),
+            digest: staged.digest(),
+            is_rendered: true,
+            staged,
             objects: deploy::Desired {
                 namespace: guardrails::namespace(&fence),
                 guardrails: guardrails::guardrails(&fence),
@@ -303,7 +319,11 @@ fn unavailable(wish: &Wish, what: &str, error: &sources::Error) -> Refusal {
 /// A source that fails is asked again after this time.
 const UNAVAILABLE: Duration = Duration::from_secs(10);
 
-fn allowed_kinds(wish: &Wish) -> Result<AllowedKinds, Refusal> {
+/// The kinds that an environment may consist of.
+///
+/// # Errors
+/// The Project names a kind in a way that cannot be read.
+pub fn allowed_kinds(wish: &Wish) -> Result<AllowedKinds, Refusal> {
     let project = &wish.project;
     AllowedKinds::of(project).map_err(|error| {
         let message = format!("Project {}: spec.policy.kinds: {error}", project.key.name);

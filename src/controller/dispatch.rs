@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
 
+use super::errands::Errands;
 use super::hosts::Hosts;
 use super::inbox::Offer;
 use super::memory::Memory;
@@ -37,6 +38,8 @@ pub struct Dispatcher {
     pub memory: Memory,
     /// Tokens of accounts that are being removed.
     pub witnesses: Witnesses,
+    /// What is asked of the outside.
+    pub errands: Errands,
     /// Environments to work on.
     pub triggers: mpsc::Sender<ObjectRef<Environment>>,
 }
@@ -54,6 +57,7 @@ struct ProjectVersion {
     generation: Option<i64>,
     release: Option<String>,
     hint: Option<String>,
+    comment: Option<String>,
     /// The head of the default branch, if templates come from there.
     templates: Option<BranchHead>,
 }
@@ -71,6 +75,7 @@ impl ProjectVersion {
             generation: project.metadata.generation,
             release: project.annotations().get(keys::RELEASE_BRAKE_ANNOTATION).cloned(),
             hint: project.annotations().get(keys::HINT_ANNOTATION).cloned(),
+            comment: project.annotations().get(keys::COMMENT_HINT_ANNOTATION).cloned(),
         }
     }
 }
@@ -173,6 +178,13 @@ impl Dispatcher {
         {
             self.offer(hint);
         }
+        if let (Some(before), Some(text)) = (&before, &version.comment)
+            && before.comment != version.comment
+            && let Some(comment) = relay::read_comment(text)
+            && self.sync.inbox.offer_comment(comment) == Offer::Full
+        {
+            tracing::warn!("too many comments wait; whoever wrote this one has to write it again");
+        }
         if before.as_ref().is_some_and(|before| before.templates != version.templates) {
             self.trigger_environments_of(&object).await;
         }
@@ -218,6 +230,7 @@ impl Dispatcher {
         seen.environments.remove(&uid);
         self.memory.release(&uid);
         self.witnesses.release(&uid);
+        self.errands.forget(&uid);
         let reference = ObjectRef::new(&object.spec.project_ref.name).within(&object.namespace().unwrap_or_default());
         let project = self.stores.projects.get(&reference);
         let Some(Ok(project)) = project.map(|project| convert::project::project(&project)) else {

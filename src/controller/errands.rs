@@ -6,8 +6,15 @@
 //! again, which is why calls with effects carry the same idempotency key again.
 
 mod around;
+mod carry;
+mod image;
+mod inside;
 mod look;
+mod outside;
 mod pool;
+mod secrets;
+mod statuses;
+mod webhook;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +23,7 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 pub use self::around::Around;
+pub use self::carry::{Carrier, PrepareError};
 pub use self::look::{Looked, Place};
 use self::pool::{Job, Pool};
 use crate::cluster::live::Wake;

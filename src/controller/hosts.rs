@@ -210,7 +210,7 @@ fn key(object: &GitHostObject) -> Result<GitHostKey, Error> {
 }
 
 /// The text under a key of a Secret, without the line break that editors leave at its end.
-fn text(secret: &Secret, key: &str) -> Result<SecretString, Error> {
+pub(super) fn text(secret: &Secret, key: &str) -> Result<SecretString, Error> {
     let wrong = |what: &str| Error::Secret {
         problem: format!("Secret {} {what} key {key:?}", secret.name_any()),
     };

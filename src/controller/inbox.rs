@@ -2,6 +2,8 @@
 //!
 //! The inbox only says where to look. Losing it, with a crash for example, costs at most one sweep interval.
 
+mod comments;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +14,8 @@ use crate::domain::event::{DeliveryId, Happening, Hint, RepositoryHint};
 use crate::domain::git::{BranchName, RepositoryId, RepositoryName};
 use crate::domain::name::GitHostKey;
 use crate::metrics::{HintResult, Metrics};
+
+pub use comments::PendingComment;
 
 /// A bounded, coalescing queue of hints. Clones share the same places.
 ///
@@ -64,6 +68,8 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes whoever waits in `take`, after something was queued or the inbox was closed.
     filled: Notify,
+    /// Comments, which have places of their own.
+    comments: comments::Comments,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +102,7 @@ impl Inbox {
             metrics,
             state: Mutex::default(),
             filled: Notify::new(),
+            comments: comments::Comments::default(),
         }))
     }
 
@@ -131,6 +138,7 @@ impl Inbox {
     /// Takes no further hints.
     pub fn close(&self) {
         self.0.lock().closed = true;
+        self.0.comments.close();
         // One permit for a taker that is about to wait, and a call for all that wait already.
         self.0.filled.notify_one();
         self.0.filled.notify_waiters();

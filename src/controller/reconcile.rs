@@ -2,6 +2,8 @@
 
 mod adopt;
 mod deploy;
+mod drift;
+mod explain;
 mod precheck;
 mod rest;
 mod run;
@@ -16,7 +18,10 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
+use super::approvals::Approvals;
 use super::desired::Bundles;
+use super::diagnoses::Diagnoses;
+use super::errands::Errands;
 use super::memory::Memory;
 use super::settings::Settings;
 use super::stores::Stores;
@@ -49,8 +54,12 @@ pub struct Reconciler {
     pub stores: Stores,
     /// What we wrote last.
     pub memory: Memory,
+    /// Why environments are not ready, as far as it was asked.
+    pub diagnoses: Diagnoses,
     /// Tokens of accounts that are being removed.
     pub witnesses: Witnesses,
+    /// What is asked of the outside.
+    pub errands: Errands,
     /// The bundles.
     pub bundles: Bundles,
     /// What the platform engineer decided.
@@ -59,6 +68,8 @@ pub struct Reconciler {
     pub scanner: Scanner,
     /// Signs receipts.
     pub signer: Signer,
+    /// Whether approvals count.
+    pub approvals: Approvals,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -100,6 +111,7 @@ impl Reconciler {
         let environment = self.memory.newest(cached);
         let pass = async {
             if environment.metadata.deletion_timestamp.is_some() {
+                self.diagnoses.release(environment.metadata.uid.as_deref().unwrap_or_default());
                 self.teardown(&environment).await
             } else if let Some(grace) = rest::rests(&environment) {
                 self.rest(&environment, &grace).await

@@ -2,6 +2,7 @@
 //!
 //! Losing one costs at most one sweep, so the annotation holds only the last.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,12 +13,12 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::hosts::Hosts;
-use super::inbox::{Inbox, PendingHint};
+use super::inbox::{Inbox, PendingComment, PendingHint};
 use super::settings::Scope;
 use super::stores::{Change, Stores};
 use crate::api::{Project, keys};
 use crate::cluster::error::chain;
-use crate::domain::event::{DeliveryId, Happening, Hint, RepositoryHint};
+use crate::domain::event::{CommentHint, DeliveryId, Happening, Hint, RepositoryHint};
 use crate::domain::name::GitHostKey;
 
 /// A replica that follows.
@@ -46,6 +47,17 @@ struct Relayed {
     at: String,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RelayedComment {
+    host_namespace: String,
+    host: String,
+    repository: String,
+    repository_id: Option<String>,
+    pull_request: u64,
+    comment: u64,
+}
+
 /// A rotated webhook secret is taken up by followers as well.
 const SECRETS: Duration = Duration::from_secs(60);
 
@@ -66,6 +78,11 @@ impl Relay {
                         self.pass_on(&hint).await;
                     }
                 }
+                comments = self.inbox.take_comments() => {
+                    for comment in comments {
+                        self.pass_comment_on(&comment).await;
+                    }
+                }
                 _ = secrets.tick() => self.refresh_hosts().await,
             }
         }
@@ -80,17 +97,42 @@ impl Relay {
     }
 
     async fn pass_on(&self, hint: &PendingHint) {
-        let projects = self.stores.projects.state();
-        let concerned = projects.iter().filter(|project| {
-            project.namespace().as_deref() == Some(hint.host.namespace.as_str())
-                && project.spec.git_host_ref.name == hint.host.name.as_str()
-                && project.spec.repository.eq_ignore_ascii_case(hint.repository.name.as_str())
-        });
-        for project in concerned {
-            if let Err(error) = self.annotate(project, hint).await {
+        for project in self.concerned(&hint.host, &hint.repository) {
+            if let Err(error) = self.annotate(&project, hint).await {
                 tracing::warn!(project = %project.name_any(), error = %chain(&error), "could not pass a hint on; the next sweep finds what it was about");
             }
         }
+    }
+
+    async fn pass_comment_on(&self, comment: &PendingComment) {
+        for project in self.concerned(&comment.host, &comment.hint.repository) {
+            if let Err(error) = self.annotate_comment(&project, comment).await {
+                tracing::warn!(project = %project.name_any(), error = %chain(&error), "could not pass a comment on; whoever wrote it has to write it again");
+            }
+        }
+    }
+
+    fn concerned(&self, host: &GitHostKey, repository: &RepositoryHint) -> Vec<Arc<Project>> {
+        let mut projects = self.stores.projects.state();
+        projects.retain(|project| {
+            project.namespace().as_deref() == Some(host.namespace.as_str())
+                && project.spec.git_host_ref.name == host.name.as_str()
+                && project.spec.repository.eq_ignore_ascii_case(repository.name.as_str())
+        });
+        projects
+    }
+
+    async fn annotate_comment(&self, project: &Project, comment: &PendingComment) -> Result<(), kube::Error> {
+        let relayed = RelayedComment {
+            host_namespace: comment.host.namespace.to_string(),
+            host: comment.host.name.to_string(),
+            repository: comment.hint.repository.name.to_string(),
+            repository_id: comment.hint.repository.id.as_ref().map(ToString::to_string),
+            pull_request: comment.hint.pull_request,
+            comment: comment.hint.comment,
+        };
+        let text = serde_json::to_string(&relayed).map_err(kube::Error::SerdeError)?;
+        self.write(project, keys::COMMENT_HINT_ANNOTATION, &text).await
     }
 
     async fn annotate(&self, project: &Project, hint: &PendingHint) -> Result<(), kube::Error> {
@@ -104,8 +146,12 @@ impl Relay {
             at: Timestamp::now().to_string(),
         };
         let text = serde_json::to_string(&relayed).map_err(kube::Error::SerdeError)?;
+        self.write(project, keys::HINT_ANNOTATION, &text).await
+    }
+
+    async fn write(&self, project: &Project, key: &str, text: &str) -> Result<(), kube::Error> {
         let api: Api<Project> = Api::namespaced(self.client.clone(), &project.namespace().unwrap_or_default());
-        let patch = json!({ "metadata": { "annotations": { (keys::HINT_ANNOTATION): text } } });
+        let patch = json!({ "metadata": { "annotations": { (key): text } } });
         let name = project.name_any();
         api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
         Ok(())
@@ -131,5 +177,24 @@ pub(super) fn read(text: &str) -> Option<Hint> {
             Happening::BranchPushed
         },
         delivery: DeliveryId::from_untrusted("relayed"),
+    })
+}
+
+/// Reads a relayed comment; `None` for anything else that somebody wrote there.
+pub(super) fn read_comment(text: &str) -> Option<PendingComment> {
+    let relayed: RelayedComment = serde_json::from_str(text).ok()?;
+    Some(PendingComment {
+        host: GitHostKey {
+            namespace: relayed.host_namespace.parse().ok()?,
+            name: relayed.host.parse().ok()?,
+        },
+        hint: CommentHint {
+            repository: RepositoryHint {
+                id: relayed.repository_id.and_then(|id| id.parse().ok()),
+                name: relayed.repository.parse().ok()?,
+            },
+            pull_request: relayed.pull_request,
+            comment: relayed.comment,
+        },
     })
 }

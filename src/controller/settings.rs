@@ -28,10 +28,16 @@ pub struct Settings {
     pub resync: Duration,
     /// The port in environments' URLs, for set-ups without an Ingress on the scheme's own.
     pub url_port: Option<u16>,
+    /// How far errands of stages may reach.
+    pub outbound: OutboundSettings,
     /// Which namespaces' GitHosts, Projects and Environments are ours to serve.
     pub scope: Scope,
     /// Where the key for receipts is kept; `None`: nothing is signed.
     pub receipt_key: Option<Place>,
+    /// The admission policy that proves who wrote an approval.
+    pub approval_policy: ObjectName,
+    /// The image with `sh` and `tar` that takes in the files of a commit.
+    pub tools_image: String,
     /// The name of this process, in Events.
     pub instance: String,
 }
@@ -49,6 +55,20 @@ pub struct SourceSettings {
     pub ca: Option<PathBuf>,
     /// How many bytes of fetched bundles are kept in memory.
     pub cache: usize,
+}
+
+/// How far errands of stages may reach.
+#[derive(Debug, Clone, Default)]
+pub struct OutboundSettings {
+    /// Web servers that webhooks and registries may be although their addresses are not public, by plain http as well. The Project has to
+    /// allow them too.
+    pub hosts: Vec<ArchiveHost>,
+    /// A PEM file with certificate authorities that errands trust besides the usual ones.
+    pub ca: Option<PathBuf>,
+    /// Where hosts of environments are reached; `None`: where DNS says.
+    pub ingress: Option<ArchiveHost>,
+    /// Whether addresses of this machine may be environments': the control plane is on it as well.
+    pub is_local: bool,
 }
 
 /// A web server that is trusted although its address is not public.

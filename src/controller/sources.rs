@@ -3,7 +3,7 @@
 //! What is named by its content (a commit, a digest) is fetched once and kept under a budget; what can change under its name (a
 //! directory, a ConfigMap) is read anew for each pass.
 
-mod address;
+pub(super) mod address;
 mod archive;
 mod cache;
 mod config_map;

@@ -6,6 +6,7 @@
 mod act;
 mod brake;
 mod clock;
+mod comments;
 mod ended;
 mod project;
 mod receipts;
@@ -98,11 +99,13 @@ impl Sync {
         let hints = self.clone().serve_hints();
         let sweeps = self.clone().sweep_for_ever();
         let receipts = self.clone().expire_receipts_for_ever();
+        let comments = self.clone().serve_comments();
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = hints => {}
             () = sweeps => {}
             () = receipts => {}
+            () = comments => {}
         }
     }
 

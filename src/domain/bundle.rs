@@ -33,6 +33,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::health::HealthRule;
 use super::name::check_label;
 use super::render::{Document, merge_values};
 pub(crate) use chart::Chart;
@@ -62,6 +63,7 @@ pub struct Bundle {
     version: String,
     description: String,
     inputs: Vec<Input>,
+    health: Vec<HealthRule>,
     values: Map<String, Value>,
     schema: Option<Schema>,
     pipeline: Option<PipelineFile>,
@@ -97,6 +99,9 @@ struct Head {
     inputs: Vec<Input>,
     #[serde(default)]
     chart: Option<ChartSettings>,
+    /// Read by itself, with the lines of its rules.
+    #[serde(default, rename = "health")]
+    _health: Option<serde::de::IgnoredAny>,
 }
 
 // === impl Bundle ===
@@ -120,6 +125,7 @@ impl Bundle {
             Layout::Bundle => keep(&mut problems, read_head(&texts)),
             Layout::Chart => keep(&mut problems, chart::head(&texts)),
         };
+        let health = keep(&mut problems, head::health(&texts));
         let mut values = keep(&mut problems, read_mapping("values.yaml", &texts));
         let schema = keep(&mut problems, read_schema(&texts));
         let pipeline = read_pipeline(&texts, &mut problems);
@@ -154,6 +160,7 @@ impl Bundle {
             version: head.version,
             description: head.description,
             inputs: head.inputs,
+            health,
             values,
             schema,
             pipeline,
@@ -182,6 +189,11 @@ impl Bundle {
     /// What the bundle asks a Project for.
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
+    }
+
+    /// How objects of kinds that the bundle knows better are judged.
+    pub fn health(&self) -> &[HealthRule] {
+        &self.health
     }
 
     /// The default values.
@@ -329,12 +341,8 @@ fn read_schema(texts: &BTreeMap<&str, &str>) -> Result<Option<Schema>, Vec<Probl
 /// What can be read of the pipeline, also where there are problems with it: then its texts are looked at nevertheless.
 fn read_pipeline(texts: &BTreeMap<&str, &str>, problems: &mut Vec<Problem>) -> Option<PipelineFile> {
     let text = texts.get("pipeline.yaml")?;
-    let templates: Vec<&str> = texts
-        .keys()
-        .copied()
-        .filter(|file| file.starts_with("templates/") && template::partial_name(file).is_none())
-        .collect();
-    let (pipeline, mut found) = pipeline::read(text, &templates);
+    let files: Vec<&str> = texts.keys().copied().filter(|file| layout::gives_objects(file)).collect();
+    let (pipeline, mut found) = pipeline::read(text, &files);
     problems.append(&mut found);
     pipeline
 }

@@ -103,7 +103,7 @@ pub struct Objection {
 pub fn new_claims<'a>(manifests: &'a [Manifest], inventory: &Inventory) -> Vec<Wanted<'a>> {
     let is_applied = |manifest: &Manifest| {
         let entry = inventory.get(&manifest.key).filter(|entry| entry.uid.is_some());
-        entry.is_some_and(|entry| entry.digest.as_deref() == Some(manifest.recorded_digest().as_str()))
+        entry.is_some_and(|entry| entry.is_of(&manifest.recorded_digest()))
     };
     let brings = |claim: &Claim| match claim {
         Claim::Class((group, _, kind), name) => manifests

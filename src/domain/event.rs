@@ -47,6 +47,8 @@ pub struct Hint {
 pub enum Delivery {
     /// Branches to look at.
     Hints(Vec<BranchHint>),
+    /// A comment to read.
+    Comment(CommentHint),
     /// The host tests the endpoint.
     Ping,
     /// Nothing that concerns environments; the text says why, for the log.
@@ -62,6 +64,17 @@ pub struct BranchHint {
     pub branch: BranchName,
     /// What the sender says has happened.
     pub happening: Happening,
+}
+
+/// A comment on a pull request that may ask for something. What it says and who wrote it is asked of the host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommentHint {
+    /// The repository it speaks of.
+    pub repository: RepositoryHint,
+    /// The number of the pull request.
+    pub pull_request: u64,
+    /// The host's number of the comment.
+    pub comment: u64,
 }
 
 // === impl DeliveryId ===

@@ -22,7 +22,7 @@ pub struct Entry {
     pub stage: Stage,
     /// Its UID; `None` between writing the entry and the first answer.
     pub uid: Option<String>,
-    /// The digest of the manifest that was last applied; for a Secret without what it holds.
+    /// The digest of the manifest that was last applied, or its beginning; for a Secret without what it holds.
     pub digest: Option<String>,
     /// The digest of our fields after the last apply.
     pub ownership: Option<String>,
@@ -42,6 +42,9 @@ pub enum Stage {
     /// The bundle's objects.
     Deploy,
 }
+
+/// How much of a digest is stored where there are many, in hexadecimal digits: enough that no two manifests of an object have the same.
+pub const SHORT_DIGEST: usize = 16;
 
 /// How a live object relates to an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +173,12 @@ impl Entry {
             gone: false,
             asked: false,
         }
+    }
+
+    /// Whether the manifest with this digest was the last that was applied.
+    pub fn is_of(&self, digest: &str) -> bool {
+        let begins = |stored: &String| stored == digest || stored.len() >= SHORT_DIGEST && digest.starts_with(stored.as_str());
+        self.digest.as_ref().is_some_and(begins)
     }
 
     /// How `live`, found under this entry's key, relates to the environment.

@@ -12,6 +12,7 @@ mod rbac;
 mod review;
 mod rules;
 pub mod scope;
+mod size;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -40,6 +41,9 @@ pub const MAX_OBJECTS: usize = 500;
 pub const MAX_OBJECT: usize = 3 * 512 * 1024;
 /// The most bytes of all objects as JSON.
 pub const MAX_OBJECTS_SIZE: usize = 8 * 1024 * 1024;
+
+/// The most bytes of all names of objects, and of all kinds that they have: the inventory of an environment has to fit into its status.
+pub const MAX_NAMES: usize = 24 * 1024;
 
 /// The label by which other tools see who owns an object.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
@@ -157,7 +161,7 @@ pub fn admit(documents: Vec<Document>, admission: &Admission<'_>) -> Result<Vec<
     }
     refusals.extend(duplicates(&manifests));
     refusals.extend(rbac::unknown_roles(&manifests));
-    refusals.extend(oversize(&manifests));
+    refusals.extend(size::check(&manifests));
     if !refusals.is_empty() {
         refusals.sort();
         return Err(refusals);
@@ -267,23 +271,6 @@ fn duplicates(manifests: &[Manifest]) -> Vec<Refusal> {
                 let reason = format!("{} has an object of the same kind and name: rename one", entry.get().source);
                 refusals.push(refusal(&manifest.source, &key.to_string(), "metadata.name", reason));
             }
-        }
-    }
-    refusals
-}
-
-fn oversize(manifests: &[Manifest]) -> Vec<Refusal> {
-    let mut total = 0;
-    let mut refusals = Vec::new();
-    for manifest in manifests {
-        let size = manifest.body.to_string().len();
-        total += size;
-        if size > MAX_OBJECT {
-            let reason = format!("the object has {size} bytes, at most {MAX_OBJECT} are allowed: split it");
-            refusals.push(refusal(&manifest.source, &manifest.key.to_string(), "size", reason));
-        } else if total > MAX_OBJECTS_SIZE && total - size <= MAX_OBJECTS_SIZE {
-            let reason = format!("with this object the bundle exceeds {MAX_OBJECTS_SIZE} bytes: make the objects smaller");
-            refusals.push(refusal(&manifest.source, &manifest.key.to_string(), "size", reason));
         }
     }
     refusals

@@ -1,6 +1,7 @@
 //! What to do next for an environment, as data that can be printed and carried out without a further choice.
 
 pub mod deploy;
+pub mod drift;
 pub mod records;
 pub mod rest;
 pub mod teardown;

@@ -1,6 +1,7 @@
 //! A Project's settings after validation: the only form in which the rest of the code sees them.
 
 mod outbound;
+mod probe;
 mod source;
 mod values;
 
@@ -11,6 +12,7 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
 pub use self::outbound::{HostGlobs, Outbound};
+pub use self::probe::{UrlCheck, UrlCheckError};
 pub use self::source::{ArchiveUrl, BundleSource, Directory, Sha256, TemplatesFrom};
 use super::deadline::Span;
 use super::git::{BranchName, RepositoryName};
@@ -40,6 +42,8 @@ pub struct Project {
     pub domain: DomainName,
     /// Whether URLs begin with `https` rather than `http`.
     pub https: bool,
+    /// What an environment's URL must answer before it counts as ready.
+    pub url_check: Option<UrlCheck>,
     /// What fences a namespace.
     pub guardrails: Guardrails,
     /// How many environments there may be.

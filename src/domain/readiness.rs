@@ -4,6 +4,7 @@
 //! somebody who knows nothing of Kubernetes.
 
 mod condition;
+mod definition;
 mod pod;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,8 @@ mod workload;
 use std::fmt;
 
 use serde_json::Value;
+
+use super::health;
 
 /// How far an object has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,9 @@ pub enum Readiness {
 ///
 /// - A PersistentVolumeClaim is ready when it is bound. One that no pod uses may never be, with a class that waits for a consumer.
 /// - An Ingress is ready at once: many ingress controllers never write a status, and the check of the URL says more.
+/// - A Job is ready when it is complete, and failed as soon as its controller has given it up. A suspended one waits for somebody.
+/// - A definition of custom resources and an APIService are ready when the API server serves them, so that what they define can be applied.
+/// - What bears a rule of its bundle for its health ([`health`]) is judged by that.
 /// - A resource of an unknown kind is judged by `observedGeneration` and by the conditions `Ready`, `Available`, `Succeeded`,
 ///   `Stalled`, `Failed` and `Reconciling`.
 pub fn assess(body: &Value) -> Readiness {
@@ -43,19 +49,25 @@ pub fn assess(body: &Value) -> Readiness {
             _ => Readiness::progressing("is being deleted"),
         };
     }
+    if let Some(judged) = health::of(body).and_then(|health| health.assess(body)) {
+        return match is_unobserved(body) {
+            true => Readiness::progressing("waits for its controller to see the newest change"),
+            false => judged,
+        };
+    }
     match group_and_kind(body) {
         ("", "Pod") => pod::assess(body),
         ("", "PersistentVolumeClaim") => assess_claim(body),
         ("", "Service") => assess_service(body),
         ("apps", "Deployment") => workload::deployment(body),
-        ("apps", "ReplicaSet") => workload::replica_set(body),
+        ("apps", "ReplicaSet") | ("", "ReplicationController") => workload::replica_set(body),
         ("apps", "StatefulSet") => workload::stateful_set(body),
         ("apps", "DaemonSet") => workload::daemon_set(body),
         ("batch", "Job") => workload::job(body),
-        ("batch", "CronJob")
-        | ("networking.k8s.io", "Ingress")
-        | ("autoscaling", "HorizontalPodAutoscaler")
-        | ("policy", "PodDisruptionBudget") => Readiness::Ready,
+        ("batch", "CronJob") | ("networking.k8s.io", "Ingress") | ("autoscaling", "HorizontalPodAutoscaler") => Readiness::Ready,
+        ("policy", "PodDisruptionBudget") => definition::disruption_budget(body),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => definition::custom_resource(body),
+        ("apiregistration.k8s.io", "APIService") => definition::api_service(body),
         _ => condition::assess(body),
     }
 }
@@ -113,15 +125,15 @@ impl fmt::Display for Readiness {
 
 // === reading ===
 
-fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer).and_then(Value::as_str)
 }
 
-fn number(value: &Value, pointer: &str) -> Option<i64> {
+pub(super) fn number(value: &Value, pointer: &str) -> Option<i64> {
     value.pointer(pointer).and_then(Value::as_i64)
 }
 
-fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
     value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 

@@ -28,6 +28,7 @@ pub use contents::undress;
 pub use journal::{ContainerLog, Journal, MAX_LINES, MAX_LOG};
 pub use keep::{MAX_SECRETS, ROOM, Shown, keep};
 pub use mask::Mask;
+pub(crate) use packing::{pack, unpack};
 pub use secrets::{Head, Home, JOURNAL_FIELD, JOURNAL_MANAGER, MAX_PART, MAX_PARTS, Stored, secrets};
 
 /// The version that a record says it is of.

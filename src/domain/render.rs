@@ -34,6 +34,7 @@ use serde_json::{Map, Value};
 
 use super::bundle::pipeline::Pipeline;
 use super::bundle::{self, Bundle, Problem, TemplateFile, yaml};
+use super::health;
 pub use branch_file::{BRANCH_FILE, MAX_BRANCH_FILE, read_branch_file};
 pub use context::{Address, Layer, Origin, RenderContext, Scheme, context_page};
 pub use emit::to_yaml;
@@ -112,6 +113,9 @@ pub fn render(bundle: &Bundle, context: &RenderContext) -> Result<Rendered, Rend
         }
     }
     if problems.is_empty() {
+        documents
+            .iter_mut()
+            .for_each(|document| health::mark(bundle.health(), &mut document.value));
         return Ok(Rendered {
             documents,
             release,

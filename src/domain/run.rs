@@ -16,6 +16,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::stage::outputs::Outputs;
 pub use advance::Turn;
 pub use begin::{Wished, begin, is_for};
 pub use staged::{DEPLOY_STAGE, Reached, Staged, apply_progress};
@@ -176,6 +177,19 @@ impl Run {
 
     fn stage_mut(&mut self, name: &str) -> Option<&mut StageRun> {
         self.stages.iter_mut().find(|stage| stage.name == name)
+    }
+
+    /// What its stages have handed on so far.
+    pub fn outputs(&self) -> Outputs {
+        let stages = self.stages.iter().filter(|stage| !stage.outputs.is_empty());
+        stages.map(|stage| (stage.name.clone(), stage.outputs.clone())).collect()
+    }
+
+    /// Keeps how many answers in a row a stage has had.
+    pub fn keep_streak(&mut self, stage: &str, streak: i32) {
+        if let Some(stage) = self.stage_mut(stage) {
+            stage.streak = streak;
+        }
     }
 
     /// Whether it has come to its end.

@@ -7,17 +7,27 @@
 pub mod approve;
 pub mod check;
 pub mod checkout;
+pub mod container;
+mod facts;
+mod fields;
 pub mod job;
 mod mapping;
+pub mod objects;
+pub mod outputs;
 pub mod resource;
+mod security;
 pub mod steps;
+#[cfg(test)]
+mod tests;
 pub mod wait;
 pub mod webhook;
+pub mod workload;
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::bundle::pipeline::Action;
+pub use facts::{JobFacts, job_name};
+use outputs::{Form, Outputs};
 
 /// What a stage is told, as far as it is told more than its name.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +67,33 @@ pub fn read(action: &Action) -> Result<Settings, Vec<String>> {
     }
 }
 
+/// Reads what a stage is told with the outputs of earlier stages in their places. This is what a stage is started with.
+///
+/// # Errors
+/// Every output that is not known, or every problem of the settings, each beginning with the field that it is about.
+pub fn with_outputs(action: &Action, outputs: &Outputs) -> Result<Settings, Vec<String>> {
+    let mut action = action.clone();
+    let form = match action {
+        Action::Job(_) | Action::Steps(_) => Form::Expanded,
+        _ => Form::Plain,
+    };
+    if let Some(settings) = action.settings_mut() {
+        outputs::substitute(settings, outputs, form)?;
+    }
+    read(&action)
+}
+
+impl Settings {
+    /// Whether the stage runs only once in the life of an environment.
+    pub fn once(&self) -> bool {
+        match self {
+            Self::Job(job) => job.once,
+            Self::Steps(steps) => steps.once,
+            _ => false,
+        }
+    }
+}
+
 /// Whether a text is still to be rendered, so that its form says nothing.
 pub(crate) fn is_template(text: &str) -> bool {
     text.contains("{{")
@@ -78,7 +115,34 @@ pub(crate) fn step(key: &str) -> String {
     if is_word { format!(".{key}") } else { format!("[{key:?}]") }
 }
 
-/// Reads settings as their type.
-fn typed<T: DeserializeOwned>(settings: &Value) -> Result<T, Vec<String>> {
-    serde_json::from_value(settings.clone()).map_err(|error| vec![error.to_string()])
+/// Gives every text of a stage's settings with its place: as a JSON pointer, and as people write it, beginning with the kind.
+pub(crate) fn texts(kind: &str, settings: &Value, found: &mut impl FnMut(&str, &str, &str)) {
+    collect(settings, &mut String::new(), &mut kind.to_owned(), found);
+}
+
+/// The depth is bounded by what YAML may have.
+fn collect(value: &Value, pointer: &mut String, field: &mut String, found: &mut impl FnMut(&str, &str, &str)) {
+    let (pointer_length, field_length) = (pointer.len(), field.len());
+    match value {
+        Value::String(text) => found(text, pointer, field),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                pointer.push_str(&format!("/{index}"));
+                field.push_str(&format!("[{index}]"));
+                collect(item, pointer, field, found);
+                pointer.truncate(pointer_length);
+                field.truncate(field_length);
+            }
+        }
+        Value::Object(entries) => {
+            for (key, entry) in entries {
+                pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1")));
+                field.push_str(&step(key));
+                collect(entry, pointer, field, found);
+                pointer.truncate(pointer_length);
+                field.truncate(field_length);
+            }
+        }
+        _ => {}
+    }
 }

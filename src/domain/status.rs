@@ -2,6 +2,7 @@
 
 mod rest;
 mod run;
+pub mod url;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::plan::teardown::{Next, TeardownPlan, retain};
 use super::plan::{Obstacle, Plan, Step, Waiting};
 use super::readiness::Readiness;
 use super::run::Run;
+use super::why;
 pub use rest::{summarise_rest, summarise_restored, summarise_return};
 pub use run::summarise_run;
 
@@ -111,7 +113,7 @@ pub fn summarise_deployment(plan: &Plan, outcomes: &[Outcome]) -> Report {
                 Some(SOON),
             )
         } else {
-            conclude_failure(failure)
+            conclude_refusal(failure)
         }
     } else if interrupted {
         (Phase::Deploying, "Applying", "applying objects".to_owned(), Some(SOON))
@@ -249,8 +251,8 @@ impl Report {
     }
 }
 
-/// What the plan waits for, and what was just applied and is not ready.
-fn waiting(plan: &Plan, outcomes: &[Outcome]) -> Vec<Waiting> {
+/// What the plan waits for, and what was just applied and is not ready, in the order of keys.
+pub fn waiting(plan: &Plan, outcomes: &[Outcome]) -> Vec<Waiting> {
     let applied = outcomes.iter().filter_map(|outcome| match outcome {
         Outcome::Applied { live, .. } => waiting_for(live),
         _ => None,
@@ -272,6 +274,22 @@ fn waiting_for(live: &LiveObject) -> Option<Waiting> {
         deletion: live.deletion.clone(),
         failed,
     })
+}
+
+/// As [`conclude_failure`], with what the refusal means and what to do, as far as there is room.
+fn conclude_refusal(failure: &Failure) -> (Phase, &'static str, String, Option<Duration>) {
+    let (phase, reason, mut message, again) = conclude_failure(failure);
+    match why::of_refusal(failure) {
+        Some(told) if !told.class.is_general() => (phase, told.class.name(), told.message(), again),
+        // The server's own words are clear where nothing more is known than that it refuses: they name field and value.
+        _ => {
+            let next = why::next_step(reason).filter(|_| phase == Phase::Failed).unwrap_or_default();
+            if !next.is_empty() && message.chars().count() + next.chars().count() + 2 <= Report::MESSAGE_LENGTH {
+                message = format!("{message}; {next}");
+            }
+            (phase, reason, message, again)
+        }
+    }
 }
 
 fn conclude_failure(failure: &Failure) -> (Phase, &'static str, String, Option<Duration>) {

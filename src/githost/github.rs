@@ -2,7 +2,9 @@
 
 mod api;
 mod archive;
+mod comments;
 pub(super) mod payload;
+mod statuses;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -17,7 +19,9 @@ use secrecy::SecretString;
 
 use self::api::Api;
 use super::{Error, Files, GitHost, listing};
+use crate::domain::comment::{Comment, Permission};
 use crate::domain::git::{BranchName, Commit, Listing, PullRequest, RefLookup, Repository, RepositoryName, Revision, TreePath};
+use crate::domain::stage::wait::{ReportedRun, ReportedStatus};
 
 const FIND_REPOSITORY: &str = "find the repository";
 const LIST_BRANCHES: &str = "list the branches";
@@ -201,6 +205,32 @@ impl GitHost for Github {
 
     fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>> {
         archive::files(self, name, at, path).boxed()
+    }
+
+    fn comment<'a>(&'a self, name: &'a RepositoryName, id: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>> {
+        comments::comment(self, name, id).boxed()
+    }
+
+    fn permission<'a>(&'a self, name: &'a RepositoryName, login: &'a str) -> BoxFuture<'a, Result<Permission, Error>> {
+        comments::permission(self, name, login).boxed()
+    }
+
+    fn commit_status<'a>(
+        &'a self,
+        name: &'a RepositoryName,
+        revision: &'a Revision,
+        context: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ReportedStatus>, Error>> {
+        statuses::commit_status(self, name, revision, context).boxed()
+    }
+
+    fn check_runs<'a>(
+        &'a self,
+        name: &'a RepositoryName,
+        revision: &'a Revision,
+        run: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<ReportedRun>, Error>> {
+        statuses::check_runs(self, name, revision, run).boxed()
     }
 }
 

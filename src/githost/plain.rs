@@ -21,7 +21,9 @@ use self::pack::Fetched;
 use self::refs::{Cause, Refs};
 use super::tree::{self, Files, READ_FILES};
 use super::{Error, GitHost, listing};
-use crate::domain::git::{BranchName, Commit, Listing, RefLookup, Repository, RepositoryName, TreePath};
+use crate::domain::comment::{Comment, Permission};
+use crate::domain::git::{BranchName, Commit, Listing, RefLookup, Repository, RepositoryName, Revision, TreePath};
+use crate::domain::stage::wait::{ReportedRun, ReportedStatus};
 
 const FIND_REPOSITORY: &str = "find the repository";
 const LIST_BRANCHES: &str = "list the branches";
@@ -159,6 +161,36 @@ impl GitHost for PlainGit {
 
     fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>> {
         fetch(self, name, at, path).boxed()
+    }
+
+    // A plain remote has neither comments nor accounts.
+    fn comment<'a>(&'a self, _: &'a RepositoryName, _: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>> {
+        async { Ok(None) }.boxed()
+    }
+
+    fn permission<'a>(&'a self, _: &'a RepositoryName, _: &'a str) -> BoxFuture<'a, Result<Permission, Error>> {
+        async { Ok(Permission::None) }.boxed()
+    }
+
+    fn commit_status<'a>(
+        &'a self,
+        _: &'a RepositoryName,
+        _: &'a Revision,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ReportedStatus>, Error>> {
+        async { Err(without("commit statuses")) }.boxed()
+    }
+
+    fn check_runs<'a>(&'a self, _: &'a RepositoryName, _: &'a Revision, _: &'a str) -> BoxFuture<'a, Result<Vec<ReportedRun>, Error>> {
+        async { Err(without("check runs")) }.boxed()
+    }
+}
+
+fn without(what: &str) -> Error {
+    Error::Misconfigured {
+        problem: format!(
+            "a plain Git remote has no {what}: wait for an image, use a check or a webhook instead, or a GitHost of a provider that has them"
+        ),
     }
 }
 

@@ -14,7 +14,8 @@ use nix::sys::resource::{Resource, UsageWho, getrusage, rlim_t, setrlimit};
 use super::protocol::{Answer, Hello, Request, SandboxLevel, Work, read_frame, read_request, write_message};
 use super::{RenderLimits, confine, filter};
 use crate::domain::bundle::Bundle;
-use crate::domain::render::{Rendered, read_branch_file, render};
+use crate::domain::health;
+use crate::domain::render::{Document, Rendered, read_branch_file, render};
 
 /// The name of the command.
 pub const COMMAND: &str = "render-worker";
@@ -126,7 +127,7 @@ impl Kept {
             },
             Work::Read(release, output) => match release.documents(&output) {
                 Ok(documents) => Answer::Rendered(Rendered {
-                    documents,
+                    documents: judged(&bundle, documents),
                     release: None,
                     pipeline: None,
                 }),
@@ -140,6 +141,14 @@ impl Kept {
         }
         Ok(answer)
     }
+}
+
+/// Documents with the bundle's rules for their health.
+fn judged(bundle: &Bundle, mut documents: Vec<Document>) -> Vec<Document> {
+    documents
+        .iter_mut()
+        .for_each(|document| health::mark(bundle.health(), &mut document.value));
+    documents
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use self::answer::{Accepted, Refusal};
 use self::body::{Arriving, BodyBudget};
 use self::journal::Journal;
 use super::Routes;
-use crate::controller::inbox::{Inbox, Offer};
+use crate::controller::inbox::{Inbox, Offer, PendingComment};
 use crate::domain::event::{BranchHint, Delivery, DeliveryId, Hint};
 use crate::domain::name::{GitHostKey, Namespace, ObjectName};
 use crate::githost::endpoint::{Endpoint, Endpoints};
@@ -134,6 +134,7 @@ impl Receiver {
         signature::verify(endpoint.provider, &endpoint.secret, headers, body.as_bytes()).map_err(Refusal::Signature)?;
         match payload::parse(endpoint.provider, headers, body.as_bytes()).map_err(Refusal::Payload)? {
             Delivery::Hints(hints) => self.offer(key, hints, delivery),
+            Delivery::Comment(hint) => self.offer_comment(PendingComment { host: key.clone(), hint }),
             Delivery::Ping => Ok(Accepted::Pong),
             Delivery::Ignored(reason) => Ok(Accepted::Ignored(reason)),
         }
@@ -158,6 +159,13 @@ impl Receiver {
             Err(Refusal::InboxFull)
         } else {
             Ok(Accepted::Hints { branches })
+        }
+    }
+
+    fn offer_comment(&self, comment: PendingComment) -> Result<Accepted, Refusal> {
+        match self.inbox.offer_comment(comment) {
+            Offer::Queued | Offer::Coalesced => Ok(Accepted::Hints { branches: 1 }),
+            Offer::Full | Offer::Closed => Err(Refusal::InboxFull),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The whole: a push brings an environment up, a deletion leaves nothing.
 
 mod absence;
+mod approvals;
 mod brake;
 mod bundles;
 mod burst;
@@ -32,6 +33,7 @@ mod replicas;
 mod restored;
 mod retain;
 mod rights;
+mod runs;
 pub mod scene;
 mod sources;
 mod stuck;
@@ -44,3 +46,4 @@ mod update;
 mod values;
 mod web;
 mod webhooks;
+mod why;

@@ -17,4 +17,5 @@ mod sandbox;
 mod server;
 mod twins;
 mod versions;
+mod why;
 mod world;

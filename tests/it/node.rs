@@ -6,6 +6,7 @@ mod jobs;
 mod steps;
 mod teardown;
 mod web;
+mod why;
 
 use graftling::api::environment::Phase;
 use graftling::api::environment::run::StageStatus;

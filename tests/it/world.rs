@@ -147,6 +147,7 @@ impl World {
                 format!("--absence-confirmation={}", self.options.absence_confirmation),
                 format!("--watch-namespaces={}", self.namespace.name()),
                 format!("--deployer-cluster-role={}-deployer", self.release),
+                format!("--approval-policy={}-approvals", self.release),
             ])
             .arguments(self.key_arguments(arguments))
             .arguments(&self.options.arguments)

@@ -5,13 +5,10 @@ use kube::ResourceExt;
 
 use super::activity;
 use super::condition::{Claim, conditions};
-use crate::api::environment::{
-    Environment, EnvironmentSpec, EnvironmentStatus, HistoryEntry, InventoryEntry, NamespaceStatus, Phase, PullRequest,
-};
+pub use super::inventory::{entries, inventory, stored_inventory};
+use crate::api::environment::{Environment, EnvironmentSpec, EnvironmentStatus, HistoryEntry, NamespaceStatus, Phase, PullRequest};
 use crate::api::project::LocalReference;
 use crate::domain::git::{self, BranchName, RepositoryId, Revision};
-use crate::domain::inventory::{Entry, Inventory, Stage};
-use crate::domain::manifest::ObjectKey;
 use crate::domain::name::{EnvironmentName, Namespace, ProjectKey};
 use crate::domain::roster::{Existing, Wanted};
 use crate::domain::run::{Run, RunState};
@@ -115,56 +112,6 @@ pub fn spec(wanted: &Wanted, project: &ProjectKey) -> EnvironmentSpec {
         request: None,
         approvals: Vec::new(),
     }
-}
-
-/// Reads the stored inventory.
-///
-/// # Errors
-/// An entry that cannot be read. Nothing may be deleted then, and nothing forgotten.
-pub fn inventory(status: Option<&EnvironmentStatus>) -> Result<Inventory, String> {
-    let entries = status.map(|status| status.inventory.as_slice()).unwrap_or_default();
-    let entries: Result<Vec<_>, String> = entries.iter().map(inventory_entry).collect();
-    Ok(Inventory::from_entries(entries?))
-}
-
-fn inventory_entry(entry: &InventoryEntry) -> Result<(ObjectKey, Entry), String> {
-    let (group, version) = entry.api_version.split_once('/').unwrap_or(("", &entry.api_version));
-    let stage = Stage::from_name(&entry.stage).ok_or_else(|| format!("status.inventory: unknown stage {:?}", entry.stage))?;
-    let key = ObjectKey {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        kind: entry.kind.clone(),
-        namespace: entry.namespace.clone(),
-        name: entry.name.clone(),
-    };
-    let entry = Entry {
-        stage,
-        uid: entry.uid.clone(),
-        digest: entry.digest.clone(),
-        ownership: entry.ownership.clone(),
-        gone: entry.gone,
-        asked: entry.asked,
-    };
-    Ok((key, entry))
-}
-
-/// The inventory as it is stored.
-pub fn stored_inventory(inventory: &Inventory) -> Vec<InventoryEntry> {
-    inventory
-        .iter()
-        .map(|(key, entry)| InventoryEntry {
-            api_version: key.api_version(),
-            kind: key.kind.clone(),
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-            stage: entry.stage.name().to_owned(),
-            uid: entry.uid.clone(),
-            digest: entry.digest.clone(),
-            ownership: entry.ownership.clone(),
-            gone: entry.gone,
-            asked: entry.asked,
-        })
-        .collect()
 }
 
 /// How many runs the history keeps.

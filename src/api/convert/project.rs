@@ -41,6 +41,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
     let rules = rules(&mut problems, &spec.rules);
     let branch_file = branch_file(&mut problems, &spec.branch_file);
     let grace_after_delete = read_grace(&mut problems, spec.lifecycle.grace_after_delete.as_deref());
+    let url_check = url_check(&mut problems, spec.probe.as_ref());
     check_rest(&mut problems, spec);
     let (
         Some(namespace),
@@ -74,6 +75,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         branch_file,
         domain,
         https: spec.scheme == Scheme::Https,
+        url_check,
         guardrails: guardrails(&spec.guardrails, claims(&spec.policy.claims)),
         max_environments: spec.lifecycle.max_environments,
         grace_after_delete,
@@ -106,6 +108,12 @@ pub fn ttl(project: &Project) -> Option<Duration> {
 
 fn read_grace(problems: &mut Vec<String>, text: Option<&str>) -> Option<Span> {
     read(problems, "spec.lifecycle.graceAfterDelete", text?)
+}
+
+fn url_check(problems: &mut Vec<String>, probe: Option<&project::UrlProbe>) -> Option<policy::UrlCheck> {
+    let probe = probe?;
+    let check = policy::UrlCheck::new(&probe.path, &probe.statuses, &probe.timeout);
+    check.map_err(|error| problems.push(error.to_string())).ok()
 }
 
 fn outbound(problems: &mut Vec<String>, policy: &project::Policy) -> Option<Outbound> {

@@ -1,11 +1,13 @@
 //! Requests and approvals: out of an Environment's spec into the domain.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::environment::requests as stored;
 use crate::api::{EnvironmentSpec, EnvironmentStatus};
+use crate::domain::comment::Waiting;
 use crate::domain::run::RunNumber;
-use crate::domain::run::approval::{Approval, Verdict};
+use crate::domain::run::approval::{Approval, Question, Verdict};
 use crate::domain::run::request::{Action, Goal, ObjectName, Request};
 
 /// The request that nobody has acted on yet, if there is one.
@@ -97,6 +99,49 @@ pub fn approvals(spec: &EnvironmentSpec) -> Vec<Approval> {
         comment: approval.comment.clone(),
     };
     spec.approvals.iter().map(read).collect()
+}
+
+/// A word as it is stored.
+pub fn stored_approval(approval: &Approval, now: &Time) -> stored::Approval {
+    stored::Approval {
+        run: approval.run.0,
+        stage: approval.stage.clone(),
+        attempt: approval.attempt,
+        by: approval.by.clone(),
+        verdict: match approval.verdict {
+            Verdict::Approved => stored::Verdict::Approved,
+            Verdict::Rejected => stored::Verdict::Rejected,
+        },
+        groups: approval.groups.clone(),
+        at: now.clone(),
+        comment: approval.comment.clone(),
+    }
+}
+
+/// The stages that wait for a word.
+pub fn waiting(status: Option<&EnvironmentStatus>) -> Vec<Waiting> {
+    let read = |pending: &stored::PendingApproval| Waiting {
+        run: RunNumber(pending.run),
+        stage: pending.stage.clone(),
+        attempt: pending.attempt,
+        since: pending.since.0,
+        groups: pending.groups.clone(),
+    };
+    status
+        .map(|status| status.pending_approvals.iter().map(read).collect())
+        .unwrap_or_default()
+}
+
+/// A question as it is stored.
+pub fn pending(question: &Question<'_>, until: Option<Timestamp>, now: Timestamp) -> stored::PendingApproval {
+    stored::PendingApproval {
+        run: question.run.0,
+        stage: question.stage.name.clone(),
+        attempt: question.stage.attempt(),
+        since: Time(question.stage.since.unwrap_or(now)),
+        groups: question.terms.groups.clone(),
+        until: until.map(Time),
+    }
 }
 
 #[cfg(test)]

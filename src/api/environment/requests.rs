@@ -120,3 +120,25 @@ pub struct RequestHandled {
     /// When.
     pub at: Time,
 }
+
+/// A stage that waits for a person's word.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingApproval {
+    /// The number of the run.
+    #[schemars(with = "i64", range(min = 1))]
+    pub run: u64,
+    /// The stage.
+    pub stage: String,
+    /// Which try of the stage.
+    #[schemars(with = "i32", range(min = 1))]
+    pub attempt: u32,
+    /// Since when it asks.
+    pub since: Time,
+    /// The groups that the stage is reserved to; none: whoever has the right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Until when the question stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}

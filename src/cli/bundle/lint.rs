@@ -43,7 +43,7 @@ pub struct Arguments {
 
 /// The form in which problems are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
     /// One line each, for people
     #[default]
     Text,
@@ -55,8 +55,13 @@ enum Format {
 #[derive(Debug, thiserror::Error)]
 pub enum LintError {
     /// It has errors, which were printed.
-    #[error("the bundle is not in order: {0} error(s)")]
-    Lint(usize),
+    #[error("{what} is not in order: {errors} error(s)")]
+    Lint {
+        /// What was looked at.
+        what: &'static str,
+        /// How many.
+        errors: usize,
+    },
 }
 
 /// What `-o json` prints.
@@ -86,6 +91,14 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             Err(mut found) => problems.append(&mut found),
         }
     }
+    report(problems, &files, arguments.output, "the bundle")
+}
+
+/// Prints problems, each once and in order.
+///
+/// # Errors
+/// There are errors among them.
+pub fn report(problems: Vec<Problem>, files: &BundleFiles, format: Format, what: &'static str) -> anyhow::Result<()> {
     let with_excerpt = |problem: Problem| match files.files().get(&problem.file).map(|bytes| std::str::from_utf8(bytes)) {
         Some(Ok(text)) if problem.excerpt.is_none() => problem.with_excerpt_of(text),
         _ => problem,
@@ -95,7 +108,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     problems.dedup();
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     let warnings = problems.len() - errors;
-    match arguments.output {
+    match format {
         Format::Text => print(&text(&problems))?,
         Format::Json => print(&json(&Report {
             errors,
@@ -104,7 +117,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         })?)?,
     }
     if errors > 0 {
-        return Err(LintError::Lint(errors).into());
+        return Err(LintError::Lint { what, errors }.into());
     }
     Ok(())
 }

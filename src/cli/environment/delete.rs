@@ -141,7 +141,7 @@ async fn until_gone(access: &Access, environment: &Environment, state: &mut Stri
     .into())
 }
 
-fn is_passing(error: &access::Error) -> bool {
+pub(super) fn is_passing(error: &access::Error) -> bool {
     use access::Error;
     match error {
         Error::Reach { .. } | Error::TimeOut { .. } => true,

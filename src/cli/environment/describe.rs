@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
 use super::show::{NONE, phase, short};
+use crate::api::convert::inventory::entries;
 use crate::api::convert::removal;
 use crate::api::environment::run::StageStatus;
 use crate::api::environment::{
@@ -24,7 +25,7 @@ pub fn describe(environment: &Environment, now: Timestamp) -> String {
     let mut text = identity(environment, status, now);
     text += &section("Conditions", conditions(&status.conditions, now));
     text += &section("Stages", stages(&status.stages));
-    text += &section("Inventory (the stages tell what of it is ready)", inventory(&status.inventory));
+    text += &section("Inventory (the stages tell what of it is ready)", inventory(status));
     text += &section("History", history(&status.history, now));
     text += &section("Receipt", status.receipt.as_ref().map(|receipt| self::receipt(receipt, now)));
     text
@@ -146,7 +147,11 @@ fn stages(stages: &[StageStatus]) -> Option<String> {
     unless_empty(stages, &["NAME", "STATE", "MESSAGE"], rows)
 }
 
-fn inventory(inventory: &[InventoryEntry]) -> Option<String> {
+fn inventory(status: &EnvironmentStatus) -> Option<String> {
+    let inventory = match entries(status) {
+        Ok(inventory) => inventory,
+        Err(problem) => return Some(format!("{}\n", printable(&problem))),
+    };
     let rows = inventory.iter().map(|entry| {
         vec![
             entry.stage.clone(),
@@ -157,7 +162,7 @@ fn inventory(inventory: &[InventoryEntry]) -> Option<String> {
             standing(entry).to_owned(),
         ]
     });
-    unless_empty(inventory, &["STAGE", "APIVERSION", "KIND", "NAMESPACE", "NAME", "STANDING"], rows)
+    unless_empty(&inventory, &["STAGE", "APIVERSION", "KIND", "NAMESPACE", "NAME", "STANDING"], rows)
 }
 
 fn standing(entry: &InventoryEntry) -> &'static str {

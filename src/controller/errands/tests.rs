@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is the test's failure")]
 
+pub(super) mod server;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -77,7 +79,7 @@ impl Carry for Carrying {
     }
 }
 
-fn around(namespace: &str) -> Arc<Around> {
+pub(super) fn around(namespace: &str) -> Arc<Around> {
     Arc::new(Around {
         namespace: namespace.parse().unwrap(),
         deployer: crate::cluster::connection::Deployer {

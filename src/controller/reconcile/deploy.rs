@@ -8,16 +8,20 @@ use super::rest::{is_down, restored};
 use super::run::Site;
 use super::{Pass, Reconciler, convert, now};
 use crate::api::convert::environment::Identity;
+use crate::api::convert::requests::open_request;
+use crate::api::convert::run::run as run_of;
 use crate::api::convert::{first_deploy, project};
 use crate::api::environment::{DeployerStatus, Environment, EnvironmentStatus};
 use crate::api::keys;
 use crate::cluster;
 use crate::cluster::connection::Deployer;
-use crate::controller::desired::{Addresses, Refusal, Wish};
+use crate::cluster::records::{RecordError, Records};
+use crate::controller::desired::{Addresses, Desired, Refusal, Wish};
 use crate::domain::inventory::Inventory;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
-use crate::domain::run::Run;
+use crate::domain::run::request::Action;
+use crate::domain::run::{Run, Source};
 
 impl Reconciler {
     /// One pass towards what the environment should be.
@@ -36,33 +40,79 @@ impl Reconciler {
             Ok(None) => return self.suspended(environment, &identity).await,
             Err(refusal) => return self.refused(environment, &identity, inventory, &refusal).await,
         };
+        let deployer = deployer(&wish.project);
         let desired = match self.bundles.desired(&wish).await {
             Ok(desired) => desired,
-            Err(refusal) => return self.refused(environment, &identity, inventory, &refusal).await,
+            Err(refusal) => match self.desired_of_record(environment, &wish, &deployer, &inventory).await? {
+                Some(desired) => desired,
+                None => return self.refused(environment, &identity, inventory, &refusal).await,
+            },
         };
-        let deployer = deployer(&wish.project);
         if let Some(refusal) = self.precheck(&deployer, &identity, &desired, &inventory).await? {
             return self.refused(environment, &identity, inventory, &refusal).await;
         }
-        // Observe.
-        let observed = self.observer.observe(&deployer, desired.keys(), &inventory).await?;
         let site = Site {
+            environment,
             identity: &identity,
             wish: &wish,
             desired: &desired,
+            addresses: &desired.addresses,
             deployer: &deployer,
+            tools_image: &self.settings.tools_image,
             now: Timestamp::now(),
         };
-        let work = self.work(environment, &site).await?;
+        self.run(&site, inventory).await
+    }
+
+    /// Observes, and goes on with the run under way.
+    async fn run(&self, site: &Site<'_>, inventory: Inventory) -> Result<Pass, cluster::Error> {
+        let (environment, identity, desired) = (site.environment, site.identity, site.desired);
+        let observed = self.observer.observe(site.deployer, desired.keys(), &inventory).await?;
+        let work = match self.work(site, &inventory).await? {
+            Ok(work) => work,
+            Err(refusal) => return self.refused(environment, identity, inventory, &refusal).await,
+        };
         // What is in the way of everything is looked for over everything.
         let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
-        let own = (&identity, &inventory);
-        if let Some(pass) = self.adopt_for_deployment(environment, own, &plan, &observed, &deployer).await? {
+        let own = (identity, &inventory);
+        if let Some(pass) = self.adopt_for_deployment(environment, own, &plan, &observed, site.deployer).await? {
             return Ok(pass);
         }
-        // Plan, act and summarise, stage by stage. Publish.
-        let (environment, report, _) = self.go_on(environment.clone(), &site, work, (inventory, observed)).await?;
-        self.conclude_deployment(&environment, &identity, report).await
+        let work = self.take_request(environment, site, work, &inventory).await?;
+        let concluded = self.go_on(site, work, (inventory, observed)).await?;
+        self.conclude_deployment(identity, concluded).await
+    }
+
+    /// What the environment should be although nothing can be rendered: where a rollback shows what an earlier run had, or somebody asks for
+    /// one.
+    async fn desired_of_record(
+        &self,
+        environment: &Environment,
+        wish: &Wish,
+        deployer: &Deployer,
+        inventory: &Inventory,
+    ) -> Result<Option<Desired>, cluster::Error> {
+        let status = environment.status.as_ref();
+        let Some(run) = run_of(status).unwrap_or_default() else {
+            return Ok(None);
+        };
+        let asked = open_request(&environment.spec, status).and_then(Result::ok);
+        let is_asked = asked.is_some_and(|request| matches!(request.action, Action::Rollback { .. }));
+        let number = match run.source {
+            Source::Record(number) if run.revision == wish.identity.revision.as_str() => number,
+            _ if is_asked => run.number,
+            _ => return Ok(None),
+        };
+        let records = Records {
+            environment: &wish.identity.name,
+            deployer,
+            inventory,
+        };
+        match self.observer.read_record(&records, number).await {
+            Ok(record) => Ok(Desired::of_record(wish, &run, &record.contents).ok()),
+            Err(RecordError::Read { source, .. }) => Err(*source),
+            Err(_) => Ok(None),
+        }
     }
 
     pub(super) async fn with_finalizer(&self, environment: &Environment) -> Result<Environment, cluster::Error> {

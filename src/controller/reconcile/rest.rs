@@ -3,6 +3,7 @@
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
+use super::run::Concluded;
 use super::{Pass, Reconciler};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::grace;
@@ -146,18 +147,26 @@ impl Reconciler {
     }
 
     /// The end of a deployment: what was at rest is so no more once everything is applied, and who was restored is told until when.
-    pub(super) async fn conclude_deployment(
-        &self,
-        environment: &Environment,
-        identity: &Identity,
-        mut report: Report,
-    ) -> Result<Pass, cluster::Error> {
+    pub(super) async fn conclude_deployment(&self, identity: &Identity, concluded: Concluded) -> Result<Pass, cluster::Error> {
+        let Concluded {
+            environment,
+            mut report,
+            once,
+            handled,
+        } = concluded;
+        let environment = &environment;
         if let Some(grace) = restored(environment).filter(|_| report.phase == Phase::Ready) {
             report.message = format!("{}; branch deleted; restored until {}", report.message, grace.until);
         }
         let is_back = is_down(environment) && report.applied;
         let written = self
-            .publish(environment, identity, &report, |status| status.resting &= !is_back)
+            .publish(environment, identity, &report, |status| {
+                status.resting &= !is_back;
+                status.once = once;
+                if handled.is_some() {
+                    status.request_handled = handled;
+                }
+            })
             .await?;
         if is_back {
             self.announce_return(&written).await;

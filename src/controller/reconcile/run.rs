@@ -1,70 +1,132 @@
 //! The run that a pass works on, and how it goes on within the pass.
 
-use std::collections::BTreeMap;
+mod approval;
+mod containers;
+mod records;
+mod requests;
+mod resources;
+mod stages;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::records::Recorded;
+use self::stages::Seen;
 use super::Reconciler;
+use super::explain::in_plain_words;
 use crate::api::convert;
 use crate::api::convert::environment::Identity;
+use crate::api::environment::requests::RequestHandled;
 use crate::api::environment::{Environment, EnvironmentStatus};
 use crate::cluster;
 use crate::cluster::connection::Deployer;
-use crate::controller::desired::{Desired, Wish};
-use crate::domain::bundle::pipeline::{Action, Condition, Stage};
+use crate::controller::desired::{Addresses, Desired, Refusal, Wish};
+use crate::domain::bundle::pipeline::Stage;
 use crate::domain::inventory::Inventory;
+use crate::domain::manifest::ObjectKey;
 use crate::domain::outcome::{self, Outcome};
-use crate::domain::plan::{Observed, Plan, deploy};
-use crate::domain::run::{Progress, Reached, Run, Source, StageState, Staged, Turn, Wished, apply_progress, begin, is_for};
-use crate::domain::status::{Report, summarise_deployment, summarise_run};
+use crate::domain::plan::{Observed, Plan, Step, deploy};
+use crate::domain::run::{Progress, Reached, Run, RunNumber, RunState, Source, StageState, Staged, Turn, Wished, begin, is_for};
+use crate::domain::stage::Settings;
+use crate::domain::status::{Report, shorten, summarise_run};
 
 /// What a pass works on.
 pub(super) struct Work {
     /// The run, as far as it has come.
-    pub(super) run: Run,
+    run: Run,
     /// What was rendered for it.
-    pub(super) staged: Staged,
+    staged: Staged,
     /// What the last good run had, where this one has to put it back.
-    pub(super) good: Option<Staged>,
+    good: Option<Staged>,
+    /// Why there is no such thing, where it is needed.
+    no_good: Option<String>,
+    /// The digest of what is wished now.
+    wished_digest: String,
     /// Whether something newer is wished, which waits for this run.
-    pub(super) is_outdated: bool,
+    is_outdated: bool,
+    /// Whether the run begins with this pass.
+    is_new: bool,
+    /// The runs before, newest first.
+    past: Vec<Past>,
+    /// The stages that run once and have done so.
+    once: BTreeSet<String>,
+    /// What came of a request.
+    handled: Option<RequestHandled>,
+    /// The only objects that are written in this pass, if somebody asked for that.
+    only: Option<Vec<ObjectKey>>,
+    /// When a stage is to be looked at again.
+    again: Option<Duration>,
+}
+
+/// A run of the past.
+pub(super) struct Past {
+    run: RunNumber,
+    revision: String,
+    was_good: bool,
 }
 
 /// Everything that stays the same during a pass.
 pub(super) struct Site<'a> {
+    pub(super) environment: &'a Environment,
     pub(super) identity: &'a Identity,
     pub(super) wish: &'a Wish,
     pub(super) desired: &'a Desired,
+    pub(super) addresses: &'a Addresses,
     pub(super) deployer: &'a Deployer,
+    pub(super) tools_image: &'a str,
     pub(super) now: Timestamp,
+}
+
+/// What a pass comes to.
+pub(super) struct Concluded {
+    pub(super) environment: Environment,
+    pub(super) report: Report,
+    pub(super) once: BTreeSet<String>,
+    pub(super) handled: Option<RequestHandled>,
 }
 
 impl Reconciler {
     /// The run under way, if it is for what is wished or has to end first; else a new one.
-    pub(super) async fn work(&self, environment: &Environment, site: &Site<'_>) -> Result<Work, cluster::Error> {
-        let staged = site.desired.staged.clone();
+    ///
+    /// # Errors
+    /// The cluster did not do as asked. A refusal is for people: what the run needs cannot be had.
+    pub(super) async fn work(&self, site: &Site<'_>, inventory: &Inventory) -> Result<Result<Work, Refusal>, cluster::Error> {
         let wished = Wished {
             revision: site.identity.revision.to_string(),
-            digest: staged.digest(),
+            digest: site.desired.digest.clone(),
         };
-        let stored = convert::run::run(environment.status.as_ref()).unwrap_or_default();
-        let work = match stored {
-            Some(run) if is_for(&run, &wished) => Work::new(run, staged),
-            Some(run) if !run.is_over() => match self.recorded(site, &run).await? {
-                Some(own) => Work {
-                    is_outdated: true,
-                    ..Work::new(run, own)
+        let work = |run: Run, staged: Staged| Work::new(site, run, staged);
+        let start = |last: Option<&Run>| {
+            let staged = site.desired.staged.clone();
+            let run = begin(last, &wished, Source::Bundle, &staged.stages, site.now);
+            Work {
+                is_new: true,
+                ..Work::new(site, run, staged)
+            }
+        };
+        let stored = convert::run::run(site.environment.status.as_ref()).unwrap_or_default();
+        Ok(Ok(match stored {
+            // Nothing could be rendered: then what is wished comes from the record of this very run.
+            Some(run) if !site.desired.is_rendered => work(run, site.desired.staged.clone()),
+            Some(run) if is_for(&run, &wished) => match run.source {
+                Source::Bundle => work(run, site.desired.staged.clone()),
+                Source::Record(number) => match self.recorded(site, inventory, number).await? {
+                    Recorded::Found(staged) => work(run, *staged),
+                    Recorded::Unusable(why) => return Ok(Err(Refusal::new("RecordMissing", why))),
                 },
-                None => Work::new(begin(Some(&run), &wished, Source::Bundle, &staged.stages, site.now), staged),
             },
-            last => Work::new(begin(last.as_ref(), &wished, Source::Bundle, &staged.stages, site.now), staged),
-        };
-        Ok(work)
-    }
-
-    /// What was rendered for a run that is not for what is wished now.
-    async fn recorded(&self, _site: &Site<'_>, _run: &Run) -> Result<Option<Staged>, cluster::Error> {
-        Ok(None)
+            Some(run) if !run.is_over() => match self.recorded(site, inventory, run.number).await? {
+                Recorded::Found(staged) => Work {
+                    is_outdated: true,
+                    ..work(run, *staged)
+                },
+                // What cannot be known cannot be waited for.
+                Recorded::Unusable(_) => start(Some(&run)),
+            },
+            last => start(last.as_ref()),
+        }))
     }
 
     /// Goes on with the run as far as it comes without waiting: plans over what it has reached, records ahead, carries out, and advances it.
@@ -73,59 +135,50 @@ impl Reconciler {
     /// Nothing is written for a stage before the run, and what the stage could bring into being, are stored.
     pub(super) async fn go_on(
         &self,
-        environment: Environment,
         site: &Site<'_>,
         mut work: Work,
         (mut inventory, mut observed): (Inventory, Observed),
-    ) -> Result<(Environment, Report, Work), cluster::Error> {
-        let mut environment = environment;
+    ) -> Result<Concluded, cluster::Error> {
+        let mut environment = site.environment.clone();
         let mut changed = 0;
         // Each turn begins or ends a stage, so there can be no more than these.
         let most = 2 * work.staged.stages.len() + 2;
         work.advance(site, &BTreeMap::new());
-        for turn in 1.. {
-            let plan = work.plan(site, &inventory, &observed);
-            environment = self.write_ahead(&environment, site, &inventory, &plan, &work.run).await?;
+        let mut turn = 0;
+        loop {
+            turn += 1;
+            self.find_good(site, &mut work, &inventory).await?;
+            let (mut plan, problems) = work.plan(site, &inventory, &observed);
+            let held = self.hold_loops(site, &mut plan, &inventory);
+            environment = self.write_ahead(&environment, site, &inventory, &plan, &work).await?;
             let outcomes = self.observer.carry_out(site.deployer, &plan.steps).await;
-            let mut report = summarise_deployment(&plan, &outcomes);
+            let undone = self.count_loops(site, &plan, &inventory, &outcomes);
+            let (mut report, trouble) = self.explained(site, &plan, &outcomes).await;
+            report.again = undone.or(report.again);
             changed += report.changed;
             inventory = report.inventory.clone();
             take_in(&mut observed, &outcomes);
-            let progress = self.progress(site, &work, &plan, &outcomes);
+            let seen = Seen {
+                plan: &plan,
+                outcomes: &outcomes,
+                observed: &observed,
+                inventory: &inventory,
+            };
+            let known = self.progress(site, &mut work, &seen).await?;
+            let mut progress = in_plain_words(known, trouble.as_ref(), &work.staged);
+            progress.extend(problems);
             let before = work.run.clone();
             work.advance(site, &progress);
-            let is_stuck = outcome::failures(&outcomes).next().is_some();
+            let is_stuck = outcome::failures(&outcomes).next().is_some() || work.only.is_some();
             if work.run == before || is_stuck || turn >= most {
                 if work.is_outdated && work.run.yields(&work.staged.stages, &progress, site.now) {
                     work.run.supersede(site.now);
                 }
                 report.changed = changed;
-                return Ok((environment, summarise_run(report, &work.run, &work.staged.stages, site.now), work));
+                let mut concluded = work.conclude(environment, report, site);
+                concluded.report = self.loops_told(site, &held, concluded.report).await;
+                return Ok(concluded);
             }
-        }
-        unreachable!("the loop ends after a bounded number of turns")
-    }
-
-    /// What is known of the stages that are under way, and of those that may heal.
-    fn progress(&self, site: &Site<'_>, work: &Work, plan: &Plan, outcomes: &[Outcome]) -> BTreeMap<String, Progress> {
-        let concerns = |stage: &&Stage| {
-            let state = work.run.stage(&stage.name).map(|own| own.state);
-            matches!(state, Some(StageState::Running | StageState::Failed))
-        };
-        let stages = work.staged.stages.iter().filter(concerns);
-        stages
-            .map(|stage| (stage.name.clone(), self.progress_of(site, work, stage, plan, outcomes)))
-            .collect()
-    }
-
-    fn progress_of(&self, _site: &Site<'_>, work: &Work, stage: &Stage, plan: &Plan, outcomes: &[Outcome]) -> Progress {
-        let objects = work.staged.objects.get(&stage.name).map(Vec::as_slice).unwrap_or_default();
-        match &stage.action {
-            Action::Apply(_) => apply_progress(objects, plan, outcomes),
-            other => Progress::Failed {
-                message: format!("this version of graftling does not execute stages of the kind {}", other.kind()),
-                retry: false,
-            },
         }
     }
 
@@ -136,63 +189,175 @@ impl Reconciler {
         site: &Site<'_>,
         inventory: &Inventory,
         plan: &Plan,
-        run: &Run,
+        work: &Work,
     ) -> Result<Environment, cluster::Error> {
-        let complete = |status: &mut EnvironmentStatus| site.complete(status, run);
+        let complete = |status: &mut EnvironmentStatus| {
+            site.complete(status, &work.run);
+            work.complete(status);
+        };
         let mut stored = environment.status.clone().unwrap_or_default();
         complete(&mut stored);
-        let is_stored = |status: &EnvironmentStatus| status.run.as_ref().is_some_and(|stored| stored.number == run.number.0);
+        let is_stored = |status: &EnvironmentStatus| {
+            let run = status.run.as_ref();
+            run.is_some_and(|stored| stored.number == work.run.number.0 && stored.state == work.run.state.name())
+        };
         let known = environment.status.as_ref() == Some(&stored) && is_stored(&stored);
         // What is only forgotten may be lost: the next look comes to the same.
         if known && (plan.is_quiet() || plan.write_ahead == *inventory) {
             return Ok(environment.clone());
         }
-        let report = Report::ahead(plan, run);
+        let report = Report::ahead(plan, &work.run);
         self.publish(environment, site.identity, &report, complete).await
     }
 }
 
 impl Work {
-    fn new(run: Run, staged: Staged) -> Self {
+    fn new(site: &Site<'_>, run: Run, staged: Staged) -> Self {
+        let status = site.environment.status.as_ref();
+        let past = status.into_iter().flat_map(|status| &status.history);
         Self {
             run,
             staged,
             good: None,
+            no_good: None,
+            wished_digest: site.desired.digest.clone(),
             is_outdated: false,
+            is_new: false,
+            past: past.filter_map(Past::of).collect(),
+            once: status.map(|status| status.once.clone()).unwrap_or_default(),
+            handled: None,
+            only: None,
+            again: None,
         }
     }
 
-    fn plan(&self, site: &Site<'_>, inventory: &Inventory, observed: &Observed) -> Plan {
-        let Reached { objects, held } = self.staged.reached(&self.run, inventory, self.good.as_ref());
+    /// The plan over what the run has reached, and how stages stand that cannot be planned.
+    fn plan(&self, site: &Site<'_>, inventory: &Inventory, observed: &Observed) -> (Plan, BTreeMap<String, Progress>) {
+        let Reached {
+            mut objects,
+            mut held,
+            problems,
+        } = self.staged.reached(&self.run, inventory, self.good.as_ref());
+        let (jobs, of_jobs) = self.job_objects(site, inventory);
+        held.extend(of_jobs);
+        for job in &jobs {
+            held.remove(&job.key);
+        }
+        objects.extend(jobs);
+        held.extend(
+            inventory
+                .iter()
+                .map(|(key, _)| key)
+                .filter(|key| crate::domain::record::is_record(key))
+                .cloned(),
+        );
         let desired = deploy::Desired {
             objects,
             held,
             ..site.desired.objects.clone()
         };
-        deploy::plan(&site.identity.name, &site.identity.uid, &desired, inventory, observed)
+        let mut plan = deploy::plan(&site.identity.name, &site.identity.uid, &desired, inventory, observed);
+        self.include_records(site, &mut plan, observed);
+        if let Some(only) = &self.only {
+            restrict(&mut plan, only);
+        }
+        let failed = |problem: String| Progress::Failed {
+            message: problem,
+            retry: false,
+        };
+        (
+            plan,
+            problems.into_iter().map(|(stage, problem)| (stage, failed(problem))).collect(),
+        )
     }
 
     fn advance(&mut self, site: &Site<'_>, progress: &BTreeMap<String, Progress>) {
-        let unmet = |stage: &Stage| site.unmet(&stage.when);
+        let once = &self.once;
+        let unmet = |stage: &Stage| site.unmet(stage, once);
         let turn = Turn {
             stages: &self.staged.stages,
             unmet: &unmet,
             now: site.now,
         };
         self.run.advance(&turn, progress);
+        let runs_once = |stage: &&Stage| crate::domain::stage::read(&stage.action).is_ok_and(|settings: Settings| settings.once());
+        let is_done = |stage: &&Stage| self.run.stage(&stage.name).is_some_and(|own| own.state == StageState::Succeeded);
+        let done = self.staged.stages.iter().filter(is_done).filter(runs_once);
+        let done: Vec<String> = done.map(|stage| stage.name.clone()).collect();
+        self.once.extend(done);
+    }
+
+    /// What the status holds beside the run and its stages.
+    fn complete(&self, status: &mut EnvironmentStatus) {
+        status.once.clone_from(&self.once);
+        if let Some(handled) = &self.handled {
+            status.request_handled = Some(handled.clone());
+        }
+    }
+
+    fn conclude(self, environment: Environment, report: Report, site: &Site<'_>) -> Concluded {
+        let mut report = summarise_run(report, &self.run, &self.staged.stages, site.now);
+        report.again = [report.again, self.again].into_iter().flatten().min();
+        if self.is_outdated {
+            let settled = self.run.settled_at().map(|time| time.duration_since(site.now).unsigned_abs());
+            report.again = [report.again, settled].into_iter().flatten().min();
+        }
+        if self.run.state == RunState::Superseded {
+            report.again = Some(Duration::from_millis(50));
+        }
+        if let Some(why) = self.no_good {
+            report.message = shorten(&format!("{}; nothing is put back: {why}", report.message));
+        }
+        Concluded {
+            environment,
+            report,
+            once: self.once,
+            handled: self.handled,
+        }
+    }
+}
+
+impl Past {
+    fn of(entry: &crate::api::environment::HistoryEntry) -> Option<Self> {
+        Some(Self {
+            run: RunNumber(entry.run?),
+            revision: entry.revision.clone(),
+            was_good: entry.result == "Ready",
+        })
     }
 }
 
 impl Site<'_> {
-    /// Why a condition of a stage does not hold.
-    fn unmet(&self, condition: &Condition) -> Option<String> {
-        let wanted = condition.first_deploy?;
-        let is_first = self.wish.is_first_deploy;
-        (wanted != is_first).then(|| match wanted {
-            true => "runs in the first deployment only".to_owned(),
-            false => "does not run in the first deployment".to_owned(),
-        })
+    /// Why a stage does not run.
+    fn unmet(&self, stage: &Stage, once: &BTreeSet<String>) -> Option<String> {
+        if once.contains(&stage.name) {
+            let name = &stage.name;
+            return Some(format!("has run once already; `graftling env rerun --stage {name}` runs it again"));
+        }
+        self.desired.unmet(self.wish, &stage.when)
     }
+
+    /// The host in the main URL.
+    fn host(&self) -> String {
+        let rest = self
+            .addresses
+            .url
+            .split_once("://")
+            .map_or(self.addresses.url.as_str(), |(_, rest)| rest);
+        let authority = rest.split('/').next().unwrap_or_default();
+        authority.split(':').next().unwrap_or_default().to_owned()
+    }
+}
+
+/// Leaves of a plan only what concerns some objects.
+fn restrict(plan: &mut Plan, only: &[ObjectKey]) {
+    for step in &mut plan.steps {
+        match step {
+            Step::Apply(applies) => applies.retain(|apply| only.contains(&apply.manifest.key)),
+            Step::Delete(deletes) => deletes.retain(|delete| only.contains(&delete.key)),
+        }
+    }
+    plan.steps.retain(|step| !step.is_empty());
 }
 
 /// What was written is known without another look.

@@ -77,7 +77,7 @@ impl Sync {
     }
 
     /// The connection to a Git host, made now if the host was met before its own turn came.
-    async fn connected(&self, key: &GitHostKey) -> Option<Connected> {
+    pub(super) async fn connected(&self, key: &GitHostKey) -> Option<Connected> {
         if let Some(connected) = self.hosts.get(key) {
             return Some(connected);
         }
@@ -198,7 +198,7 @@ impl Sync {
     }
 
     /// Environment objects of the Project, from the watch: what they say of identity never changes, and writes are fenced by UID.
-    fn environments_of(&self, project: &policy::Project) -> Vec<Arc<Environment>> {
+    pub(super) fn environments_of(&self, project: &policy::Project) -> Vec<Arc<Environment>> {
         let ours = |environment: &Environment| {
             environment.namespace().as_deref() == Some(project.key.namespace.as_str())
                 && environment.spec.project_ref.name == project.key.name.as_str()

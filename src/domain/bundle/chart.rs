@@ -123,6 +123,7 @@ pub(super) fn head(texts: &BTreeMap<&str, &str>) -> Result<Head, Vec<Problem>> {
         description: file.description,
         inputs: Vec::new(),
         chart: Some(settings),
+        _health: None,
     })
 }
 

@@ -69,6 +69,14 @@ impl Layout {
     }
 }
 
+/// Whether objects come from a file of a bundle: a template, plain YAML, or a template of its chart.
+pub(super) fn gives_objects(file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or_default();
+    let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
+    let is_chart = is_below(file, CHART_FOLDER) && file.contains("/templates/");
+    is_yaml && !name.starts_with('_') && (is_below(file, "templates") || is_below(file, "manifests") || is_chart)
+}
+
 /// What is wrong with the place or the name of a file below `templates/` or `manifests/`.
 pub(super) fn misplaced(file: &str) -> Option<Problem> {
     let (folder, name) = file.split_once('/')?;

@@ -4,11 +4,17 @@
 //! that are templates, rendered for each environment; which stages there are and what they need may not. [`crate::domain::stage`] gives
 //! the settings of each kind their types.
 
+mod advice;
+mod drawing;
 mod file;
+mod globs;
 mod graph;
+mod limits;
 mod read;
+mod references;
 #[cfg(test)]
 mod tests;
+pub mod when;
 
 use std::time::Duration;
 
@@ -20,7 +26,7 @@ pub(crate) use file::{Leaf, PipelineFile};
 pub(super) use read::read;
 
 /// The stages of a bundle. None at all: everything is applied in one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pipeline {
     /// What a deployment does, in the order in which it is written; what runs when follows from [`Stage::needs`].
     pub stages: Vec<Stage>,
@@ -41,7 +47,7 @@ pub struct Stage {
     pub needs: Vec<String>,
     /// When it runs at all.
     pub when: Condition,
-    /// How long one try may take.
+    /// How long one try may take: what is written, or what is usual for the kind.
     pub timeout: Option<Duration>,
     /// How often it is tried again after a failure.
     pub retries: u32,
@@ -75,7 +81,8 @@ pub enum Action {
 pub struct TemplateGlob {
     /// As it is written, for example `database*.yaml`.
     pub pattern: String,
-    /// The template files that it matches, by their path inside the bundle; at least one.
+    /// The template files that it matches, by their path inside the bundle; at least one. Of a packed chart inside of a chart, the files
+    /// are not known: whether one is meant, [`TemplateGlob::matches`] says.
     pub files: Vec<String>,
 }
 
@@ -92,7 +99,8 @@ pub struct Condition {
     /// Only if a file that matches one of these globs has changed since the revision before.
     #[serde(default)]
     pub changes: Vec<String>,
-    /// Only if this value, for example `database.enabled`, is set: not null, false, zero, nor empty.
+    /// Only if this value, for example `database.enabled`, is set: not null, false, zero, nor empty. In a rendered pipeline it is there
+    /// only where it is not set.
     #[serde(default)]
     pub value: Option<String>,
 }
@@ -128,31 +136,5 @@ impl Action {
             Self::Resource(_) => "resource",
             Self::Wait(_) => "wait",
         }
-    }
-}
-
-// === impl Stage ===
-
-impl Stage {
-    /// The template files whose objects come with this stage, by their path inside the bundle.
-    pub fn files(&self) -> impl Iterator<Item = &str> {
-        let globs: &[TemplateGlob] = match &self.action {
-            Action::Apply(globs) => globs,
-            _ => &[],
-        };
-        globs.iter().flat_map(|glob| glob.files.iter().map(String::as_str))
-    }
-}
-
-// === impl Pipeline ===
-
-impl Pipeline {
-    /// The template files among `templates` that no stage applies. Empty if there are no stages: then everything is applied.
-    pub fn unapplied<'a>(&self, templates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-        if self.stages.is_empty() {
-            return Vec::new();
-        }
-        let applied: Vec<&str> = self.stages.iter().flat_map(Stage::files).collect();
-        templates.into_iter().filter(|file| !applied.contains(file)).collect()
     }
 }

@@ -363,7 +363,7 @@ fn every_problem_of_bundle_yaml_is_reported_at_once() {
     assert_eq!(
         problems(&[("bundle.yaml", head), ("templates/a.yaml", "x: 1\n")]),
         [
-            "bundle.yaml:3:1: there is no field \"colour\" in bundle.yaml: there are name, version, description, inputs, chart",
+            "bundle.yaml:3:1: there is no field \"colour\" in bundle.yaml: there are name, version, description, inputs, chart, health",
             "bundle.yaml:4:14: description: invalid type: sequence, expected a string",
             "bundle.yaml:1:7: name: \"Shop\" must consist of lower-case letters, digits and '-'",
             "bundle.yaml:7:5: there is no field \"requird\" in an input (did you mean \"required\"?)",
@@ -375,6 +375,27 @@ fn every_problem_of_bundle_yaml_is_reported_at_once() {
         problems(&[("bundle.yaml", "version: 1\n"), ("templates/a.yaml", "x: 1\n")]),
         ["bundle.yaml:1:1: name: is missing: bundle.yaml needs it"]
     );
+}
+
+#[test]
+fn feature_s6_rules_for_health_are_read_and_every_problem_of_them_has_its_line() {
+    let head = "name: shop\nversion: 1.0\nhealth:\n";
+    let rules = "  - group: db.example.com\n    kind: Database\n    ready: {path: status.phase, equals: Running}\n";
+    let wrong = "  - kind: Database\n    ready:\n      path: status.phase\n      equal: Running\n  - kind: Queue\n  - kind: Secret\n    \
+                 ready: {path: a, exists: true}\n";
+    let template = ("templates/a.yaml", "x: 1\n");
+    let good = format!("{head}{rules}");
+    assert_eq!(parse(&[("bundle.yaml", &good), template]).unwrap().health().len(), 1);
+    assert_eq!(
+        problems(&[("bundle.yaml", &format!("{head}{rules}{wrong}")), template]),
+        [
+            "bundle.yaml:9:7: health: ready.equal: there is no such comparison: there are equals, notEquals, in, notIn, exists, atLeast, \
+             equalsPath",
+            "bundle.yaml:11:5: health: ready: is missing: a rule needs ready or failed",
+            "bundle.yaml:12:11: health: kind: what a Secret holds is not looked at: remove the rule",
+        ]
+    );
+    assert_eq!(problems(&[("bundle.yaml", &format!("{head}  a: 1\n")), template]).len(), 1);
 }
 
 #[test]

@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::layout::gives_objects;
+use super::pipeline::Pipeline;
 use super::template::partial_name;
 use super::{BundleFiles, BundleSummary, Input, Layout, Problem};
 
@@ -32,11 +34,12 @@ struct Use {
 }
 
 /// Partials that nothing includes, values that no template uses, values that nothing declares, inputs without a use, and templates
-/// that no stage applies. Of a Helm chart nothing is known: its templates are helm's, and it may take any value.
+/// that no stage applies, with all else that a pipeline may not mean. Of a Helm chart no more than that is known: its templates are
+/// helm's, and it may take any value.
 pub fn warnings(files: &BundleFiles, summary: &BundleSummary) -> Vec<Problem> {
     let paths = || files.files().keys().map(String::as_str);
     if Layout::of(paths()) == Layout::Chart || paths().any(|path| path.starts_with("chart/")) {
-        return Vec::new();
+        return pipeline_warnings(files, summary);
     }
     let templates: Vec<(&str, &str)> = files
         .files()
@@ -47,6 +50,9 @@ pub fn warnings(files: &BundleFiles, summary: &BundleSummary) -> Vec<Problem> {
     let text = files.files().get("values.yaml").and_then(|bytes| std::str::from_utf8(bytes).ok());
     let text = text.unwrap_or_default();
     let mut uses = uses_in(&templates);
+    let pipeline = files.files().get("pipeline.yaml").and_then(|bytes| std::str::from_utf8(bytes).ok());
+    uses.extend(uses_in(&[("pipeline.yaml", pipeline.unwrap_or_default())]));
+    uses.extend(summary.pipeline.iter().flat_map(uses_in_conditions));
     let mut problems = unused_partials(&templates);
     problems.extend(undeclared(&uses, summary));
     if templates.iter().any(|(_, template)| TPL.is_match(template)) {
@@ -57,17 +63,20 @@ pub fn warnings(files: &BundleFiles, summary: &BundleSummary) -> Vec<Problem> {
     if uses.iter().all(|used| !used.path.is_empty()) {
         unused(&summary.values, &mut Vec::new(), &uses, text, &mut problems);
     }
-    if let Some(pipeline) = &summary.pipeline {
-        let documents = templates.iter().map(|(file, _)| *file).filter(|file| partial_name(file).is_none());
-        let message = "no stage of pipeline.yaml applies this template";
-        problems.extend(
-            pipeline
-                .unapplied(documents)
-                .into_iter()
-                .map(|file| Problem::in_file(file, message)),
-        );
-    }
+    problems.extend(pipeline_warnings(files, summary));
     problems.into_iter().map(Problem::as_warning).collect()
+}
+
+/// What the pipeline of a bundle may not mean, templates that no stage applies among it.
+pub fn pipeline_warnings(files: &BundleFiles, summary: &BundleSummary) -> Vec<Problem> {
+    let files: Vec<&str> = files
+        .files()
+        .keys()
+        .map(String::as_str)
+        .filter(|file| gives_objects(file))
+        .collect();
+    let pipeline = summary.pipeline.iter();
+    pipeline.flat_map(|pipeline| pipeline.warnings(&files, summary)).collect()
 }
 
 /// The inputs that have no default: a Project has to give them.
@@ -99,6 +108,19 @@ fn uses_in(templates: &[(&str, &str)]) -> Vec<Use> {
         }
     }
     uses
+}
+
+/// What conditions of stages ask for; one that is missing is told of the stage.
+fn uses_in_conditions(pipeline: &Pipeline) -> Vec<Use> {
+    let stages = pipeline.stages.iter().chain(&pipeline.teardown);
+    let values = stages.filter_map(|stage| Some((stage.line, stage.when.value.as_ref()?)));
+    let uses = values.map(|(line, value)| Use {
+        file: "pipeline.yaml".to_owned(),
+        line,
+        path: value.split('.').map(str::to_owned).collect(),
+        is_tolerant: true,
+    });
+    uses.collect()
 }
 
 fn unused_partials(templates: &[(&str, &str)]) -> Vec<Problem> {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::review::Review;
+use crate::domain::health::{HEALTH_ANNOTATION, Health};
 use crate::domain::policy::Permission;
 use crate::domain::retention::RETAIN_ANNOTATION;
 
@@ -116,6 +117,10 @@ fn check_reserved(review: &mut Review<'_>, metadata: &Value, path: &str) {
                 check_retain(review, &metadata[field][key.as_str()]);
                 continue;
             }
+            if path == "metadata" && field == "annotations" && key == HEALTH_ANNOTATION {
+                check_health(review, &metadata[field][key.as_str()]);
+                continue;
+            }
             let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
             if prefix == "graftling.dev" || prefix.ends_with(".graftling.dev") {
                 review.refuse(
@@ -134,6 +139,13 @@ fn check_reserved(review: &mut Review<'_>, metadata: &Value, path: &str) {
         if path != "metadata" && metadata.get(field).is_some_and(|value| !value.is_null()) {
             review.refuse(format!("{path}.{field}"), "must not be set by a bundle: remove it");
         }
+    }
+}
+
+/// It says nothing of what is whose, only how the object itself is judged.
+fn check_health(review: &mut Review<'_>, value: &Value) {
+    if let Err(error) = Health::parse(value.as_str().unwrap_or_default()) {
+        review.refuse(format!("metadata.annotations[{HEALTH_ANNOTATION:?}]"), error.to_string());
     }
 }
 

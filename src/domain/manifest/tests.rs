@@ -218,6 +218,21 @@ fn f23_too_many_or_too_large_objects_are_refused_as_a_whole() {
 }
 
 #[test]
+fn f23_names_that_no_status_could_hold_are_refused_with_the_way_out() {
+    let named = |index: usize, length: usize| {
+        let name = format!("x{index:0length$}");
+        object("v1", "ConfigMap", json!({ "metadata": { "name": name } }))
+    };
+    assert!(admit_all((0..500).map(|index| named(index, 47)).collect()).is_ok());
+    let refused = admit_all((0..500).map(|index| named(index, 62)).collect()).unwrap_err();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(
+        refused[0].contains("metadata.name: the names of all objects have 31512 bytes together, at most 24576 are allowed"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn f80_a_label_that_cannot_be_one_is_refused_with_the_way_to_write_it() {
     for value in [json!("feature/a"), json!("x".repeat(64)), json!("-a"), json!("a.")] {
         check_refused(

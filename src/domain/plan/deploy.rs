@@ -302,11 +302,11 @@ fn difference(entry: &Entry, manifest: &Manifest, live: &LiveObject, relation: R
 }
 
 fn has_changed(entry: &Entry, manifest: &Manifest, live: &LiveObject) -> bool {
-    entry.digest.as_deref() != Some(manifest.recorded_digest().as_str()) || holds_other_values(manifest, live)
+    !entry.is_of(&manifest.recorded_digest()) || holds_other_values(manifest, live)
 }
 
 /// Only the values of the manifest count: what somebody else added to a Secret is not ours to take away.
-fn holds_other_values(manifest: &Manifest, live: &LiveObject) -> bool {
+pub(super) fn holds_other_values(manifest: &Manifest, live: &LiveObject) -> bool {
     let held = |name: &String| live.secret.as_ref().and_then(|held| held.get(name));
     let wanted = secret_digests(&manifest.key, &manifest.body).unwrap_or_default();
     wanted.iter().any(|(name, digest)| held(name) != Some(digest))

@@ -352,3 +352,85 @@ fn what_is_being_deleted_is_never_ready() {
     body["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z".into();
     check(&body, "progressing: is being deleted");
 }
+
+#[test]
+fn definitions_and_aggregated_apis_are_ready_when_the_api_server_serves_them() {
+    let of = |version: &str, kind: &str, conditions: Value| object(version, kind, json!({}), json!({ "conditions": conditions }));
+    let (crd, api) = ("apiextensions.k8s.io/v1", "apiregistration.k8s.io/v1");
+    let definition = |conditions| of(crd, "CustomResourceDefinition", conditions);
+    for (body, wanted) in [
+        (definition(json!([])), "progressing: waits for the API server to establish it"),
+        (
+            definition(json!([condition(
+                "Established",
+                "False",
+                "Installing",
+                "the initial names have been accepted"
+            )])),
+            "progressing: the initial names have been accepted",
+        ),
+        (
+            definition(json!([
+                condition("NamesAccepted", "False", "PluralConflict", "\"shops\" is already in use"),
+                condition("Established", "False", "NotAccepted", "not all names are accepted")
+            ])),
+            "failed: \"shops\" is already in use",
+        ),
+        (
+            definition(json!([
+                condition("NamesAccepted", "True", "", ""),
+                condition("Established", "True", "", "")
+            ])),
+            "ready",
+        ),
+        (
+            of(api, "APIService", json!([])),
+            "progressing: waits for the API server to find out whether it answers",
+        ),
+        (
+            of(
+                api,
+                "APIService",
+                json!([condition("Available", "False", "MissingEndpoints", "no endpoints")]),
+            ),
+            "progressing: no endpoints",
+        ),
+        (
+            of(api, "APIService", json!([condition("Available", "True", "Passed", "")])),
+            "ready",
+        ),
+    ] {
+        check(&body, wanted);
+    }
+}
+
+#[test]
+fn a_budget_that_its_controller_cannot_count_is_not_ready() {
+    let budget = |status: Value| object("policy/v1", "PodDisruptionBudget", json!({}), status);
+    check(&budget(json!({})), "ready");
+    check(&budget(json!({ "observedGeneration": 2, "disruptionsAllowed": 0 })), "ready");
+    check(
+        &budget(json!({ "observedGeneration": 1 })),
+        "progressing: waits for its controller to see the newest change",
+    );
+    let failed = condition("DisruptionAllowed", "False", "SyncFailed", "found no controllers for pod \"x\"");
+    check(
+        &budget(json!({ "observedGeneration": 2, "conditions": [failed] })),
+        "progressing: found no controllers for pod \"x\"",
+    );
+}
+
+#[test]
+fn a_paused_deployment_and_a_job_whose_last_pods_end_say_what_they_wait_for() {
+    let deployment = |updated: u32| {
+        let status = json!({ "observedGeneration": 2, "replicas": updated, "updatedReplicas": updated, "availableReplicas": updated });
+        object("apps/v1", "Deployment", json!({ "replicas": 2, "paused": true }), status)
+    };
+    check(&deployment(0), "progressing: is paused: spec.paused is true");
+    check(&deployment(2), "ready");
+    let met = condition("SuccessCriteriaMet", "True", "CompletionsReached", "");
+    check(
+        &object("batch/v1", "Job", json!({}), json!({ "terminating": 1, "conditions": [met] })),
+        "progressing: has succeeded; its last pods are ending",
+    );
+}

@@ -18,6 +18,9 @@ pub(super) fn deployment(body: &Value) -> Readiness {
     }
     let replicas = wanted(body);
     let updated = status(body, "updatedReplicas");
+    if updated < replicas && body.pointer("/spec/paused").and_then(Value::as_bool) == Some(true) {
+        return Readiness::progressing("is paused: spec.paused is true");
+    }
     let existing = status(body, "replicas");
     let available = status(body, "availableReplicas");
     if updated < replicas {
@@ -93,6 +96,7 @@ pub(super) fn job(body: &Value) -> Readiness {
     if is_true(body, "Complete") {
         return Readiness::Ready;
     }
+    // The condition Failed comes once the last pod has ended; the verdict stands before that.
     for bad in ["Failed", "FailureTarget"] {
         if let Some(failed) = condition(body, bad).filter(|_| is_true(body, bad)) {
             return Readiness::failed(words(failed, "has failed"));
@@ -102,6 +106,9 @@ pub(super) fn job(body: &Value) -> Readiness {
         return Readiness::progressing("is suspended");
     }
     let failed = status(body, "failed");
+    if is_true(body, "SuccessCriteriaMet") {
+        return Readiness::progressing("has succeeded; its last pods are ending");
+    }
     match (status(body, "active"), failed) {
         (0, 0) => Readiness::progressing("has not started yet"),
         (_, 0) => Readiness::progressing("is running"),

@@ -29,7 +29,10 @@ impl Pass<'_> {
             problems.sort();
             return Err(problems);
         }
-        let pipeline = file.filled(values);
+        let mut pipeline = file.filled(values);
+        if let Some(values) = self.context.data().get("values").and_then(Value::as_object) {
+            pipeline.settle_values(values);
+        }
         match file.check(&pipeline) {
             problems if problems.is_empty() => Ok(pipeline),
             problems => Err(problems),

@@ -53,6 +53,7 @@ fn make_project() -> Project {
         values: serde_json::Map::new(),
         domain: "preview.example.com".parse().unwrap(),
         https: true,
+        url_check: None,
         guardrails: Guardrails {
             quota: BTreeMap::new(),
             default_limits: BTreeMap::new(),

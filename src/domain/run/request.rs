@@ -17,7 +17,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use super::{Run, RunNumber, RunState};
-use crate::domain::bundle::pipeline::Pipeline;
+use crate::domain::bundle::pipeline::Stage;
 use crate::domain::manifest::ObjectKey;
 
 pub use rollback::Rollback;
@@ -95,7 +95,7 @@ pub struct ObjectNameError {
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// The stages of the run.
-    pub pipeline: &'a Pipeline,
+    pub stages: &'a [Stage],
     /// The last run, under way or ended.
     pub run: Option<&'a Run>,
     /// The runs whose record is kept and can be put back, in any order.
@@ -267,10 +267,10 @@ pub fn answer(request: &Request, known: &Known<'_>, now: Timestamp) -> Result<An
     }
     let by = request.by.as_str();
     match &request.action {
-        Action::Retry { from: None } => retry::failed(known.pipeline, last(known, "retry")?, by),
-        Action::Retry { from: Some(stage) } => retry::from(known.pipeline, last(known, "retry")?, stage, by),
-        Action::Skip { stage } => skip::skip(known.pipeline, last(known, "skip")?, stage, by, now),
-        Action::Rerun { stage } => rerun::rerun(known.pipeline, last(known, "run again")?, stage, by),
+        Action::Retry { from: None } => retry::failed(known.stages, last(known, "retry")?, by),
+        Action::Retry { from: Some(stage) } => retry::from(known.stages, last(known, "retry")?, stage, by),
+        Action::Skip { stage } => skip::skip(known.stages, last(known, "skip")?, stage, by, now),
+        Action::Rerun { stage } => rerun::rerun(known.stages, last(known, "run again")?, stage, by),
         Action::Rollback { to } => rollback::rollback(known, to, by),
         Action::Sync { only } => sync::sync(known.objects, only, by),
     }

@@ -9,6 +9,7 @@ use crate::domain::manifest::{Manifest, ObjectKey, digest_of_text};
 use crate::domain::outcome::{self, FailureClass, Outcome};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::readiness::Readiness;
+use crate::domain::stage::outputs::{self, Outputs};
 use crate::domain::status::grants_rights;
 
 /// The stage of a bundle without a pipeline: it applies everything.
@@ -21,6 +22,8 @@ pub struct Staged {
     pub stages: Vec<Stage>,
     /// The objects of the stages that have some, by the name of the stage.
     pub objects: BTreeMap<String, Vec<Manifest>>,
+    /// The stages before a removal.
+    pub teardown: Vec<Stage>,
 }
 
 /// What a run wants of the cluster at the point that it has come to.
@@ -30,6 +33,8 @@ pub struct Reached {
     pub objects: Vec<Manifest>,
     /// What stays as it is, whatever it is: later stages, and what is removed only once the run has succeeded.
     pub held: BTreeSet<ObjectKey>,
+    /// Why a stage cannot be applied, by its name: an output that it uses is not known.
+    pub problems: BTreeMap<String, String>,
 }
 
 impl Staged {
@@ -44,18 +49,22 @@ impl Staged {
         let fallback = first.map_or(DEPLOY_STAGE, |stage| stage.name.as_str()).to_owned();
         let mut by_stage: BTreeMap<String, Vec<Manifest>> = BTreeMap::new();
         for manifest in objects {
-            let stage = stages.iter().find(|stage| stage.files().any(|file| file == manifest.source.file));
+            let stage = stages.iter().find(|stage| stage.applies(&manifest.source.file));
             let name = stage.map_or(&fallback, |stage| &stage.name);
             by_stage.entry(name.clone()).or_default().push(manifest);
         }
-        Self { stages, objects: by_stage }
+        Self {
+            stages,
+            objects: by_stage,
+            teardown: pipeline.map(|pipeline| pipeline.teardown.clone()).unwrap_or_default(),
+        }
     }
 
     /// A digest of everything that makes a run another one. Where a stage is written does not count, nor what Secrets hold, because it is
     /// stored where many can read it.
     pub fn digest(&self) -> String {
         let mut text = String::new();
-        for stage in &self.stages {
+        for stage in self.stages.iter().chain(&self.teardown) {
             let stage = Stage { line: 0, ..stage.clone() };
             text.push_str(&serde_json::to_string(&stage).unwrap_or_default());
             for manifest in self.objects.get(&stage.name).into_iter().flatten() {
@@ -76,13 +85,21 @@ impl Staged {
     pub fn reached(&self, run: &Run, inventory: &Inventory, good: Option<&Self>) -> Reached {
         let mut objects = Vec::new();
         let mut untouched = BTreeSet::new();
+        let mut problems = BTreeMap::new();
+        let outputs = run.outputs();
         let rolled_back = run.state == RunState::RolledBack;
         for stage in &self.stages {
             let own = self.objects.get(&stage.name).map(Vec::as_slice).unwrap_or_default();
             let state = run.stage(&stage.name).map_or(StageState::Waiting, |stage| stage.state);
             match state {
                 StageState::Failed if rolled_back && stage.on_failure == OnFailure::Rollback => {}
-                StageState::Running | StageState::Succeeded | StageState::Failed => objects.extend(own.iter().cloned()),
+                StageState::Running | StageState::Succeeded | StageState::Failed => match filled(own, &outputs) {
+                    Ok(filled) => objects.extend(filled),
+                    Err(problem) => {
+                        untouched.extend(own.iter().map(|manifest| manifest.key.clone()));
+                        problems.insert(stage.name.clone(), problem);
+                    }
+                },
                 StageState::Waiting | StageState::Skipped => untouched.extend(own.iter().map(|manifest| manifest.key.clone())),
             }
         }
@@ -102,8 +119,17 @@ impl Staged {
             false => inventory.iter().map(|(key, _)| key.clone()).chain(untouched).collect(),
         };
         let held = held.into_iter().filter(|key| !wanted.contains(key)).collect();
-        Reached { objects, held }
+        Reached { objects, held, problems }
     }
+}
+
+/// Objects with the outputs of earlier stages in their places.
+fn filled(manifests: &[Manifest], outputs: &Outputs) -> Result<Vec<Manifest>, String> {
+    let fill = |manifest: &Manifest| {
+        let filled = outputs::manifests::substitute(manifest, outputs);
+        filled.map_err(|problems| format!("{}: {}", manifest.key, problems.join("; ")))
+    };
+    manifests.iter().map(fill).collect()
 }
 
 fn deploy_stage() -> Stage {

@@ -1,12 +1,16 @@
 //! `check`: whether something answers as it should.
 
+mod answer;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 
+pub use self::answer::Statuses;
+pub(super) use self::answer::statuses;
 use super::is_template;
-use super::mapping::{Fields, Problems, label, object_name, scalar};
+use super::mapping::{Fields, Problems, label, object_name};
 use crate::domain::errand::{Answer, Worth};
 use crate::domain::run::Progress;
 
@@ -105,10 +109,6 @@ pub struct Condition {
     /// The status that it must have.
     pub status: String,
 }
-
-/// Statuses of HTTP answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statuses(Vec<(u16, u16)>);
 
 /// The most answers in a row that can be asked for.
 const MAX_IN_A_ROW: u32 = 1000;
@@ -285,59 +285,6 @@ fn capital(status: String) -> String {
         "true" => "True".to_owned(),
         "false" => "False".to_owned(),
         _ => status,
-    }
-}
-
-/// Statuses as settings write them: `200`, `2xx`, or a list of such. Nothing: `2xx`.
-pub(super) fn statuses(fields: &Fields<'_>, name: &str, problems: &mut Problems) -> Statuses {
-    let usual = Statuses(vec![(200, 299)]);
-    let items: Vec<&Value> = match fields.get(name) {
-        None => return usual,
-        Some(Value::Array(items)) => items.iter().collect(),
-        Some(value) => vec![value],
-    };
-    let mut ranges = Vec::new();
-    for item in items {
-        let text = scalar(item).unwrap_or_default();
-        match status(&text) {
-            Some(range) => ranges.push(range),
-            None if is_template(&text) => {}
-            None => problems.push(format!("{}: should be statuses such as 200 or 2xx", fields.at(name))),
-        }
-    }
-    if ranges.is_empty() { usual } else { Statuses(ranges) }
-}
-
-fn status(text: &str) -> Option<(u16, u16)> {
-    if let Some(class) = text.strip_suffix("xx") {
-        let class: u16 = class.parse().ok().filter(|class| (1..=5).contains(class))?;
-        return Some((class * 100, class * 100 + 99));
-    }
-    let status = text.parse().ok().filter(|status| (100..=599).contains(status))?;
-    Some((status, status))
-}
-
-impl Statuses {
-    /// The one status, or the statuses between two.
-    pub fn range(first: u16, last: u16) -> Self {
-        Self(vec![(first, last)])
-    }
-
-    /// Whether a status is one of them.
-    pub fn contain(&self, status: u16) -> bool {
-        self.0.iter().any(|(first, last)| (first..=last).contains(&&status))
-    }
-}
-
-impl std::fmt::Display for Statuses {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let shown = |(first, last): &(u16, u16)| match (first, last) {
-            (first, last) if first == last => first.to_string(),
-            (first, last) if last - first == 99 && first % 100 == 0 => format!("{}xx", first / 100),
-            (first, last) => format!("{first} to {last}"),
-        };
-        let texts: Vec<String> = self.0.iter().map(shown).collect();
-        formatter.write_str(&texts.join(" or "))
     }
 }
 

@@ -1,5 +1,7 @@
 //! GitHub's webhook events, reduced to the fields that say which branch to look at.
 
+mod comment;
+
 use http::HeaderMap;
 use serde::Deserialize;
 
@@ -19,6 +21,7 @@ pub(in crate::githost) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Deli
         "create" => reference("create", Happening::BranchPushed, &decode("create", headers, body)?),
         "delete" => reference("delete", Happening::BranchDeleted, &decode("delete", headers, body)?),
         "pull_request" => pull_request(decode("pull_request", headers, body)?),
+        comment::EVENT => comment::read(decode(comment::EVENT, headers, body)?),
         _ => Ok(Delivery::Ignored("an event that says nothing about branches")),
     }
 }

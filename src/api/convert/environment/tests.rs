@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::domain::inventory::{Entry, Inventory, Stage};
+use crate::domain::manifest::ObjectKey;
 use crate::domain::status::{StageReport, StageState};
 
 fn at(seconds: i64) -> Time {

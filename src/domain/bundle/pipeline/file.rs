@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::read::FILE;
-use super::{Action, Pipeline, Stage};
+use super::{Action, Pipeline, Stage, references};
 use crate::domain::bundle::{Problem, at_field};
 use crate::domain::stage;
 
@@ -98,6 +98,7 @@ impl PipelineFile {
             let found = stage::read(&stage.action).err().unwrap_or_default();
             problems.extend(found.iter().map(|message| self.settings_problem(at, stage.action.kind(), message)));
         }
+        problems.extend(references::problems(self, pipeline));
         problems
     }
 
@@ -197,7 +198,7 @@ fn leaves_of(at: At, stage: &Stage) -> Vec<Leaf> {
     let mut leaves = Vec::new();
     let kind = stage.action.kind();
     if let Some(settings) = stage.action.settings() {
-        collect(settings, &mut String::new(), &mut kind.to_owned(), &mut |source, pointer, field| {
+        stage::texts(kind, settings, &mut |source, pointer, field| {
             if stage::is_template(source) && !stage::is_fixed(kind, pointer) {
                 leaves.push(Leaf {
                     name: format!("{LEAF}{}[{}].{field}", at.section.word(), at.index),
@@ -210,33 +211,6 @@ fn leaves_of(at: At, stage: &Stage) -> Vec<Leaf> {
         });
     }
     leaves
-}
-
-/// Gives every text with its place. The depth is bounded by what YAML may have.
-fn collect(value: &Value, pointer: &mut String, field: &mut String, found: &mut impl FnMut(&str, &str, &str)) {
-    let (pointer_length, field_length) = (pointer.len(), field.len());
-    match value {
-        Value::String(text) => found(text, pointer, field),
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                pointer.push_str(&format!("/{index}"));
-                field.push_str(&format!("[{index}]"));
-                collect(item, pointer, field, found);
-                pointer.truncate(pointer_length);
-                field.truncate(field_length);
-            }
-        }
-        Value::Object(entries) => {
-            for (key, entry) in entries {
-                pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1")));
-                field.push_str(&stage::step(key));
-                collect(entry, pointer, field, found);
-                pointer.truncate(pointer_length);
-                field.truncate(field_length);
-            }
-        }
-        _ => {}
-    }
 }
 
 // === impl Action ===
@@ -256,7 +230,7 @@ impl Action {
         }
     }
 
-    fn settings_mut(&mut self) -> Option<&mut Value> {
+    pub(in crate::domain) fn settings_mut(&mut self) -> Option<&mut Value> {
         match self {
             Self::Apply(_) => None,
             Self::Job(settings)

@@ -1,6 +1,6 @@
 //! What stages need of one another: names that are there, and no circles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Stage;
 use super::read::FILE;
@@ -24,6 +24,24 @@ pub(super) fn check(stages: &[Stage]) -> Vec<Problem> {
     }
     problems.extend(circles(stages, &by_name));
     problems
+}
+
+/// The stages that have ended before `name` begins: what it needs, what those need, and so on.
+pub(super) fn before<'a>(stages: &'a [Stage], name: &str) -> BTreeSet<&'a str> {
+    let by_name: BTreeMap<&str, &Stage> = stages.iter().map(|stage| (stage.name.as_str(), stage)).collect();
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&str> = by_name
+        .get(name)
+        .into_iter()
+        .flat_map(|stage| &stage.needs)
+        .map(String::as_str)
+        .collect();
+    while let Some(need) = open.pop() {
+        if let Some(stage) = by_name.get(need).filter(|stage| found.insert(stage.name.as_str())) {
+            open.extend(stage.needs.iter().map(String::as_str));
+        }
+    }
+    found
 }
 
 /// One problem for each circle. The walk has no recursion, because a pipeline may be as long as its file.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobMatcher;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::file::{MAX_LEAVES, PipelineFile, Section};
-use super::{Action, Condition, OnFailure, Pipeline, Stage, TemplateGlob, graph};
+use super::{Action, Condition, OnFailure, Pipeline, Stage, TemplateGlob, globs, graph};
 use crate::domain::bundle::{Problem, yaml};
 use crate::domain::name::check_label;
 use crate::domain::render::{mark, suggest::did_you_mean};
@@ -108,13 +108,15 @@ impl Reader<'_> {
             }
         }
         let field = |name: &str| raw.value.get(name);
+        let action = self.action(raw, section);
+        let usual = action.usual_timeout();
         Stage {
             line: place(raw).0,
             name: self.name(raw),
-            action: self.action(raw, section),
+            action,
             needs: field("needs").map(|value| self.texts(value, "needs")).unwrap_or_default(),
             when: field("when").map(|value| self.condition(value)).unwrap_or_default(),
-            timeout: field("timeout").and_then(|value| self.duration(value)),
+            timeout: field("timeout").and_then(|value| self.duration(value)).or(usual),
             retries: field("retries").map(|value| self.retries(value)).unwrap_or_default(),
             on_failure: self.on_failure(field("onFailure"), section),
         }
@@ -131,6 +133,11 @@ impl Reader<'_> {
         };
         if let Err(rule) = check_label(name) {
             self.refuse(value, format!("name: {name:?} {rule}"));
+        } else if name.starts_with("graftling-") {
+            self.refuse(
+                value,
+                "name: names that begin with \"graftling-\" are kept for the system: choose another",
+            );
         }
         name.to_owned()
     }
@@ -165,6 +172,7 @@ impl Reader<'_> {
             self.refuse(value, format!("{kind}: should be {wanted} of settings"));
             return NOTHING;
         }
+        self.check_place(value, kind, &settings, section);
         match kind {
             "job" => Action::Job(settings),
             "steps" => Action::Steps(settings),
@@ -176,28 +184,46 @@ impl Reader<'_> {
         }
     }
 
+    /// What a kind of stage may not do where it stands, and which files it names.
+    fn check_place(&mut self, value: &Spanned<Value>, kind: &str, settings: &Value, section: Section) {
+        if section == Section::Teardown {
+            match kind {
+                "resource" => self.refuse(value, "resource: nothing is created of what is about to go"),
+                "steps" if settings.get("checkout") == Some(&Value::Bool(true)) => {
+                    self.refuse(value, "steps.checkout: the branch may be gone by then, so there are no files of it");
+                }
+                _ => {}
+            }
+        }
+        if kind == "resource" {
+            let patterns: Vec<String> = globs::patterns(settings).map(str::to_owned).collect();
+            for pattern in patterns {
+                self.template_glob(value, "resource.templates", pattern);
+            }
+        }
+    }
+
     fn globs(&mut self, value: &Spanned<Value>) -> Vec<TemplateGlob> {
         let patterns = self.texts(value, "apply");
-        let mut globs = Vec::new();
-        for pattern in patterns {
-            let Some(glob) = self.glob(value, "apply", &pattern) else {
-                continue;
-            };
-            let matches = |file: &&&str| file.strip_prefix("templates/").is_some_and(|name| glob.is_match(name));
-            let files: Vec<String> = self.templates.iter().filter(matches).map(|file| (*file).to_owned()).collect();
-            if files.is_empty() {
-                let names = self.templates.iter().filter_map(|file| file.strip_prefix("templates/"));
-                let hint = did_you_mean(&pattern, names);
-                self.refuse(value, format!("apply: {pattern:?} matches no template{hint}"));
-            }
-            globs.push(TemplateGlob { pattern, files });
+        let globs = patterns
+            .into_iter()
+            .filter_map(|pattern| self.template_glob(value, "apply", pattern));
+        globs.collect()
+    }
+
+    fn template_glob(&mut self, value: &Spanned<Value>, field: &str, pattern: String) -> Option<TemplateGlob> {
+        let glob = self.glob(value, field, &pattern)?;
+        let files = globs::meant(&glob, self.templates);
+        if files.is_empty() {
+            let hint = did_you_mean(&pattern, globs::names(self.templates));
+            self.refuse(value, format!("{field}: {pattern:?} matches no template{hint}"));
         }
-        globs
+        Some(TemplateGlob { pattern, files })
     }
 
     fn glob(&mut self, at: &Spanned<Value>, field: &str, pattern: &str) -> Option<GlobMatcher> {
-        match GlobBuilder::new(pattern).literal_separator(true).build() {
-            Ok(glob) => Some(glob.compile_matcher()),
+        match globs::matcher(pattern) {
+            Ok(glob) => Some(glob),
             Err(error) => {
                 self.refuse(at, format!("{field}: {pattern:?} is no glob: {}", error.kind()));
                 None

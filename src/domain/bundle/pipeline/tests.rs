@@ -1,6 +1,8 @@
 //! Reading pipelines: what is read, and every problem at once.
 #![allow(clippy::unwrap_used, reason = "a pipeline that cannot be read is the test's failure")]
 
+mod stages;
+
 use serde_json::json;
 
 use super::*;

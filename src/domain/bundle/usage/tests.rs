@@ -44,7 +44,7 @@ fn what_is_declared_and_not_used_and_the_reverse_is_told() {
             "values.yaml: no template uses \"flow.y\"",
             "values.yaml:2: no template uses \"port\"",
             "values.yaml:6: no template uses \"web.b\"",
-            "templates/b.yaml: no stage of pipeline.yaml applies this template",
+            "templates/b.yaml: no stage of pipeline.yaml applies this template, so it comes with the first one, \"a\"",
         ]
     );
 }
@@ -91,4 +91,31 @@ fn a_value_that_is_a_template_uses_others() {
     let with = |template| told(&[HEAD, values, ("templates/a.yaml", template)]);
     assert_eq!(with("a: {{tpl values.greeting this}}"), Vec::<String>::new());
     assert_eq!(with("a: {{quote values.greeting}}"), ["values.yaml:2: no template uses \"name\""]);
+}
+
+#[test]
+fn what_a_pipeline_may_not_mean_is_warned_of() {
+    assert_eq!(
+        told(&[
+            HEAD,
+            ("values.yaml", "image: x\nmigrate: false\n"),
+            ("templates/a.yaml", "a: 1\n"),
+            (
+                "pipeline.yaml",
+                "\
+stages:
+  - {name: a, apply: a.yaml}
+  - {name: b, apply: '*.yaml', needs: a}
+  - {name: c, job: {image: '{{values.image}}'}, onFailure: rollback, when: {value: migrate}}
+  - {name: d, job: {image: '{{values.nope}}'}, when: {value: other.thing}}
+"
+            ),
+        ]),
+        [
+            "pipeline.yaml:5: values.yaml has no \"nope\": rendering fails where a Project does not give it",
+            "pipeline.yaml:4: onFailure: rollback of \"c\" puts nothing back, because a job stage has no objects of its own: it ends the run as stop does",
+            "pipeline.yaml:5: stage \"d\" never runs where a Project does not set \"other.thing\", which values.yaml does not have",
+            "pipeline.yaml:3: stage \"b\" names templates/a.yaml, whose objects come with \"a\" already",
+        ]
+    );
 }

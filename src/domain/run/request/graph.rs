@@ -3,20 +3,20 @@
 use std::collections::BTreeSet;
 
 use super::Refusal;
-use crate::domain::bundle::pipeline::{Action, OnFailure, Pipeline, Stage};
+use crate::domain::bundle::pipeline::{Action, OnFailure, Stage};
 use crate::domain::render::suggest::did_you_mean;
 use crate::domain::run::{ByHand, Run, RunState, StageRun, StageState};
 
-/// A run beside the stages that it is a pass of. A pipeline without stages is one stage that needs nothing.
+/// A run beside the stages that it is a pass of.
 #[derive(Clone, Copy)]
 pub(super) struct Graph<'a> {
-    pipeline: &'a Pipeline,
+    stages: &'a [Stage],
     run: &'a Run,
 }
 
 impl<'a> Graph<'a> {
-    pub(super) fn new(pipeline: &'a Pipeline, run: &'a Run) -> Self {
-        Self { pipeline, run }
+    pub(super) fn new(stages: &'a [Stage], run: &'a Run) -> Self {
+        Self { stages, run }
     }
 
     /// The stage of the run called `name`.
@@ -34,7 +34,7 @@ impl<'a> Graph<'a> {
 
     /// What is written of the stage called `name`.
     fn written(&self, name: &str) -> Option<&'a Stage> {
-        self.pipeline.stages.iter().find(|stage| stage.name == name)
+        self.stages.iter().find(|stage| stage.name == name)
     }
 
     pub(super) fn is_approve(&self, name: &str) -> bool {
@@ -55,7 +55,7 @@ impl<'a> Graph<'a> {
     pub(super) fn behind(&self, name: &'a str) -> BTreeSet<&'a str> {
         let needs = |next: &str| {
             let next = next.to_owned();
-            let followers = self.pipeline.stages.iter().filter(move |stage| stage.needs.contains(&next));
+            let followers = self.stages.iter().filter(move |stage| stage.needs.contains(&next));
             followers.map(|stage| stage.name.as_str())
         };
         reach(name, needs)

@@ -2,13 +2,13 @@
 
 use super::graph::{Graph, again, ended};
 use super::{Answer, Effect, Refusal};
-use crate::domain::bundle::pipeline::Pipeline;
+use crate::domain::bundle::pipeline::Stage;
 use crate::domain::run::{ByHand, Run};
 
 /// One stage of a run that has ended, and none of those that need it. What it needs must have succeeded: a stage behind a person's word
 /// that was not given, for example, does not run by this way either.
-pub(super) fn rerun(pipeline: &Pipeline, run: &Run, name: &str, by: &str) -> Result<Answer, Refusal> {
-    let graph = Graph::new(pipeline, run);
+pub(super) fn rerun(stages: &[Stage], run: &Run, name: &str, by: &str) -> Result<Answer, Refusal> {
+    let graph = Graph::new(stages, run);
     let stage = graph.find(name)?;
     ended(run)?;
     if let Some(need) = graph.unmet(&stage.name) {

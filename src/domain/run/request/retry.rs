@@ -2,13 +2,13 @@
 
 use super::graph::{Graph, again, ended, was_left_out};
 use super::{Answer, Effect, Refusal};
-use crate::domain::bundle::pipeline::Pipeline;
+use crate::domain::bundle::pipeline::Stage;
 use crate::domain::run::{Run, StageRun, StageState};
 
 /// What failed, and what was left out because of it.
-pub(super) fn failed(pipeline: &Pipeline, run: &Run, by: &str) -> Result<Answer, Refusal> {
+pub(super) fn failed(stages: &[Stage], run: &Run, by: &str) -> Result<Answer, Refusal> {
     ended(run)?;
-    let graph = Graph::new(pipeline, run);
+    let graph = Graph::new(stages, run);
     let has_failed = |stage: &StageRun| stage.state == StageState::Failed;
     if !run.stages.iter().any(has_failed) {
         return Err(Refusal::NothingFailed { run: run.number });
@@ -22,8 +22,8 @@ pub(super) fn failed(pipeline: &Pipeline, run: &Run, by: &str) -> Result<Answer,
 }
 
 /// One stage, and everything that needs it.
-pub(super) fn from(pipeline: &Pipeline, run: &Run, name: &str, by: &str) -> Result<Answer, Refusal> {
-    let graph = Graph::new(pipeline, run);
+pub(super) fn from(stages: &[Stage], run: &Run, name: &str, by: &str) -> Result<Answer, Refusal> {
+    let graph = Graph::new(stages, run);
     let first = graph.find(name)?;
     ended(run)?;
     if let Some(need) = graph.unmet(&first.name) {

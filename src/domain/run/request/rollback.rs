@@ -25,7 +25,7 @@ pub(super) fn rollback(known: &Known<'_>, to: &Goal, by: &str) -> Result<Answer,
     let mut possible = known.records.to_vec();
     possible.sort_by_key(|recorded| std::cmp::Reverse(recorded.run));
     let found = find(known.run, to, possible)?;
-    if let Some(stage) = known.run.and_then(|run| Graph::new(known.pipeline, run).in_flight()) {
+    if let Some(stage) = known.run.and_then(|run| Graph::new(known.stages, run).in_flight()) {
         return Err(Refusal::InFlight { stage: stage.name.clone() });
     }
     let place = format!("run {} (revision {})", found.run, short(&found.revision));

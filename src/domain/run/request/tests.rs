@@ -29,17 +29,14 @@ fn stage(name: &str, action: Does, needs: &[&str]) -> Stage {
 }
 
 /// migrate → smoke → release (a person) → deploy, and docs beside them.
-fn pipeline() -> Pipeline {
-    Pipeline {
-        stages: vec![
-            stage("migrate", Does::Job(Value::Null), &[]),
-            stage("smoke", Does::Check(Value::Null), &["migrate"]),
-            stage("release", Does::Approve(Value::Null), &["smoke"]),
-            stage("deploy", Does::Apply(Vec::new()), &["release"]),
-            stage("docs", Does::Apply(Vec::new()), &[]),
-        ],
-        teardown: Vec::new(),
-    }
+fn pipeline() -> [Stage; 5] {
+    [
+        stage("migrate", Does::Job(Value::Null), &[]),
+        stage("smoke", Does::Check(Value::Null), &["migrate"]),
+        stage("release", Does::Approve(Value::Null), &["smoke"]),
+        stage("deploy", Does::Apply(Vec::new()), &["release"]),
+        stage("docs", Does::Apply(Vec::new()), &[]),
+    ]
 }
 
 fn run(state: RunState, stages: [StageState; 5]) -> Run {
@@ -102,7 +99,7 @@ fn asked_with(action: Action, run: Option<&Run>, records: &[Recorded]) -> Result
         by: "alice".into(),
     };
     let known = Known {
-        pipeline: &pipeline(),
+        stages: &pipeline(),
         run,
         records,
         objects: &objects,
@@ -354,7 +351,7 @@ fn nothing_may_be_asked_of_a_paused_environment() {
         by: "alice".into(),
     };
     let known = Known {
-        pipeline: &pipeline(),
+        stages: &pipeline(),
         run: Some(&failed()),
         records: &[],
         objects: &[],

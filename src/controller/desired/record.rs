@@ -1,0 +1,67 @@
+//! What an environment should be where nothing can be rendered, or must not be: from the record of an earlier run.
+
+use std::collections::BTreeSet;
+
+use super::{Addresses, Desired, Refusal, Wish, allowed_kinds, fence};
+use crate::domain::bundle::summary;
+use crate::domain::guardrails;
+use crate::domain::manifest::{Admission, AllowedKinds};
+use crate::domain::name::Namespace;
+use crate::domain::plan::deploy;
+use crate::domain::record::Contents;
+use crate::domain::run::{Run, Staged};
+
+/// What objects of an environment are measured against.
+pub fn admission<'a>(wish: &'a Wish, namespace: &'a Namespace, kinds: &'a AllowedKinds) -> Admission<'a> {
+    Admission {
+        namespace,
+        environment: &wish.identity.name,
+        project: &wish.project.key,
+        domain: &wish.project.domain,
+        kinds,
+    }
+}
+
+/// The objects of a record by stage, measured against what the Project allows today: whoever may write Secrets in the environment's
+/// namespace could have written the record.
+///
+/// # Errors
+/// Everything that is not allowed. Nothing of the record may be applied then.
+pub fn admit_record(wish: &Wish, contents: &Contents) -> Result<Staged, Refusal> {
+    let kinds = allowed_kinds(wish)?;
+    let namespace = wish.identity.name.namespace();
+    let objects = contents
+        .admit(&admission(wish, &namespace, &kinds))
+        .map_err(|refusals| Refusal::new("RecordRefused", summary(&refusals)))?;
+    Ok(Staged {
+        stages: contents.pipeline.stages.clone(),
+        teardown: contents.pipeline.teardown.clone(),
+        objects,
+    })
+}
+
+impl Desired {
+    /// What the environment should be by the record of `run`, which goes on as if its digest were still what is wished.
+    ///
+    /// # Errors
+    /// As [`admit_record`].
+    pub fn of_record(wish: &Wish, run: &Run, contents: &Contents) -> Result<Self, Refusal> {
+        let staged = admit_record(wish, contents)?;
+        let fence = fence(wish);
+        Ok(Self {
+            objects: deploy::Desired {
+                namespace: guardrails::namespace(&fence),
+                guardrails: guardrails::guardrails(&fence),
+                objects: staged.all().cloned().collect(),
+                held: BTreeSet::new(),
+            },
+            staged,
+            addresses: Addresses {
+                url: contents.url.clone(),
+                urls: contents.urls.clone(),
+            },
+            digest: run.digest.clone(),
+            is_rendered: false,
+        })
+    }
+}

@@ -1,0 +1,209 @@
+//! Jobs of `job` and `steps` stages: made once for each try, never changed, and judged by how they end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::stages::{Seen, Standing, unable};
+use super::{Reconciler, Site, Work};
+use crate::cluster;
+use crate::cluster::logs::Attempt;
+use crate::controller::desired::{admission, allowed_kinds};
+use crate::domain::bundle::pipeline::Stage;
+use crate::domain::inventory::Inventory;
+use crate::domain::manifest::{Manifest, ObjectKey};
+use crate::domain::readiness::Readiness;
+use crate::domain::record::ContainerLog;
+use crate::domain::run::{Progress, StageRun, StageState};
+use crate::domain::stage::{JobFacts, Settings, job_name, objects, outputs, with_outputs};
+
+/// The time of a stage that says nothing of it.
+const TIME: Duration = Duration::from_secs(30 * 60);
+
+impl Work {
+    /// The objects of the Jobs that are under way and not known to be there, and every object that the run's Jobs have: these stay as they are.
+    pub(super) fn job_objects(&self, site: &Site<'_>, inventory: &Inventory) -> (Vec<Manifest>, BTreeSet<ObjectKey>) {
+        let mut missing = Vec::new();
+        let mut held = BTreeSet::new();
+        for stage in &self.staged.stages {
+            let Some(own) = self.run.stage(&stage.name) else { continue };
+            let Ok(settings) = with_outputs(&stage.action, &self.run.outputs()) else {
+                continue;
+            };
+            if !matches!(settings, Settings::Job(_) | Settings::Steps(_)) || own.tries == 0 && own.earlier == 0 {
+                continue;
+            }
+            held.extend(self.keys_of_tries(own, inventory));
+            if own.state != StageState::Running {
+                continue;
+            }
+            let is_known = |key: &ObjectKey| inventory.get(key).is_some_and(|entry| entry.uid.is_some());
+            let manifests = self.job_manifests(site, stage, own, &settings).unwrap_or_default();
+            missing.extend(manifests.into_iter().filter(|manifest| !is_known(&manifest.key)));
+        }
+        (missing, held)
+    }
+
+    /// What the run's Jobs consist of, by the inventory.
+    fn keys_of_tries(&self, own: &StageRun, inventory: &Inventory) -> BTreeSet<ObjectKey> {
+        let names: BTreeSet<String> = (1..=own.attempt())
+            .map(|attempt| job_name(&own.name, self.run.number, attempt))
+            .collect();
+        let is_of_job = |key: &&ObjectKey| matches!(key.kind.as_str(), "Job" | "ServiceAccount") && names.contains(&key.name);
+        inventory.iter().map(|(key, _)| key).filter(is_of_job).cloned().collect()
+    }
+
+    fn job_manifests(&self, site: &Site<'_>, stage: &Stage, own: &StageRun, settings: &Settings) -> Result<Vec<Manifest>, String> {
+        let kinds = allowed_kinds(site.wish).map_err(|refusal| refusal.message)?;
+        let namespace = site.identity.name.namespace();
+        let admission = admission(site.wish, &namespace, &kinds);
+        let outputs = self.run.outputs();
+        let host = site.host();
+        let facts = JobFacts {
+            stage: &stage.name,
+            line: stage.line,
+            run: self.run.number,
+            attempt: own.attempt(),
+            timeout: stage.timeout.unwrap_or(TIME),
+            is_teardown: false,
+            branch: site.identity.branch.as_str(),
+            revision: &self.run.revision,
+            pull_request: site.wish.pull_request.as_ref().map(|pull| pull.number),
+            url: &site.addresses.url,
+            host: &host,
+            is_first_deploy: site.wish.is_first_deploy,
+            outputs: &outputs,
+            pod_security: site.wish.project.guardrails.pod_security,
+            tools_image: site.tools_image,
+            admission: &admission,
+        };
+        let manifests = match settings {
+            Settings::Job(job) => objects::of_job(job, &facts),
+            Settings::Steps(steps) => objects::of_steps(steps, &facts),
+            _ => return Ok(Vec::new()),
+        };
+        manifests.map_err(|refusals| {
+            let refusals: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+            refusals.join("; ")
+        })
+    }
+}
+
+impl Reconciler {
+    /// How the Job of a stage's present try stands.
+    pub(super) async fn job_standing(
+        &self,
+        site: &Site<'_>,
+        work: &Work,
+        stage: &Stage,
+        (settings, seen): (&Settings, &Seen<'_>),
+    ) -> Result<Standing, cluster::Error> {
+        let Some(own) = work.run.stage(&stage.name) else {
+            return Ok(unable("it is not of this run"));
+        };
+        let manifests = match work.job_manifests(site, stage, own, settings) {
+            Ok(manifests) => manifests,
+            Err(refused) => return Ok(unable(&refused)),
+        };
+        let name = job_name(&stage.name, work.run.number, own.attempt());
+        let is_job = |key: &ObjectKey| key.kind == "Job" && key.name == name;
+        let written = crate::domain::run::apply_progress(&manifests, seen.plan, seen.outcomes);
+        if let Progress::Failed { .. } = written {
+            return Ok(written.into());
+        }
+        let live = seen.observed.iter().find(|(key, _)| is_job(key)).map(|(_, live)| live);
+        let is_recorded = seen.inventory.iter().any(|(key, entry)| is_job(key) && entry.uid.is_some());
+        let attempt = Attempt {
+            run: work.run.number,
+            stage: stage.name.clone(),
+            attempt: own.attempt(),
+            job: name.clone(),
+        };
+        let Some(live) = live else {
+            return Ok(match is_recorded {
+                true => Progress::Failed {
+                    message: format!("Job {name} is gone: somebody deleted it before its end was seen"),
+                    retry: true,
+                },
+                false => written,
+            }
+            .into());
+        };
+        match &live.readiness {
+            Readiness::Progressing { reason } => Ok(self.under_way(site, work, stage, (settings, reason)).await),
+            Readiness::Ready => self.ended_well(site, seen.inventory, &attempt, stage).await,
+            Readiness::Failed { reason } => {
+                let logs = self.keep_logs(site, seen.inventory, &attempt).await;
+                Ok(Progress::Failed {
+                    message: match last_line(&logs) {
+                        Some(line) => format!("Job {name} {reason}; its last words: {line}"),
+                        None => format!("Job {name} {reason}"),
+                    },
+                    retry: true,
+                }
+                .into())
+            }
+        }
+    }
+
+    async fn under_way(&self, site: &Site<'_>, work: &Work, stage: &Stage, (settings, reason): (&Settings, &str)) -> Standing {
+        let _ = (site, work, stage, settings);
+        Progress::Pending {
+            message: reason.to_owned(),
+            outside: false,
+        }
+        .into()
+    }
+
+    async fn ended_well(
+        &self,
+        site: &Site<'_>,
+        inventory: &Inventory,
+        attempt: &Attempt,
+        stage: &Stage,
+    ) -> Result<Standing, cluster::Error> {
+        let logs = self.keep_logs(site, inventory, attempt).await;
+        let declared: Vec<String> = stage
+            .action
+            .settings()
+            .map(outputs::declared)
+            .unwrap_or_default()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let outputs = match declared.is_empty() {
+            true => Ok(BTreeMap::new()),
+            false => {
+                let written = self.observer.job_outputs(&site.records(inventory), attempt).await?;
+                outputs::parse(&written, &declared)
+            }
+        };
+        Ok(match outputs {
+            Ok(outputs) => Progress::Done {
+                message: last_line(&logs).map(|line| format!("its last words: {line}")),
+                outputs,
+            },
+            Err(problem) => Progress::Failed {
+                message: format!("the job has succeeded, but {problem}"),
+                retry: false,
+            },
+        }
+        .into())
+    }
+
+    async fn keep_logs(&self, site: &Site<'_>, inventory: &Inventory, attempt: &Attempt) -> Vec<ContainerLog> {
+        let (logs, problem) = self.observer.keep_logs(&site.records(inventory), attempt).await;
+        if let Some(problem) = problem {
+            tracing::warn!(environment = %site.identity.name, stage = %attempt.stage, problem, "the logs of a job could not be kept");
+        }
+        logs
+    }
+}
+
+/// What a person wants to see first of a job that is over. Values of Secrets are hidden in it already.
+fn last_line(logs: &[ContainerLog]) -> Option<String> {
+    let line = logs
+        .iter()
+        .rev()
+        .find_map(|log| log.lines.iter().rev().find(|line| !line.trim().is_empty()))?;
+    Some(crate::domain::errand::told(line, 160))
+}
