@@ -6,6 +6,7 @@ pub mod adoption;
 pub mod apply;
 pub mod approvals;
 pub mod backoff;
+pub mod checkout;
 pub mod claims;
 pub mod clock;
 pub mod connection;

@@ -2,6 +2,7 @@
 //!
 //! One folder per provider holds its client, its payloads and its signature scheme; no provider's type leaves this module.
 
+mod checkout;
 pub mod endpoint;
 pub mod github;
 mod listing;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+pub use self::checkout::{Leaf, Tree, tar_of};
 pub use self::tree::Files;
 use crate::domain::comment::{Comment, Permission};
 use crate::domain::git::{BranchName, Commit, Listing, RefLookup, Repository, RepositoryName, Revision, TreePath};
@@ -50,6 +52,12 @@ pub trait GitHost: Send + Sync {
 
     /// What an account may do with the repository.
     fn permission<'a>(&'a self, name: &'a RepositoryName, login: &'a str) -> BoxFuture<'a, Result<Permission, Error>>;
+
+    /// Everything that a checkout of exactly this commit holds, in memory and within bounds: files, executable or not, and symbolic links
+    /// that stay inside. Folders of submodules and what Git LFS keeps elsewhere are left as they are in the commit.
+    ///
+    /// A host may refuse a commit that is no branch's head any more with [`Error::BranchMoved`].
+    fn checkout<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit) -> BoxFuture<'a, Result<Tree, Error>>;
 
     /// The newest commit status of a context, as others set them on a commit; `None` if there is none, or no such commit yet.
     ///

@@ -7,6 +7,7 @@
 
 mod around;
 mod carry;
+mod checkout;
 mod image;
 mod inside;
 mod look;
@@ -93,9 +94,12 @@ pub struct Bounds {
     pub project: usize,
     /// Of one environment.
     pub environment: usize,
-    /// How long one may take.
+    /// How long one may take; bringing a checkout may take [`CHECKOUT`].
     pub deadline: Duration,
 }
+
+/// How long the files of a commit may take into a workspace.
+pub const CHECKOUT: Duration = Duration::from_secs(180);
 
 impl Bounds {
     /// The bounds of the server.
@@ -188,7 +192,10 @@ impl Errands {
         let wake = (job.key.environment.namespace.clone(), job.key.environment.name.clone());
         let wakes = self.0.wakes.clone();
         let kind = ErrandKind::from(&job.errand);
-        let deadline = self.0.bounds.deadline;
+        let deadline = match &job.errand {
+            Errand::Checkout { .. } => CHECKOUT,
+            _ => self.0.bounds.deadline,
+        };
         // Gives the place back and keeps the answer, also if the errand panics or is aborted.
         let mut place = Taken {
             errands: self.clone(),

@@ -39,6 +39,11 @@ pub enum Errand {
     CheckRun(wait::CheckRun),
     /// The environment's own URL.
     Url(UrlProbe),
+    /// The files of the wished commit, into the workspace of a `steps` stage.
+    Checkout {
+        /// The Job whose pod waits for them.
+        job: String,
+    },
 }
 
 /// A look at the environment's own URL, by which it counts as ready.
@@ -95,6 +100,7 @@ impl Errand {
             Self::CommitStatus(_) => "commit_status",
             Self::CheckRun(_) => "check_run",
             Self::Url(_) => "url",
+            Self::Checkout { .. } => "checkout",
         }
     }
 }

@@ -71,7 +71,7 @@ pub fn guardrails(fence: &Fence<'_>) -> Vec<Manifest> {
         ));
     }
     if let Some(ingress_from) = &settings.ingress_from {
-        manifests.push(ingress_policy(fence, ingress_from));
+        manifests.push(ingress_policy(fence, &[ingress_from, &settings.checks_from]));
         manifests.push(egress_policy(fence));
     }
     manifests
@@ -108,12 +108,12 @@ pub fn deployer_binding(fence: &Fence<'_>) -> Manifest {
     )
 }
 
-/// The environment itself may connect, and the namespaces that bear `ingress_from`: none if that is empty, for an empty selector
-/// would select every namespace of the cluster.
-fn ingress_policy(fence: &Fence<'_>, ingress_from: &BTreeMap<String, String>) -> Manifest {
+/// The environment itself may connect, and the namespaces that bear one of these sets of labels: none by an empty one, for an empty
+/// selector would select every namespace of the cluster.
+fn ingress_policy(fence: &Fence<'_>, namespaces: &[&BTreeMap<String, String>]) -> Manifest {
     let mut from = vec![json!({"podSelector": {}})];
-    if !ingress_from.is_empty() {
-        from.push(json!({"namespaceSelector": {"matchLabels": ingress_from}}));
+    for labels in namespaces.iter().filter(|labels| !labels.is_empty()) {
+        from.push(json!({"namespaceSelector": {"matchLabels": labels}}));
     }
     manifest(
         fence,

@@ -128,6 +128,8 @@ pub struct Guardrails {
     pub default_requests: BTreeMap<String, String>,
     /// Labels of the namespaces that may connect; `None` for no NetworkPolicy at all.
     pub ingress_from: Option<BTreeMap<String, String>>,
+    /// Labels of the namespaces that checks come from; empty for none.
+    pub checks_from: BTreeMap<String, String>,
     /// The Pod Security level: `privileged`, `baseline` or `restricted`.
     pub pod_security: &'static str,
 }
@@ -140,6 +142,7 @@ impl Guardrails {
             default_limits: BTreeMap::new(),
             default_requests: BTreeMap::new(),
             ingress_from: None,
+            checks_from: BTreeMap::new(),
             pod_security: "restricted",
         }
     }

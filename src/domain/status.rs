@@ -1,5 +1,6 @@
 //! Where an environment stands, in the words that people read.
 
+mod failure;
 mod rest;
 mod run;
 pub mod url;
@@ -9,13 +10,14 @@ use std::time::Duration;
 use super::inventory::{Inventory, Stage};
 use super::manifest::ObjectKey;
 use super::observed::LiveObject;
-use super::outcome::{self, Failure, FailureClass, Outcome};
+use super::outcome::{self, FailureClass, Outcome};
 use super::plan::teardown::stuck::{self, Stuck};
 use super::plan::teardown::{Next, TeardownPlan, retain};
 use super::plan::{Obstacle, Plan, Step, Waiting};
 use super::readiness::Readiness;
 use super::run::Run;
-use super::why;
+pub(super) use failure::grants_rights;
+use failure::{conclude_failure, conclude_refusal, worst};
 pub use rest::{summarise_rest, summarise_restored, summarise_return};
 pub use run::summarise_run;
 
@@ -274,51 +276,6 @@ fn waiting_for(live: &LiveObject) -> Option<Waiting> {
         deletion: live.deletion.clone(),
         failed,
     })
-}
-
-/// As [`conclude_failure`], with what the refusal means and what to do, as far as there is room.
-fn conclude_refusal(failure: &Failure) -> (Phase, &'static str, String, Option<Duration>) {
-    let (phase, reason, mut message, again) = conclude_failure(failure);
-    match why::of_refusal(failure) {
-        Some(told) if !told.class.is_general() => (phase, told.class.name(), told.message(), again),
-        // The server's own words are clear where nothing more is known than that it refuses: they name field and value.
-        _ => {
-            let next = why::next_step(reason).filter(|_| phase == Phase::Failed).unwrap_or_default();
-            if !next.is_empty() && message.chars().count() + next.chars().count() + 2 <= Report::MESSAGE_LENGTH {
-                message = format!("{message}; {next}");
-            }
-            (phase, reason, message, again)
-        }
-    }
-}
-
-fn conclude_failure(failure: &Failure) -> (Phase, &'static str, String, Option<Duration>) {
-    let message = format!("{}: {}", failure.key, failure.message);
-    match failure.class {
-        FailureClass::Transient => (Phase::Deploying, "ServerUnavailable", message, Some(SOON)),
-        FailureClass::NamespaceEnding => (Phase::Deploying, "NamespaceEnding", message, Some(NAMESPACE)),
-        FailureClass::Rejected => (Phase::Failed, "Rejected", message, Some(PATIENTLY)),
-        FailureClass::Forbidden => (Phase::Failed, "Forbidden", message, Some(PATIENTLY)),
-        FailureClass::Conflict => (Phase::Failed, "Conflict", message, Some(PATIENTLY)),
-        FailureClass::UnknownKind => (Phase::Failed, "UnknownKind", message, Some(PATIENTLY)),
-        FailureClass::NotOurs => (Phase::Failed, "NotOurs", message, Some(PATIENTLY)),
-    }
-}
-
-/// Whether this very pass wrote rights: the API server's authorizer learns of them a moment later.
-pub(super) fn grants_rights(outcomes: &[Outcome]) -> bool {
-    let of_rights = |live: &LiveObject| live.key.group == "rbac.authorization.k8s.io";
-    outcomes
-        .iter()
-        .any(|outcome| matches!(outcome, Outcome::Applied { live, .. } if of_rights(live)))
-}
-
-/// A failure that somebody has to settle is told before one that passes by itself.
-fn worst(outcomes: &[Outcome]) -> Option<&Failure> {
-    let passes = |failure: &&Failure| matches!(failure.class, FailureClass::Transient | FailureClass::NamespaceEnding);
-    outcome::failures(outcomes)
-        .find(|failure| !passes(failure))
-        .or_else(|| outcome::failures(outcomes).next())
 }
 
 fn is_change(outcome: &Outcome) -> bool {

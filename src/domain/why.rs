@@ -21,7 +21,7 @@ mod workload;
 use serde::Serialize;
 
 pub use class::Class;
-pub use mask::{MAX_LINE, masked};
+pub use mask::{MAX_EVIDENCE_LINE, MAX_LINE, masked};
 pub use refusal::of_refusal;
 pub use scene::{LogTail, Scene, Subject, crashed_container};
 pub use standing::{is_wait, next_step};
@@ -39,7 +39,7 @@ pub struct Explanation {
     pub sentence: String,
     /// What to do, in the imperative, without a full stop. It names object and field.
     pub next: String,
-    /// What it was concluded from: masked, at most [`MAX_EVIDENCE`] lines of [`MAX_LINE`] characters.
+    /// What it was concluded from: masked, at most [`MAX_EVIDENCE`] lines of [`MAX_EVIDENCE_LINE`] characters.
     pub evidence: Vec<String>,
 }
 
@@ -85,7 +85,7 @@ impl Explanation {
 
     fn with_evidence(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         for line in lines {
-            let line = masked(&line);
+            let line = mask::masked_evidence(&line);
             if self.evidence.len() < MAX_EVIDENCE && !line.is_empty() && !self.evidence.contains(&line) {
                 self.evidence.push(line);
             }

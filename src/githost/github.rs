@@ -18,7 +18,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use self::api::Api;
-use super::{Error, Files, GitHost, listing};
+use super::{Error, Files, GitHost, Tree, listing};
 use crate::domain::comment::{Comment, Permission};
 use crate::domain::git::{BranchName, Commit, Listing, PullRequest, RefLookup, Repository, RepositoryName, Revision, TreePath};
 use crate::domain::stage::wait::{ReportedRun, ReportedStatus};
@@ -213,6 +213,10 @@ impl GitHost for Github {
 
     fn permission<'a>(&'a self, name: &'a RepositoryName, login: &'a str) -> BoxFuture<'a, Result<Permission, Error>> {
         comments::permission(self, name, login).boxed()
+    }
+
+    fn checkout<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit) -> BoxFuture<'a, Result<Tree, Error>> {
+        archive::checkout(self, name, at).boxed()
     }
 
     fn commit_status<'a>(

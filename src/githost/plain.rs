@@ -19,6 +19,7 @@ use secrecy::SecretString;
 
 use self::pack::Fetched;
 use self::refs::{Cause, Refs};
+use super::checkout::Tree;
 use super::tree::{self, Files, READ_FILES};
 use super::{Error, GitHost, listing};
 use crate::domain::comment::{Comment, Permission};
@@ -172,6 +173,10 @@ impl GitHost for PlainGit {
         async { Ok(Permission::None) }.boxed()
     }
 
+    fn checkout<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit) -> BoxFuture<'a, Result<Tree, Error>> {
+        fetch_tree(self, name, at).boxed()
+    }
+
     fn commit_status<'a>(
         &'a self,
         _: &'a RepositoryName,
@@ -198,7 +203,17 @@ async fn fetch(host: &PlainGit, name: &RepositoryName, at: &Commit, path: &TreeP
     let (wanted, place) = (at.clone(), path.clone());
     let question = move |transport: &mut dyn Transport| pack::fetch(transport, &wanted, &place);
     match host.ask(READ_FILES, name, host.timeout.max(FETCH_TIMEOUT), question).await? {
-        Fetched::Files(files) => tree::accept(at, path, files),
+        Fetched::Found(files) => tree::accept(at, path, files),
+        Fetched::Moved => Err(tree::moved(at)),
+        Fetched::Refused(problem) => Err(tree::refuse(problem)),
+    }
+}
+
+async fn fetch_tree(host: &PlainGit, name: &RepositoryName, at: &Commit) -> Result<Tree, Error> {
+    let wanted = at.clone();
+    let question = move |transport: &mut dyn Transport| pack::fetch_tree(transport, &wanted);
+    match host.ask(READ_FILES, name, host.timeout.max(FETCH_TIMEOUT), question).await? {
+        Fetched::Found(tree) => Ok(tree),
         Fetched::Moved => Err(tree::moved(at)),
         Fetched::Refused(problem) => Err(tree::refuse(problem)),
     }

@@ -289,6 +289,8 @@ label_values! {
         CheckRun => "check_run",
         /// The environment's own URL.
         Url => "url",
+        /// The files of a commit, into a workspace.
+        Checkout => "checkout",
     }
 }
 
@@ -337,6 +339,7 @@ impl From<&Errand> for ErrandKind {
             Errand::CommitStatus(_) => Self::CommitStatus,
             Errand::CheckRun(_) => Self::CheckRun,
             Errand::Url(_) => Self::Url,
+            Errand::Checkout { .. } => Self::Checkout,
         }
     }
 }

@@ -7,6 +7,7 @@ mod github;
 mod hook;
 mod http_backend;
 mod scratch;
+mod statuses;
 
 use std::sync::Arc;
 

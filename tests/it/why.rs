@@ -7,7 +7,7 @@ use std::path::Path;
 
 use graftling::domain::manifest::ObjectKey;
 use graftling::domain::outcome::{Failure, FailureClass};
-use graftling::domain::why::{Explanation, MAX_LINE, Scene, explain, of_refusal};
+use graftling::domain::why::{Explanation, MAX_EVIDENCE_LINE, Scene, explain, of_refusal};
 use proptest::prelude::*;
 
 fn scenes() -> Vec<(String, Scene)> {
@@ -173,7 +173,7 @@ proptest! {
         scene.pods.iter_mut().chain(&mut scene.events).chain(&mut scene.replica_sets).for_each(edit);
         for explanation in explain(scene) {
             for line in &explanation.evidence {
-                prop_assert!(line.chars().count() <= MAX_LINE);
+                prop_assert!(line.chars().count() <= MAX_EVIDENCE_LINE);
             }
         }
     }

@@ -272,6 +272,7 @@ fn guardrails(settings: &Guardrails, claims: ClaimPolicy) -> policy::Guardrails 
         quota: settings.quota.clone().unwrap_or_else(|| default_quota(claims)),
         default_limits,
         default_requests,
+        checks_from: settings.network.checks_from.clone(),
         ingress_from: (settings.network.mode == NetworkMode::Isolated).then(|| settings.network.ingress_from.clone()),
         pod_security: match settings.pod_security {
             PodSecurity::Privileged => "privileged",

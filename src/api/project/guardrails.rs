@@ -49,6 +49,10 @@ pub struct Network {
     /// Labels of the namespaces that may connect, usually that of the Ingress controller.
     #[serde(default = "Network::ingress_controller")]
     pub ingress_from: BTreeMap<String, String>,
+    /// Labels of the namespace that graftling's server runs in, for example `kubernetes.io/metadata.name: graftling`: lets the checks of
+    /// stages connect to pods. Without it, they do not where NetworkPolicies are enforced.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub checks_from: BTreeMap<String, String>,
 }
 
 impl Network {
@@ -62,6 +66,7 @@ impl Default for Network {
         Self {
             mode: NetworkMode::default(),
             ingress_from: Self::ingress_controller(),
+            checks_from: BTreeMap::new(),
         }
     }
 }

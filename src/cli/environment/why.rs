@@ -253,6 +253,7 @@ mod tests {
             ("Deploying", "Waiting", true),
             ("Failed", "ObjectFailed", true),
             ("Failed", "ImageNotFound", true),
+            ("Failed", "StageFailed", true),
             ("Failed", "InvalidBundle", false),
             ("Resting", "Resting", false),
             ("Blocked", "TeardownBlocked", false),

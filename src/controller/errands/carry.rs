@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use super::checkout::Checkouts;
 use super::inside::Inside;
 use super::outside::{NoAnswer, Outside};
 use super::{Around, Carry, image, secrets, statuses, webhook};
@@ -20,6 +21,7 @@ pub struct Carrier {
     outside: Outside,
     secrets: secrets::Secrets,
     hosts: Hosts,
+    checkouts: Checkouts,
 }
 
 /// Why there can be no carrier.
@@ -37,6 +39,7 @@ impl Carrier {
         Ok(Self {
             outside: Outside::new(&settings.hosts, ca).map_err(PrepareError)?,
             secrets: secrets::Secrets::new(observer.controller()),
+            checkouts: Checkouts::new(observer.clone(), hosts.clone()),
             inside: Inside::new(settings, observer).map_err(PrepareError)?,
             hosts,
         })
@@ -55,6 +58,7 @@ impl Carrier {
             Errand::Poll { call, url } => webhook::poll(&self.outside, &around, &call, url.as_deref()).await,
             Errand::Image(image) => image::ask(&self.outside, &self.secrets, &around, &image).await,
             Errand::CommitStatus(status) => statuses::commit_status(&self.hosts, &around, &status).await,
+            Errand::Checkout { job } => self.checkouts.bring(&around, &job).await,
             Errand::CheckRun(run) => statuses::check_run(&self.hosts, &around, &run).await,
         }
     }

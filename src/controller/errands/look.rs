@@ -9,6 +9,7 @@ use super::{Around, Asked, Asker, ErrandKey, Errands, Pace};
 use crate::domain::errand::{Answer, Errand};
 use crate::domain::run::{Progress, RunNumber, StageRun};
 use crate::domain::stage::check::{self, Check, Probe};
+use crate::domain::stage::checkout;
 use crate::domain::stage::wait::{self, Subject, Wait};
 use crate::domain::stage::webhook::{self, Webhook};
 
@@ -66,6 +67,15 @@ impl Errands {
         self.look(place, Pace::every(wait.every), errand, |answer| {
             wait::judge(place.stage.streak, answer)
         })
+    }
+
+    /// How far the files of the commit have come into the workspace of a `steps` stage, whose Job is there. `Done` says no more than that;
+    /// the stage itself stands as its Job does.
+    pub fn checkout(&self, place: &Place<'_>, job: &str) -> Looked {
+        let streak = place.stage.streak;
+        let errand = || Errand::Checkout { job: job.to_owned() };
+        let pace = Pace::every(checkout::pause(streak));
+        self.look(place, pace, errand, |answer| checkout::judge(streak, answer))
     }
 
     /// How a `webhook` stands: first the call, then, if it waits for the end at the other side, questions after it.

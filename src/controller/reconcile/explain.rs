@@ -10,6 +10,7 @@ use crate::domain::inventory::Stage;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::outcome::{self, Outcome};
 use crate::domain::plan::{Plan, Waiting};
+use crate::domain::record::Mask;
 use crate::domain::run::{Progress, Staged};
 use crate::domain::status::{Phase, Report, StageState, shorten, summarise_deployment, waiting};
 use crate::domain::why::{self, Explanation, Subject};
@@ -79,7 +80,12 @@ impl Reconciler {
         if keys.is_empty() {
             return None;
         }
-        let look = self.observer.diagnose(&client, &site.identity.name.namespace(), &keys).await;
+        let mut look = self.observer.diagnose(&client, &site.identity.name.namespace(), &keys).await;
+        if let Some(log) = &mut look.scene.log {
+            // What the bundle's own Secrets hold is known here; the rest is masked by its looks.
+            let mask = Mask::of_documents(site.desired.staged.all().map(|manifest| &manifest.body));
+            log.text = mask.apply(&log.text);
+        }
         why::explain(&look.scene).into_iter().next()
     }
 }

@@ -15,6 +15,7 @@ fn settings() -> Guardrails {
         default_limits: own(&[("memory", "512Mi")]),
         default_requests: own(&[("cpu", "50m"), ("memory", "128Mi")]),
         ingress_from: Some(own(&[("kubernetes.io/metadata.name", "ingress-nginx")])),
+        checks_from: BTreeMap::new(),
         pod_security: "baseline",
     }
 }
@@ -89,6 +90,15 @@ fn feature_i3_nobody_is_let_in_from_outside_if_no_namespace_is_named() {
         json!([{"podSelector": {}}]),
         "an empty selector would select every namespace"
     );
+}
+
+#[test]
+fn feature_s1_checks_are_let_in_from_the_namespace_that_is_named_for_them() {
+    let mut settings = settings();
+    settings.checks_from = BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), "graftling".to_owned())]);
+    let manifests = fenced(&settings, "a");
+    let selector = json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "graftling"}}});
+    assert!(ingress_rules(&manifests).as_array().unwrap().contains(&selector));
 }
 
 #[test]

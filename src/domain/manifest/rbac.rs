@@ -42,6 +42,15 @@ pub(super) fn check_role(review: &mut Review<'_>, body: &Value) {
                 "\"serviceaccounts/token\" makes tokens of every account in the namespace: remove it",
             );
         }
+        if words("/resources")
+            .iter()
+            .any(|resource| resource.eq_ignore_ascii_case("pods/exec"))
+        {
+            review.refuse(
+                format!("rules[{index}].resources"),
+                "\"pods/exec\" runs commands in every container of the namespace, as whatever account it has: remove it",
+            );
+        }
     }
     if body.get("aggregationRule").is_some() {
         review.refuse("aggregationRule", "would collect rules that others write: list what is needed");

@@ -347,6 +347,10 @@ fn threat_t14_a_role_gives_neither_everything_nor_the_means_to_get_more() {
             json!({ "apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"] }),
             "makes tokens of every account",
         ),
+        (
+            json!({ "apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"] }),
+            "runs commands in every container",
+        ),
     ] {
         check_refused(rule(bad), wanted);
     }

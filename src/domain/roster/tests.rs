@@ -59,6 +59,7 @@ fn make_project() -> Project {
             default_limits: BTreeMap::new(),
             default_requests: BTreeMap::new(),
             ingress_from: None,
+            checks_from: BTreeMap::new(),
             pod_security: "baseline",
         },
         max_environments: None,

@@ -12,6 +12,12 @@
 //! again: execute the command again and send everything from the beginning. It empties the workspace first, and ends an earlier one that
 //! still unpacks. Executed once more after it was complete, it exits with 0 at once and reads nothing.
 
+use std::time::Duration;
+
+use super::check::{done, failed};
+use crate::domain::errand::{Answer, Worth};
+use crate::domain::run::Progress;
+
 /// The name of the container that waits for the files.
 pub const CONTAINER: &str = "checkout";
 
@@ -57,9 +63,47 @@ pub fn unpack_command(revision: &str) -> Vec<String> {
     ["sh", "-c", UNPACK, "unpack", revision].map(str::to_owned).to_vec()
 }
 
+/// How often the files are sent before the try counts as failed.
+const MAX_SENDS: i32 = 5;
+
+/// What follows from an answer: the streak that is to be kept, and how bringing the files ends if it does. A streak below zero counts
+/// sends in a row that went wrong; one above says that the files are there.
+pub fn judge(streak: i32, answer: &Answer) -> (i32, Option<Progress>) {
+    match answer.worth {
+        Worth::Good => (1, Some(done(answer))),
+        Worth::NotYet => (streak.min(0), None),
+        Worth::Bad => {
+            let streak = streak.min(0).saturating_sub(1);
+            (streak, (streak <= -MAX_SENDS).then(|| failed(answer)))
+        }
+        Worth::Failed | Worth::Never => (streak, Some(failed(answer))),
+    }
+}
+
+/// How much time is to be between an answer and the next question.
+pub fn pause(streak: i32) -> Duration {
+    match streak {
+        // They stay there.
+        1.. => Duration::from_hours(24),
+        0 => Duration::from_secs(1),
+        _ => Duration::from_secs(5),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_sent_a_few_times_and_then_no_more() {
+        let mut streak = 0;
+        for send in 1..=MAX_SENDS {
+            let (next, end) = judge(streak, &Answer::bad("broken pipe"));
+            assert_eq!(end.is_some(), send == MAX_SENDS);
+            streak = next;
+        }
+        assert!(matches!(judge(-2, &Answer::good("there")), (1, Some(Progress::Done { .. }))));
+    }
 
     #[test]
     fn the_scripts_name_the_places_that_others_are_told() {

@@ -14,6 +14,8 @@ pub enum UrlState {
     Asked,
     /// It does not answer as it should.
     Bad(String),
+    /// It is asked once more, and this was told of it before.
+    Told(String),
 }
 
 /// The answer wakes the environment; this is for the case that it gets lost.
@@ -30,6 +32,7 @@ pub fn summarise_url(report: Report, url: &str, state: &UrlState, again: Option<
     let (reason, message) = match state {
         UrlState::Good => return report,
         UrlState::Asked => ("AwaitingUrl", format!("everything runs; waiting for {url} to answer")),
+        UrlState::Told(message) => (Class::UrlNotAnswering.name(), message.clone()),
         UrlState::Bad(told) => (
             Class::UrlNotAnswering.name(),
             format!(

@@ -11,11 +11,14 @@ use regex::Regex;
 /// How many characters of one line are shown.
 pub const MAX_LINE: usize = 200;
 
+/// How many characters of a line of evidence are shown.
+pub const MAX_EVIDENCE_LINE: usize = 400;
+
 /// How much of a text is looked at: nothing of what is behind it is shown.
 const MAX_TEXT: usize = 16 * 1024;
 
 /// What stands for a secret.
-const MASK: &str = "[masked]";
+const MASK: &str = "[hidden]";
 
 /// Names whose values are secrets.
 const NAMES: &str = r"[\w.\-]*(?:passw(?:or)?d|passwd|pwd|passphrase|secret|token|api[_\-]?key|access[_\-]?key|private[_\-]?key|credential|cookie|session|signature|dsn|connection[_\-]?string)[\w.\-]*";
@@ -25,11 +28,14 @@ static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     let rules: [(String, &'static str); 10] = [
         (r"(?s)-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|$)".to_owned(), MASK),
         // user:password@ in an address; also a password that holds an @ itself.
-        (r"([A-Za-z][A-Za-z0-9+.\-]*://)[^\s/?#]*@".to_owned(), "${1}[masked]@"),
-        (r#"(?i)((?:authorization|proxy-authorization)["']?\s*[:=]\s*["']?)[^\r\n"']+"#.to_owned(), "${1}[masked]"),
-        (r"(?i)\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/=\-]{6,}".to_owned(), "${1}[masked]"),
-        (format!(r#"(?i)({NAMES}["']?\s*(?:[:=]|=>|\bis\b)\s*)(?:\[masked\]|"[^"\r\n]*"|'[^'\r\n]*'|[^\s,;&}}\])]+)"#), "${1}[masked]"),
-        (format!(r#"(?i)(--?{NAMES}\s+)[^\s-][^\s]*"#), "${1}[masked]"),
+        (r"([A-Za-z][A-Za-z0-9+.\-]*://)[^\s/?#]*@".to_owned(), "${1}[hidden]@"),
+        (
+            r#"(?i)((?:authorization|proxy-authorization)["']?\s*[:=]\s*["']?)(?:basic|bearer|digest|token|negotiate|apikey)\s[^\r\n"']+"#.to_owned(),
+            "${1}[hidden]",
+        ),
+        (r"(?i)\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/=\-]{6,}".to_owned(), "${1}[hidden]"),
+        (format!(r#"(?i)({NAMES}["']?\s*(?:[:=]|=>|\bis\b)\s*)(?:\[hidden\]|"[^"\r\n]*"|'[^'\r\n]*'|[^\s,;&}}\])]+)"#), "${1}[hidden]"),
+        (format!(r#"(?i)(--?{NAMES}\s+)[^\s-][^\s]*"#), "${1}[hidden]"),
         (r"\beyJ[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?".to_owned(), MASK),
         (r"\b(?:AKIA|ASIA|AGPA|AIDA|AROA)[0-9A-Z]{12,}\b".to_owned(), MASK),
         (
@@ -47,10 +53,18 @@ static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         .collect()
 });
 
-/// One line fit to be shown: without secrets, control characters and escapes of terminals, and cut.
+/// One line fit to be shown: without secrets, control characters and escapes of terminals, and cut to [`MAX_LINE`] characters.
 pub fn masked(text: &str) -> String {
-    let text = masked_text(text);
-    cut(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+    cut(&one_line(text), MAX_LINE)
+}
+
+/// The same with room for what an explanation was concluded from.
+pub(super) fn masked_evidence(text: &str) -> String {
+    cut(&one_line(text), MAX_EVIDENCE_LINE)
+}
+
+fn one_line(text: &str) -> String {
+    masked_text(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The same text, lines kept, without what looks like a secret.
@@ -105,13 +119,13 @@ fn without_escapes(text: &str) -> String {
     plain
 }
 
-/// At most [`MAX_LINE`] characters: what it begins with and what it ends with, as causes come last.
-pub(super) fn cut(line: &str) -> String {
+/// At most `most` characters: what it begins with and what it ends with, as causes come last.
+pub(super) fn cut(line: &str, most: usize) -> String {
     let length = line.chars().count();
-    if length <= MAX_LINE {
+    if length <= most {
         return line.to_owned();
     }
-    let (head, tail) = (MAX_LINE / 3, MAX_LINE - MAX_LINE / 3 - 3);
+    let (head, tail) = (most / 3, most - most / 3 - 3);
     let begin: String = line.chars().take(head).collect();
     let end: String = line.chars().skip(length - tail).collect();
     format!("{} … {}", begin.trim_end(), end.trim_start())
@@ -131,32 +145,36 @@ mod tests {
             ),
             (
                 "connect postgres://web:hunter2@db:5432/shop failed",
-                "connect postgres://[masked]@db:5432/shop failed",
+                "connect postgres://[hidden]@db:5432/shop failed",
             ),
-            ("connect redis://:p@ss@cache:6379", "connect redis://[masked]@cache:6379"),
-            ("DB_PASSWORD=hunter2 DB_HOST=db", "DB_PASSWORD=[masked] DB_HOST=db"),
+            ("connect redis://:p@ss@cache:6379", "connect redis://[hidden]@cache:6379"),
+            ("DB_PASSWORD=hunter2 DB_HOST=db", "DB_PASSWORD=[hidden] DB_HOST=db"),
             (
                 "{\"dbPassword\": \"hunter 2\", \"user\": \"web\"}",
-                "{\"dbPassword\": [masked], \"user\": \"web\"}",
+                "{\"dbPassword\": [hidden], \"user\": \"web\"}",
             ),
-            ("login --password hunter2 --user web", "login --password [masked] --user web"),
-            ("api_key: abc123, retrying", "api_key: [masked], retrying"),
-            ("Authorization: Basic d2ViOmh1bnRlcjI=", "Authorization: [masked]"),
-            ("got 401 for bearer abc.def-123456", "got 401 for bearer [masked]"),
-            ("token is abcdef", "token is [masked]"),
+            ("login --password hunter2 --user web", "login --password [hidden] --user web"),
+            ("api_key: abc123, retrying", "api_key: [hidden], retrying"),
+            ("Authorization: Basic d2ViOmh1bnRlcjI=", "Authorization: [hidden]"),
+            (
+                "may require authorization: server message: denied",
+                "may require authorization: server message: denied",
+            ),
+            ("got 401 for bearer abc.def-123456", "got 401 for bearer [hidden]"),
+            ("token is abcdef", "token is [hidden]"),
             (
                 "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl refused",
-                "jwt [masked] refused",
+                "jwt [hidden] refused",
             ),
-            ("key AKIAIOSFODNN7EXAMPLE refused", "key [masked] refused"),
+            ("key AKIAIOSFODNN7EXAMPLE refused", "key [hidden] refused"),
             (
                 "remote: ghp_0123456789abcdefghijABCDEFGHIJ012345 is invalid",
-                "remote: [masked] is invalid",
+                "remote: [hidden] is invalid",
             ),
-            ("bad blob wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "bad blob [masked]"),
+            ("bad blob wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "bad blob [hidden]"),
             (
                 "seed 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-                "seed [masked]",
+                "seed [hidden]",
             ),
             (
                 "image web@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -168,9 +186,9 @@ mod tests {
             ),
             (
                 "-----BEGIN PRIVATE KEY-----\nMIIabc\n-----END PRIVATE KEY----- and on",
-                "[masked] and on",
+                "[hidden] and on",
             ),
-            ("-----BEGIN RSA PRIVATE KEY-----\nMIIabc\nnever ends", "[masked]"),
+            ("-----BEGIN RSA PRIVATE KEY-----\nMIIabc\nnever ends", "[hidden]"),
             ("\u{1b}[31mpanic\u{1b}[0m: no\trout\u{7}e", "panic: no rout e"),
             ("safe \u{202e}txet", "safe txet"),
         ] {

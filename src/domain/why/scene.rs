@@ -146,7 +146,7 @@ pub(super) fn last_line(log: &str) -> Option<String> {
         .rev()
         .map(str::trim)
         .find(|line| line.chars().any(char::is_alphanumeric))?;
-    let line = super::mask::cut(line);
+    let line = super::mask::cut(line, super::MAX_LINE);
     (!line.is_empty()).then_some(line)
 }
 

@@ -21,6 +21,9 @@ pub fn next_step(reason: &str) -> Option<&'static str> {
         "UnknownKind" => "ask the platform team to install this kind, or take the object out of the bundle",
         "NotOurs" => "rename the object in the bundle, or remove the one that is there",
         "NamespaceEnding" | "ServerUnavailable" | "RightsSettling" | "Applying" | "Pruning" | "Waiting" => "wait: it goes on by itself",
+        "StageRunning" | "Superseded" | "AwaitingUrl" => "wait: it goes on by itself",
+        "StageFailed" => "mend what it says and push again, or try it once more with graftling env retry",
+        "RolledBack" => "mend what it says and push again; what ran before runs again",
         "AwaitingApproval" => "approve or reject it: graftling env approve, graftling env reject",
         "Suspended" => "set spec.suspend to false to go on",
         "NotUnderstood" => "have the platform team look at this Environment",
@@ -35,5 +38,5 @@ pub fn next_step(reason: &str) -> Option<&'static str> {
 
 /// Whether a reason says only that something is under way: then there may be more to tell.
 pub fn is_wait(reason: &str) -> bool {
-    matches!(reason, "Waiting" | "ObjectFailed")
+    matches!(reason, "Waiting" | "ObjectFailed" | "StageFailed" | "StageRunning")
 }

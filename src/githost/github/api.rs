@@ -223,7 +223,7 @@ impl Answer {
     }
 
     /// The target of `rel="next"` in the Link header (RFC 8288).
-    fn next_link(&self) -> Option<&str> {
+    pub(super) fn next_link(&self) -> Option<&str> {
         let links = self.header(header::LINK.as_str())?;
         links.split('<').skip(1).find_map(|link| {
             let (target, parameters) = link.split_once('>')?;

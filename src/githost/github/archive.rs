@@ -8,6 +8,7 @@ use super::{Github, owner_and_name, wire};
 use crate::domain::bundle::archive::{self, ArchiveError, Contents, Limits, Selection};
 use crate::domain::git::{Commit, RepositoryName, TreePath};
 use crate::githost::Error;
+use crate::githost::checkout::{self, Tree};
 use crate::githost::tree::{self, Files, READ_FILES};
 
 /// The most bytes of an archive as it is sent. It holds the whole repository at one commit.
@@ -20,21 +21,35 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// # Caveats
 /// GitHub makes the archive by `git archive`: files with the attribute `export-ignore` are not in it.
 pub(super) async fn files(github: &Github, name: &RepositoryName, at: &Commit, path: &TreePath) -> Result<Files, Error> {
+    let bytes = fetch(github, name, at).await?;
+    let (commit, place) = (at.clone(), path.clone());
+    reading(move || read(&bytes, &commit, &place)).await
+}
+
+/// Everything that a checkout of a commit holds. See [`files`].
+pub(super) async fn checkout(github: &Github, name: &RepositoryName, at: &Commit) -> Result<Tree, Error> {
+    let bytes = fetch(github, name, at).await?;
+    reading(move || checkout::unpacked(&bytes).map_err(tree::refuse)).await
+}
+
+async fn fetch(github: &Github, name: &RepositoryName, at: &Commit) -> Result<Vec<u8>, Error> {
     let (owner, repository) = owner_and_name(name)?;
     let url = github.api.url(&["repos", owner, repository, "tarball", at.revision.as_str()]);
     let answer = github.api.get_within(READ_FILES, url, TIMEOUT, MAX_ARCHIVE).await?;
     match answer.status {
-        StatusCode::OK => {}
+        StatusCode::OK => Ok(answer.into_body()),
         // The same answer for a commit that is gone and for a repository that is hidden.
         StatusCode::NOT_FOUND => {
             answer.decode::<wire::Problem>(READ_FILES)?;
             github.find_repository(READ_FILES, name).await?;
-            return Err(tree::moved(at));
+            Err(tree::moved(at))
         }
-        _ => return Err(answer.unexpected(READ_FILES)),
+        _ => Err(answer.unexpected(READ_FILES)),
     }
-    let (commit, place) = (at.clone(), path.clone());
-    let reading = tokio::task::spawn_blocking(move || read(&answer.into_body(), &commit, &place));
+}
+
+async fn reading<T: Send + 'static>(read: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    let reading = tokio::task::spawn_blocking(read);
     reading.await.map_err(|error| Error::Unusable {
         operation: READ_FILES,
         problem: format!("reading the archive was interrupted: {error}"),

@@ -58,11 +58,13 @@ pub(super) async fn commit_status(
             .append_pair("per_page", "100")
             .append_pair("page", &page.to_string());
         let answer = github.api.get(READ_STATUS, url).await?;
+        let has_more = answer.next_link().is_some();
         let statuses: Vec<Status> = match answer.status {
             StatusCode::OK => answer.decode(READ_STATUS)?,
             _ => return unknown_commit(READ_STATUS, name, &answer).map(|()| None),
         };
-        let is_last = statuses.len() < 100;
+        // A full page without a link is not trusted to be the last.
+        let is_last = !has_more && statuses.len() < 100;
         // As GitHub compares contexts.
         let found = statuses.into_iter().find(|status| status.context.eq_ignore_ascii_case(context));
         if found.is_some() || is_last {

@@ -18,6 +18,7 @@ use gix_transport::{Protocol, Service};
 use self::objects::Objects;
 use super::refs::{self, Cause};
 use crate::domain::git::{Commit, TreePath};
+use crate::githost::checkout::{self, Tree};
 use crate::githost::tree::Files;
 
 /// The most bytes of a pack. One commit without its history, and without the files that are too large to be read anyway if the server
@@ -25,9 +26,9 @@ use crate::githost::tree::Files;
 const MAX_PACK: u64 = 64 * 1024 * 1024;
 
 /// What came of a fetch.
-pub(super) enum Fetched {
-    /// The files below the path; none if there is no such path.
-    Files(Files),
+pub(super) enum Fetched<T> {
+    /// What was looked for; without files, if there is no such path.
+    Found(T),
     /// The branch has another head by now, or none.
     Moved,
     /// There is something at the path that is not read.
@@ -38,7 +39,27 @@ pub(super) enum Fetched {
 ///
 /// # Errors
 /// Any cause that the transport reports, and a pack that is not what it says.
-pub(super) fn fetch(transport: &mut dyn Transport, at: &Commit, path: &TreePath) -> Result<Fetched, Cause> {
+pub(super) fn fetch(transport: &mut dyn Transport, at: &Commit, path: &TreePath) -> Result<Fetched<Files>, Cause> {
+    fetch_commit(transport, at, walk::LIMITS.file, |objects, commit| {
+        walk::files(objects, commit, path)
+    })
+}
+
+/// Fetches everything that a checkout of the commit holds. Blocks.
+///
+/// # Errors
+/// As [`fetch`].
+pub(super) fn fetch_tree(transport: &mut dyn Transport, at: &Commit) -> Result<Fetched<Tree>, Cause> {
+    fetch_commit(transport, at, checkout::MAX_FILE, walk::everything)
+}
+
+/// Fetches a commit with the files of at most `largest` bytes, and looks through it.
+fn fetch_commit<T>(
+    transport: &mut dyn Transport,
+    at: &Commit,
+    largest: u64,
+    look: impl FnOnce(&Objects, ObjectId) -> Result<Fetched<T>, Cause>,
+) -> Result<Fetched<T>, Cause> {
     let mut transport = transport;
     let capabilities = handshake(&mut transport)?;
     let refs = refs::list_v2(&mut transport, &capabilities)?;
@@ -46,12 +67,12 @@ pub(super) fn fetch(transport: &mut dyn Transport, at: &Commit, path: &TreePath)
         return Ok(Fetched::Moved);
     }
     let commit = ObjectId::from_hex(at.revision.as_str().as_bytes())?;
-    let pack = match request(&mut transport, &capabilities, commit)? {
+    let pack = match request(&mut transport, &capabilities, commit, largest)? {
         Some(pack) => pack,
         None => return Ok(Fetched::Refused(format!("the commit has more than {} MiB", MAX_PACK / 1024 / 1024))),
     };
     let objects = Objects::read(pack, commit.kind())?;
-    walk::files(&objects, commit, path)
+    look(&objects, commit)
 }
 
 fn handshake(transport: &mut impl Transport) -> Result<Capabilities, Cause> {
@@ -63,7 +84,7 @@ fn handshake(transport: &mut impl Transport) -> Result<Capabilities, Cause> {
 }
 
 /// The pack of one commit without its history; `None` when it is larger than [`MAX_PACK`].
-fn request(transport: &mut impl Transport, capabilities: &Capabilities, commit: ObjectId) -> Result<Option<Vec<u8>>, Cause> {
+fn request(transport: &mut impl Transport, capabilities: &Capabilities, commit: ObjectId, largest: u64) -> Result<Option<Vec<u8>>, Cause> {
     let can = |feature: &str| {
         let fetch = capabilities.capability("fetch");
         fetch.and_then(|fetch| fetch.supports(feature)).unwrap_or_default()
@@ -73,7 +94,7 @@ fn request(transport: &mut impl Transport, capabilities: &Capabilities, commit: 
     }
     let mut arguments = vec!["no-progress".to_owned(), "ofs-delta".to_owned(), "deepen 1".to_owned()];
     if can("filter") {
-        arguments.push(format!("filter blob:limit={}", walk::LIMITS.file + 1));
+        arguments.push(format!("filter blob:limit={}", largest + 1));
     }
     arguments.extend([format!("want {commit}"), "done".to_owned()]);
     let features = refs::features(capabilities);

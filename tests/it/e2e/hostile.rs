@@ -194,7 +194,11 @@ async fn threat_t17_pod_security_refuses_every_privileged_pod_and_the_status_say
     scene.template(&format!("{CONFIG}{pod}"));
     scene.push("feature/a");
     scene
-        .told("feature/a", Phase::Failed, &["Pod bad", "violates PodSecurity", "hostNetwork"])
+        .told(
+            "feature/a",
+            Phase::Failed,
+            &["Pod bad", "more rights than the level", "hostNetwork"],
+        )
         .await;
     let deployment = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bad}\nspec:\n  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: b}}\n    spec: {hostPID: true, containers: [{name: a, image: a}]}\n";
     scene.template(&format!("{CONFIG}{deployment}"));
@@ -203,7 +207,7 @@ async fn threat_t17_pod_security_refuses_every_privileged_pod_and_the_status_say
         .told(
             "feature/a",
             Phase::Deploying,
-            &["Deployment bad", "violates PodSecurity", "hostPID"],
+            &["Deployment bad", "more rights than the level", "hostPID"],
         )
         .await;
 }

@@ -90,14 +90,16 @@ async fn f25_a_kind_that_the_cluster_does_not_know_is_named_and_its_environment_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f27_a_full_quota_is_told_and_heals_when_the_project_raises_it() {
-    let quota = |number: &str| json!({ "guardrails": { "quota": { "count/secrets": number, "pods": "0" } } });
-    let scene = Scene::with("quota", WEB, quota("0"), &[]).await;
+    let roles = "count/roles.rbac.authorization.k8s.io";
+    let quota = |number: &str| json!({ "guardrails": { "quota": { roles: number, "pods": "0" } } });
+    let role = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: reader}\nrules: []\n";
+    let scene = Scene::with("quota", &format!("{WEB}{role}"), quota("0"), &[]).await;
     let revision = scene.push("feature/a");
-    let words = ["Secret keys", "exceeded quota", "count/secrets=1", "limited: count/secrets=0"];
+    let words = ["Role reader", "quota has no room", "count/roles", "0 of 0 is left"];
     scene.told("feature/a", Phase::Failed, &words).await;
-    let raised = json!({ "guardrails": { "quota": { "count/secrets": "5" } } });
+    let raised = json!({ "guardrails": { "quota": { roles: "5" } } });
     scene.change_project(raised).await;
-    let words = ["Deployment web", "refuses to make its pods", "exceeded quota", "limited: pods=0"];
+    let words = ["Deployment web", "quota has no room", "0 of 0 is left"];
     scene.told("feature/a", Phase::Deploying, &words).await;
     let raised = json!({ "guardrails": { "quota": { "pods": "5" } } });
     scene.change_project(raised).await;

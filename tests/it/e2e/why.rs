@@ -270,3 +270,24 @@ async fn f29_a_webhook_that_changes_our_secret_each_time_gets_no_war_and_heals_w
     let secret = scene.read("v1", "Secret", &name, "keys").await.unwrap();
     assert_eq!(secret["data"]["key"], "bm90LWluLWFueS1sb2c=");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feature_s6_a_bundle_says_itself_when_an_object_of_a_kind_is_ready() {
+    let scene = Scene::start("health", CONFIG).await;
+    let rule = "health:\n  - kind: ConfigMap\n    ready: {path: data.state, equals: done}\n    failed: {path: data.state, in: [broken]}\n    \
+                message: data.why\n";
+    let head = scene.bundle_folder().join("bundle.yaml");
+    std::fs::write(&head, format!("name: app\nversion: 0.1.0\n{rule}")).unwrap();
+    let revision = scene.push("feature/a");
+    let status = scene
+        .told("feature/a", Phase::Deploying, &["ConfigMap settings", "rule for its health"])
+        .await;
+    let namespace = status.namespace.unwrap().name;
+    let state = |state: &str| json!({ "data": { "state": state, "why": "no room left" } });
+    scene.edit("v1", "ConfigMap", &namespace, "settings", state("broken")).await;
+    scene
+        .told("feature/a", Phase::Failed, &["ConfigMap settings", "no room left"])
+        .await;
+    scene.edit("v1", "ConfigMap", &namespace, "settings", state("done")).await;
+    scene.world.wait_for("feature/a", Phase::Ready, &revision).await;
+}

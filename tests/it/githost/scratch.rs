@@ -39,6 +39,17 @@ impl Scratch {
         self.git(&["commit-tree", &tree, "-m", message], "")
     }
 
+    /// A commit of files by path, mode and content, without any ref to it.
+    pub(super) fn tree(&self, files: &[(&str, &str, &str)]) -> String {
+        self.git(&["read-tree", "--empty"], "");
+        for (path, mode, content) in files {
+            let id = self.git(&["hash-object", "-w", "--stdin"], content);
+            self.git(&["update-index", "--add", "--cacheinfo", &format!("{mode},{id},{path}")], "");
+        }
+        let tree = self.git(&["write-tree"], "");
+        self.git(&["commit-tree", &tree, "-m", "files"], "")
+    }
+
     /// Sets full refs to a commit, all at once.
     pub(super) fn set(&self, commit: &str, full_refs: &[&str]) {
         let script: String = full_refs.iter().map(|name| format!("update {name} {commit}\n")).collect();

@@ -2,6 +2,7 @@
 //!
 //! It has state, not a script: every answer is computed from what the repository holds at that moment. Faults are switched at run time.
 
+mod commits;
 mod http;
 mod pages;
 
@@ -76,6 +77,10 @@ pub enum Route {
     Pulls,
     /// `…/tarball/…`, and the place that it redirects to.
     Archive,
+    /// `…/commits/…/statuses`.
+    Statuses,
+    /// `…/commits/…/check-runs`.
+    CheckRuns,
     /// Anything else.
     Unknown,
 }
@@ -114,6 +119,7 @@ struct Repository {
     directory: PathBuf,
     default_branch: String,
     pulls: Vec<OpenPullRequest>,
+    commits: commits::Said,
 }
 
 impl FakeGithub {
@@ -141,6 +147,7 @@ impl FakeGithub {
             directory: directory.to_owned(),
             default_branch: default_branch.to_owned(),
             pulls: Vec::new(),
+            commits: commits::Said::default(),
         };
         self.state().repositories.insert(id, repository);
     }
@@ -180,7 +187,15 @@ impl FakeGithub {
 
     /// Lets every request fail this way.
     pub fn set_fault(&self, fault: Fault) {
-        for route in [Route::Repository, Route::Branches, Route::Reference, Route::Pulls, Route::Archive] {
+        for route in [
+            Route::Repository,
+            Route::Branches,
+            Route::Reference,
+            Route::Pulls,
+            Route::Archive,
+            Route::Statuses,
+            Route::CheckRuns,
+        ] {
             self.set_fault_on(route, fault);
         }
     }
@@ -279,6 +294,8 @@ fn route(rest: &[&str]) -> Route {
         ["git", "ref", ..] => Route::Reference,
         ["pulls"] => Route::Pulls,
         ["tarball", _] => Route::Archive,
+        ["commits", _, "statuses"] => Route::Statuses,
+        ["commits", _, "check-runs"] => Route::CheckRuns,
         _ => Route::Unknown,
     }
 }
@@ -304,7 +321,7 @@ impl State {
 impl Fault {
     /// The answer of a fault that does not need the right one.
     fn response(self, route: Route) -> Option<Response> {
-        let is_list = matches!(route, Route::Branches | Route::Pulls);
+        let is_list = matches!(route, Route::Branches | Route::Pulls | Route::Statuses);
         Some(match self {
             Self::ServerError => Response::message(500, "Server Error"),
             Self::Html => Response::html(200),

@@ -129,7 +129,7 @@ impl Reconciler {
             .into());
         };
         match &live.readiness {
-            Readiness::Progressing { reason } => Ok(self.under_way(site, work, stage, (settings, reason)).await),
+            Readiness::Progressing { reason } => Ok(self.under_way(site, work, stage, (settings, reason))),
             Readiness::Ready => self.ended_well(site, seen.inventory, &attempt, stage).await,
             Readiness::Failed { reason } => {
                 let logs = self.keep_logs(site, seen.inventory, &attempt).await;
@@ -145,13 +145,32 @@ impl Reconciler {
         }
     }
 
-    async fn under_way(&self, site: &Site<'_>, work: &Work, stage: &Stage, (settings, reason): (&Settings, &str)) -> Standing {
-        let _ = (site, work, stage, settings);
-        Progress::Pending {
+    fn under_way(&self, site: &Site<'_>, work: &Work, stage: &Stage, (settings, reason): (&Settings, &str)) -> Standing {
+        let waiting: Standing = Progress::Pending {
             message: reason.to_owned(),
             outside: false,
         }
-        .into()
+        .into();
+        let Settings::Steps(steps) = settings else { return waiting };
+        if !steps.checkout.unwrap_or(true) {
+            return waiting;
+        }
+        // The first container waits for the files of the commit.
+        let looked = self.ask(site, work, stage, |place| {
+            let job = job_name(&stage.name, work.run.number, place.stage.attempt());
+            self.errands.checkout(place, &job)
+        });
+        match looked.progress {
+            Progress::Done { .. } => Standing {
+                streak: looked.streak,
+                ..waiting
+            },
+            Progress::Pending { message, .. } => Standing {
+                progress: Progress::Pending { message, outside: false },
+                ..looked
+            },
+            Progress::Failed { .. } => looked,
+        }
     }
 
     async fn ended_well(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Reconciler, Site, Work};
+use crate::api::convert::environment::Identity;
 use crate::cluster;
 use crate::controller::errands::{Around, Asker, Looked, Place};
 use crate::domain::bundle::pipeline::{Action, Stage};
@@ -87,7 +88,12 @@ impl Reconciler {
             uid: site.identity.uid.clone(),
             project: site.identity.project.name.to_string(),
         };
-        let around = Around::new(site.identity, &site.wish.project, site.addresses, work.run.number);
+        // What is asked is about the commit of the run, which need not be what is wished by now.
+        let identity = Identity {
+            revision: work.run.revision.parse().unwrap_or_else(|_| site.identity.revision.clone()),
+            ..site.identity.clone()
+        };
+        let around = Around::new(&identity, &site.wish.project, site.addresses, work.run.number);
         let Looked { progress, streak, again } = look(&Place {
             asker: &asker,
             run: work.run.number,

@@ -11,9 +11,10 @@ use super::{Action, Pipeline, Stage, TemplateGlob};
 const BY_HELM: &str = " (as helm renders it)";
 
 /// What a glob is compared with, for a file that gives objects.
-fn name(file: &str) -> &str {
+fn name(file: &str) -> Option<&str> {
     let file = file.strip_suffix(BY_HELM).unwrap_or(file);
-    file.strip_prefix("templates/").unwrap_or(file)
+    let is_other = file.starts_with("manifests/") || file.starts_with("chart/");
+    file.strip_prefix("templates/").or(is_other.then_some(file))
 }
 
 /// The matcher of a pattern, in which `*` stays within one folder.
@@ -23,21 +24,18 @@ pub(super) fn matcher(pattern: &str) -> Result<GlobMatcher, globset::Error> {
 
 /// Whether a file that gives objects is meant by a pattern; one that is no glob means none.
 fn is_meant(pattern: &str, file: &str) -> bool {
-    matcher(pattern).is_ok_and(|glob| glob.is_match(name(file)))
+    name(file).is_some_and(|name| matcher(pattern).is_ok_and(|glob| glob.is_match(name)))
 }
 
 /// The files among `files` that a glob means.
 pub(super) fn meant(glob: &GlobMatcher, files: &[&str]) -> Vec<String> {
-    files
-        .iter()
-        .filter(|file| glob.is_match(name(file)))
-        .map(|file| (*file).to_owned())
-        .collect()
+    let is_meant = |file: &&&str| name(file).is_some_and(|name| glob.is_match(name));
+    files.iter().filter(is_meant).map(|file| (*file).to_owned()).collect()
 }
 
 /// What a pattern may have been meant to be.
 pub(super) fn names<'a>(files: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
-    files.iter().map(|file| name(file))
+    files.iter().filter_map(|file| name(file))
 }
 
 impl TemplateGlob {

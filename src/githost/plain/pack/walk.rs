@@ -8,6 +8,7 @@ use super::objects::Objects;
 use super::{Cause, Fetched};
 use crate::domain::bundle::archive::Limits;
 use crate::domain::git::TreePath;
+use crate::githost::checkout::{self, Checkout, Tree};
 use crate::githost::tree::Files;
 
 /// The same for every way to get files.
@@ -16,7 +17,7 @@ pub(super) const LIMITS: Limits = Limits::REPOSITORY;
 const MAX_DEPTH: usize = 32;
 
 /// The files below `path` in the tree of `commit`.
-pub(super) fn files(objects: &Objects, commit: ObjectId, path: &TreePath) -> Result<Fetched, Cause> {
+pub(super) fn files(objects: &Objects, commit: ObjectId, path: &TreePath) -> Result<Fetched<Files>, Cause> {
     let bytes = need(objects, &commit)?;
     let root = CommitRef::from_bytes(&bytes, objects.hash)?.tree();
     let mut walk = Walk {
@@ -25,10 +26,47 @@ pub(super) fn files(objects: &Objects, commit: ObjectId, path: &TreePath) -> Res
         size: 0,
     };
     match walk.descend(root, path) {
-        Ok(()) => Ok(Fetched::Files(walk.files)),
+        Ok(()) => Ok(Fetched::Found(walk.files)),
         Err(Stop::Refused(problem)) => Ok(Fetched::Refused(problem)),
         Err(Stop::Broken(cause)) => Err(cause),
     }
+}
+
+/// Everything in the tree of `commit` that a checkout holds: folders of submodules are left out, as by a clone without them.
+pub(super) fn everything(objects: &Objects, commit: ObjectId) -> Result<Fetched<Tree>, Cause> {
+    let bytes = need(objects, &commit)?;
+    let root = CommitRef::from_bytes(&bytes, objects.hash)?.tree();
+    let mut checkout = Checkout::default();
+    match take_all(objects, &root, "", 0, &mut checkout) {
+        Ok(()) => Ok(checkout.finish().map_or_else(Fetched::Refused, Fetched::Found)),
+        Err(Stop::Refused(problem)) => Ok(Fetched::Refused(problem)),
+        Err(Stop::Broken(cause)) => Err(cause),
+    }
+}
+
+fn take_all(objects: &Objects, id: &oid, prefix: &str, depth: usize, checkout: &mut Checkout) -> Result<(), Stop> {
+    if depth > MAX_DEPTH {
+        return Err(Stop::Refused(format!("{prefix} is nested more than {MAX_DEPTH} folders deep")));
+    }
+    let bytes = need(objects, id)?;
+    for entry in TreeRefIter::from_bytes(&bytes, objects.hash) {
+        let entry = entry?;
+        let path = format!("{prefix}{}", name(&entry, prefix)?);
+        // What is too large was left out by the server.
+        let blob = || Ok::<_, Stop>(objects.get(entry.oid)?.ok_or_else(|| Stop::Refused(checkout::too_large(&path)))?);
+        let taken = match entry.mode.kind() {
+            EntryKind::Tree => {
+                take_all(objects, entry.oid, &format!("{path}/"), depth + 1, checkout)?;
+                Ok(())
+            }
+            EntryKind::Blob => checkout.file(path.clone(), blob()?, false),
+            EntryKind::BlobExecutable => checkout.file(path.clone(), blob()?, true),
+            EntryKind::Link => checkout.link(path.clone(), &blob()?),
+            EntryKind::Commit => Ok(()),
+        };
+        taken.map_err(Stop::Refused)?;
+    }
+    Ok(())
 }
 
 struct Walk<'a> {

@@ -52,6 +52,13 @@ pub const HOSTILE: &[Hostile] = &[
         200,
     ),
     hostile(
+        "threat_t14 a role that runs commands in pods",
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: other-x, namespace: NS}\nrules: [{apiGroups: [\"\"], resources: [pods/exec], verbs: [create]}]",
+        &["Role other-x", "rules[0].resources"],
+        // The deployer runs commands for stages; by a pod of its own it could run any anyway.
+        200,
+    ),
+    hostile(
         "threat_t14 a role that escalates",
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: third-x, namespace: NS}\nrules: [{apiGroups: [rbac.authorization.k8s.io], resources: [roles], verbs: [escalate]}]",
         &["Role third-x", "rules[0].verbs"],

@@ -51,6 +51,14 @@ pub(super) fn answer(
             let place = format!("{host}/codeload/{}/{}", repository.id, rest[1]);
             Response::message(302, "Found").with_header("Location", place)
         }
+        Route::Statuses | Route::CheckRuns if !repository.has(rest[1]) => {
+            Response::message(422, &format!("No commit found for SHA: {}", rest[1]))
+        }
+        Route::Statuses => {
+            let url = format!("{base}/repositories/{}/commits/{}/statuses", repository.id, rest[1]);
+            page(repository.commits.statuses(rest[1]), size, request, &url)
+        }
+        Route::CheckRuns => Response::json(200, &repository.commits.runs(rest[1], request.parameter("check_name").as_deref())),
         Route::Archive | Route::Unknown => Response::message(404, "Not Found"),
     }
 }

@@ -32,9 +32,9 @@ teardown:
 "
         ),
         [
-            "pipeline.yaml:7:9: job.env.GRAFTLING_X: names that begin with GRAFTLING_ are set by graftling: choose another",
-            "pipeline.yaml:12:9: steps[1].imgae: there is no such field (did you mean \"image\"?)",
+            "pipeline.yaml:7:22: job.env.GRAFTLING_X: names that begin with GRAFTLING_ are set by graftling: choose another",
             "pipeline.yaml:10:5: steps[1].image: is missing: write the image that is run",
+            "pipeline.yaml:12:16: steps[1].imgae: there is no such field (did you mean \"image\"?)",
             "pipeline.yaml:14:43: steps.workspace: should be a quantity: 500Mi, 2Gi",
             "pipeline.yaml:15:11: name: names that begin with \"graftling-\" are kept for the system: choose another",
             "pipeline.yaml:16:29: approve.expiresAfter: should be a whole number with s, m, h or d behind it, at most 90d: 30m, 2h",
@@ -111,12 +111,12 @@ stages:
         let manifests = [manifest(file, "$(outputs.build.IMAGE)")];
         pipeline.check_outputs(&manifests).iter().map(ToString::to_string).collect()
     };
-    let misplaced = "v1 ConfigMap n/x: metadata.annotations.a: outputs of stages may only stand in image, command, args and env of containers, \
+    let misplaced = "v1 ConfigMap x: metadata.annotations.a: outputs of stages may only stand in image, command, args and env of containers, \
                      data of ConfigMaps, stringData of Secrets and spec of custom resources: move it, or render the value";
     assert_eq!(refusals("templates/web.yaml"), [format!("templates/web.yaml:3: {misplaced}")]);
     assert_eq!(
         refusals("templates/database.yaml")[0],
-        "templates/database.yaml:3: v1 ConfigMap n/x: data.k: $(outputs.build.IMAGE): the stage \"build\" does not come before \"early\": \
+        "templates/database.yaml:3: v1 ConfigMap x: data.k: $(outputs.build.IMAGE): the stage \"build\" does not come before \"early\": \
          add it to its needs"
     );
     assert!(refusals("templates/other.yaml")[0].contains("no stage of pipeline.yaml applies this template"));
