@@ -19,6 +19,7 @@ mod project;
 mod project_file;
 mod receipt;
 mod render;
+mod runs;
 mod serve;
 mod sources;
 mod table;
@@ -86,6 +87,9 @@ enum Command {
     /// Look at environments and remove them
     #[command(name = "env", visible_alias = "environment", subcommand)]
     Environment(environment::Command),
+    /// Look at the runs of an environment and what their jobs wrote
+    #[command(subcommand)]
+    Runs(runs::Command),
     /// Look at Projects, and release what the brake of one holds
     #[command(subcommand)]
     Project(project::Command),
@@ -166,6 +170,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Diff(arguments) => return diff::run(*arguments).await,
         Command::Serve(arguments) => serve::run(*arguments).await,
         Command::Environment(command) => environment::run(command).await,
+        Command::Runs(command) => runs::run(command).await,
         Command::Project(command) => project::run(command).await,
         Command::Receipt(command) => receipt::run(command).await,
         Command::Plan(arguments) => plan::run(*arguments).await,

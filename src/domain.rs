@@ -9,6 +9,7 @@ pub mod claims;
 pub mod comment;
 pub mod deadline;
 pub mod difference;
+pub mod drift;
 pub mod errand;
 pub mod event;
 pub mod git;

@@ -6,6 +6,7 @@ pub mod ended;
 pub mod environment;
 pub mod first_deploy;
 pub mod grace;
+mod history;
 pub mod inventory;
 pub mod project;
 pub mod receipt;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::references::AccountReferences;
-use self::requests::{Approval, PendingApproval, Request, RequestHandled};
+use self::requests::{Approval, DriftedObject, PendingApproval, Request, RequestHandled};
 use self::run::{RunStatus, StageStatus};
 use super::project::LocalReference;
 
@@ -171,6 +171,9 @@ pub struct EnvironmentStatus {
     /// The stages that wait for a person's word.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending_approvals: Vec<PendingApproval>,
+    /// While nothing is applied: what was changed by hand, at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<DriftedObject>,
     /// True while workloads may be scaled to zero because the environment rests; written before the first of them is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resting: bool,
@@ -322,13 +325,25 @@ pub struct HistoryEntry {
     pub run: Option<u64>,
     /// The revision.
     pub revision: String,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Time>,
     /// When it became ready or failed.
     pub at: Time,
     /// `Ready`, `Failed`, `RolledBack` or `Superseded`.
     pub result: String,
+    /// Why it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// Its stages and how long each took, in few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<String>,
     /// How many objects the run wrote or removed.
     #[schemars(with = "i32", range(min = 0))]
     pub changed: u32,
+    /// The first few of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<String>,
 }
 
 /// An object whose deletion does not end, or cannot begin.

@@ -7,6 +7,7 @@ mod diagnose;
 mod error;
 mod projects;
 pub mod receipts;
+pub mod records;
 mod requests;
 mod restore;
 

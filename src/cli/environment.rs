@@ -13,6 +13,7 @@ mod resolve;
 mod restore;
 mod show;
 mod unstick;
+mod watch;
 mod why;
 
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ pub enum Command {
     Describe(Describe),
     /// Tell in one sentence why an environment is not ready, and what to do
     Why(why::Arguments),
+    /// Watch the run of an environment as it goes on
+    Watch(watch::Arguments),
     /// Remove one environment and everything in it
     Delete(delete::Arguments),
     /// Take over the namespace of an Environment that was lost
@@ -164,6 +167,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Get(arguments) => get(arguments).await,
         Command::Describe(arguments) => describe(arguments).await,
         Command::Why(arguments) => why::run(arguments).await,
+        Command::Watch(arguments) => watch::run(arguments).await,
         Command::Delete(arguments) => delete::run(arguments).await,
         Command::Adopt(arguments) => adopt::run(arguments).await,
         Command::Unstick(arguments) => unstick::run(arguments).await,

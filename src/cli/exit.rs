@@ -11,6 +11,7 @@ use super::environment::{
 use super::output::OutputError;
 use super::project::ProjectError;
 use super::receipt::{FindError, VerifyError};
+use super::runs;
 use crate::app::{access, unstick};
 use crate::config::ConfigError;
 
@@ -152,7 +153,7 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
             | VerifyError::Unreadable { .. } => Exit::Forged,
         });
     }
-    if cause.is::<FindError>() {
+    if cause.is::<FindError>() || cause.is::<runs::FindError>() {
         return Some(Exit::NotFound);
     }
     if cause.is::<Blocked>() {
@@ -161,7 +162,10 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<ApproveError>() {
         return Some(match error {
             ApproveError::FindStage { .. } => Exit::NotFound,
-            ApproveError::FindNone { .. } | ApproveError::FindSeveral { .. } | ApproveError::Reserve { .. } => Exit::Refused,
+            ApproveError::FindNone { .. }
+            | ApproveError::FindSeveral { .. }
+            | ApproveError::Overtaken { .. }
+            | ApproveError::Reserve { .. } => Exit::Refused,
         });
     }
     if cause.is::<FollowError>() {

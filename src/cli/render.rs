@@ -131,7 +131,14 @@ async fn manifests(arguments: &Arguments) -> anyhow::Result<Vec<Manifest>> {
         domain: &context.address.domain,
         kinds: &kinds,
     };
-    manifest::admit(rendered.documents, &admission).map_err(|refusals| refused(&arguments.bundle, &refusals).into())
+    let admitted = manifest::admit(rendered.documents, &admission).and_then(|manifests| {
+        let refusals = rendered
+            .pipeline
+            .map(|pipeline| pipeline.check_outputs(&manifests))
+            .unwrap_or_default();
+        if refusals.is_empty() { Ok(manifests) } else { Err(refusals) }
+    });
+    admitted.map_err(|refusals| refused(&arguments.bundle, &refusals).into())
 }
 
 /// The templates are read once more: only what is refused needs their text.

@@ -46,16 +46,14 @@ impl Observer {
     /// kept, and why nothing could be kept, if so.
     pub async fn keep_logs(&self, records: &Records<'_>, attempt: &Attempt) -> (Vec<ContainerLog>, Option<String>) {
         let keeping = async {
-            let (mask, unmasked) = match self.read_record(records, attempt.run).await {
-                Ok(record) => (record.contents.mask(), None),
-                Err(error) => (Mask::default(), Some(error.chain())),
+            // What the environment's Secrets hold is known from the record alone: without it, a log could give one away.
+            let mask = match self.read_record(records, attempt.run).await {
+                Ok(record) => record.contents.mask(),
+                Err(error) => return Ok((Vec::new(), Some(error.chain()))),
             };
             let logs = self.job_logs(records, attempt, &mask).await?;
-            let kept = match self.add_to_journal(records, attempt.run, logs.clone()).await {
-                Ok(()) => unmasked,
-                Err(error) => Some(error.chain()),
-            };
-            Ok((logs, kept))
+            let problem = self.add_to_journal(records, attempt.run, logs.clone()).await.err();
+            Ok((logs, problem.map(|error| error.chain())))
         };
         match tokio::time::timeout(ALL, keeping).await {
             Ok(Ok(kept)) => kept,

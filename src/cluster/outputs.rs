@@ -14,7 +14,7 @@ impl Observer {
     ///
     /// # Errors
     /// The pods could not be listed.
-    pub async fn job_outputs(&self, records: &Records<'_>, attempt: &Attempt) -> Result<String, Error> {
+    pub async fn job_outputs(&self, records: &Records<'_>, attempt: &Attempt) -> Result<Vec<String>, Error> {
         let api = self.pods_as(records.deployer, records)?;
         let params = ListParams::default().labels(&format!("{JOB_LABEL}={}", attempt.job));
         let what = || format!("the pods of Job {}", attempt.job);
@@ -28,8 +28,7 @@ impl Observer {
             phase == Some("Succeeded")
         };
         let pods = pods.await?;
-        let written = pods.items.iter().find(has_succeeded).map(messages).unwrap_or_default();
-        Ok(written.join("\n"))
+        Ok(pods.items.iter().find(has_succeeded).map(messages).unwrap_or_default())
     }
 }
 

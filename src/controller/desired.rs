@@ -197,6 +197,11 @@ impl Bundles {
         let namespace = wish.identity.name.namespace();
         let objects =
             admit(rendered.documents, &admission(wish, &namespace, &kinds)).map_err(|refusals| refuse(wish, &summary(&refusals)))?;
+        let pipeline = rendered.pipeline.as_ref();
+        let refusals = pipeline.map(|pipeline| pipeline.check_outputs(&objects)).unwrap_or_default();
+        if !refusals.is_empty() {
+            return Err(refuse(wish, &summary(&refusals)).into());
+        }
         let fence = fence(wish);
         let staged = Staged::new(rendered.pipeline.as_ref(), objects.clone());
         Ok(Desired {

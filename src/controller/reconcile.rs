@@ -4,10 +4,12 @@ mod adopt;
 mod deploy;
 mod drift;
 mod explain;
+mod paused;
 mod precheck;
 mod rest;
 mod run;
 mod teardown;
+mod url;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -230,7 +232,9 @@ impl Reconciler {
         again: Option<Duration>,
     ) -> Result<Pass, cluster::Error> {
         let report = summarise_refusal(reason, message, own.1, again);
-        self.publish(environment, own.0, &report, |_| {}).await?;
+        let why = &report.message;
+        self.publish(environment, own.0, &report, |status| paused::turn_away(environment, status, why))
+            .await?;
         Ok(self.pass(&report))
     }
 

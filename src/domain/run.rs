@@ -6,6 +6,7 @@
 mod advance;
 pub mod approval;
 mod begin;
+mod removal;
 pub mod request;
 mod staged;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 use super::stage::outputs::Outputs;
 pub use advance::Turn;
 pub use begin::{Wished, begin, is_for};
+pub use removal::Farewell;
 pub use staged::{DEPLOY_STAGE, Reached, Staged, apply_progress};
 
 /// The number of a run in the life of its environment. It only grows, so that a run that is late is known by its number.

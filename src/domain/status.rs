@@ -1,6 +1,7 @@
 //! Where an environment stands, in the words that people read.
 
 mod failure;
+mod removal;
 mod rest;
 mod run;
 pub mod url;
@@ -18,6 +19,7 @@ use super::readiness::Readiness;
 use super::run::Run;
 pub(super) use failure::grants_rights;
 use failure::{conclude_failure, conclude_refusal, worst};
+pub use removal::summarise_removal;
 pub use rest::{summarise_rest, summarise_restored, summarise_return};
 pub use run::summarise_run;
 

@@ -6,7 +6,9 @@ mod bundle;
 mod cluster;
 mod environment;
 mod hook;
+mod pipeline;
 mod render;
+mod requests;
 mod values;
 
 use std::fs;
@@ -66,6 +68,9 @@ fn help_is_what_was_agreed_on() {
         ("help-bundle-new", &["bundle", "new", "--help"]),
         ("help-bundle-lint", &["bundle", "lint", "--help"]),
         ("help-bundle-test", &["bundle", "test", "--help"]),
+        ("help-pipeline", &["pipeline", "--help"]),
+        ("help-pipeline-lint", &["pipeline", "lint", "--help"]),
+        ("help-pipeline-graph", &["pipeline", "graph", "--help"]),
         ("help-values", &["values", "--help"]),
         ("help-hook", &["hook", "--help"]),
         ("help-hook-install", &["hook", "install", "--help"]),
@@ -76,6 +81,15 @@ fn help_is_what_was_agreed_on() {
         ("help-env-describe", &["env", "describe", "--help"]),
         ("help-env-delete", &["env", "delete", "--help"]),
         ("help-env-adopt", &["env", "adopt", "--help"]),
+        ("help-env-retry", &["env", "retry", "--help"]),
+        ("help-env-skip", &["env", "skip", "--help"]),
+        ("help-env-approve", &["env", "approve", "--help"]),
+        ("help-env-reject", &["env", "reject", "--help"]),
+        ("help-env-pause", &["env", "pause", "--help"]),
+        ("help-env-resume", &["env", "resume", "--help"]),
+        ("help-env-rollback", &["env", "rollback", "--help"]),
+        ("help-env-sync", &["env", "sync", "--help"]),
+        ("help-env-rerun", &["env", "rerun", "--help"]),
         ("help-project", &["project", "--help"]),
         ("help-project-release-brake", &["project", "release-brake", "--help"]),
     ] {

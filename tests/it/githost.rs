@@ -1,5 +1,6 @@
 //! What every Git host must answer, over real repositories; and what GitHub's and Git's failures must never be taken for.
 
+mod comments;
 mod contract;
 mod files;
 mod git_faults;

@@ -15,6 +15,7 @@ mod node;
 mod render;
 mod sandbox;
 mod server;
+mod stages;
 mod twins;
 mod versions;
 mod why;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use graftling::domain::manifest::ObjectKey;
 use graftling::domain::outcome::{Failure, FailureClass};
-use graftling::domain::why::{Explanation, MAX_EVIDENCE_LINE, Scene, explain, of_refusal};
+use graftling::domain::why::{Explanation, MAX_EVIDENCE_LINE, Scene, explain, next_step, of_refusal};
 use proptest::prelude::*;
 
 fn scenes() -> Vec<(String, Scene)> {
@@ -193,4 +193,49 @@ fn edit_texts(body: &mut serde_json::Value, edit: &impl Fn(&str) -> String) {
         serde_json::Value::Array(items) => items.iter_mut().for_each(|item| edit_texts(item, edit)),
         _ => {}
     }
+}
+
+#[test]
+fn feature_c6_each_reason_of_a_status_has_its_next_step() {
+    let reasons = [
+        "InvalidBundle",
+        "InvalidBranchFile",
+        "InvalidProject",
+        "ProjectNotFound",
+        "BundleUnavailable",
+        "HostTaken",
+        "PortTaken",
+        "AddressTaken",
+        "VolumeTaken",
+        "ClassUnknown",
+        "MissingRights",
+        "Rejected",
+        "Forbidden",
+        "Conflict",
+        "DriftLoop",
+        "UnknownKind",
+        "NotOurs",
+        "NamespaceEnding",
+        "ServerUnavailable",
+        "Waiting",
+        "StageRunning",
+        "StageFailed",
+        "RolledBack",
+        "AwaitingApproval",
+        "AwaitingUrl",
+        "Suspended",
+        "NotUnderstood",
+        "ClusterRefuses",
+        "TeardownBlocked",
+        "TerminationBlocked",
+        "AwaitingVolumes",
+        "Deleting",
+        "Resting",
+    ];
+    let text: String = reasons
+        .iter()
+        .map(|reason| format!("{reason}\n  -> {}\n", next_step(reason).unwrap_or("nothing to do")))
+        .collect();
+    golden("standings", &text);
+    assert_eq!(next_step("Ready"), None);
 }

@@ -5,13 +5,13 @@ use kube::ResourceExt;
 
 use super::activity;
 use super::condition::{Claim, conditions};
+use super::history;
 pub use super::inventory::{entries, inventory, stored_inventory};
-use crate::api::environment::{Environment, EnvironmentSpec, EnvironmentStatus, HistoryEntry, NamespaceStatus, Phase, PullRequest};
+use crate::api::environment::{Environment, EnvironmentSpec, EnvironmentStatus, NamespaceStatus, Phase, PullRequest};
 use crate::api::project::LocalReference;
 use crate::domain::git::{self, BranchName, RepositoryId, Revision};
 use crate::domain::name::{EnvironmentName, Namespace, ProjectKey};
 use crate::domain::roster::{Existing, Wanted};
-use crate::domain::run::{Run, RunState};
 use crate::domain::status::{self, Report};
 
 /// An Environment whose identity could be read.
@@ -114,9 +114,6 @@ pub fn spec(wanted: &Wanted, project: &ProjectKey) -> EnvironmentSpec {
     }
 }
 
-/// How many runs the history keeps.
-const HISTORY_LENGTH: usize = 10;
-
 /// The status after `report`, as a change of `environment`'s present status: equal to it if nothing changed.
 pub fn status(environment: &Environment, identity: &Identity, report: &Report, now: &Time) -> EnvironmentStatus {
     let mut status = environment.status.clone().unwrap_or_default();
@@ -136,20 +133,21 @@ pub fn status(environment: &Environment, identity: &Identity, report: &Report, n
         let of_run = report.run.as_ref().map(|run| run.revision.clone());
         revision.applied = of_run.or_else(|| revision.wanted.clone());
     }
-    record_history(&mut status, phase, identity, report, now);
     status.phase = Some(phase);
     status.conditions = conditions(&status.conditions, &claims(report), environment.metadata.generation, now);
     status.observed_generation = environment.metadata.generation;
     status.inventory = stored_inventory(&report.inventory);
     status.message = Some(report.message.clone());
+    status.drift = Vec::new();
     match &report.run {
         Some(run) => {
-            status.run = Some(super::run::stored(run));
+            status.run = Some(history::count_changes(super::run::stored(run), environment.status.as_ref(), report));
             status.stages = super::run::stored_stages(&report.stages, run);
         }
         None if !report.stages.is_empty() => status.stages = report.stages.iter().map(super::run::stored_own_stage).collect(),
         None => {}
     }
+    history::record(&mut status, phase, identity, report, now);
     status
 }
 
@@ -196,47 +194,6 @@ pub fn not_understood(environment: &Environment, problem: &str, now: &Time) -> E
     });
     status.message = Some(message);
     status
-}
-
-/// A run enters the history when it ends; one that heals afterwards is told as what it has become. What was refused before a run could
-/// begin enters as a failure of its revision.
-fn record_history(status: &mut EnvironmentStatus, phase: Phase, identity: &Identity, report: &Report, now: &Time) {
-    let Some(result) = result(phase, report.run.as_ref()) else { return };
-    let run = report.run.as_ref().map(|run| run.number.0);
-    let revision = report.run.as_ref().map_or(identity.revision.as_str(), |run| run.revision.as_str());
-    let changed = u32::try_from(report.changed).unwrap_or(u32::MAX);
-    if let Some(last) = status
-        .history
-        .first_mut()
-        .filter(|last| last.revision == revision && last.run == run)
-    {
-        if last.result != result {
-            last.result = result.to_owned();
-            last.at = now.clone();
-            last.changed = last.changed.saturating_add(changed);
-        }
-        return;
-    }
-    let entry = HistoryEntry {
-        run,
-        revision: revision.to_owned(),
-        at: now.clone(),
-        result: result.to_owned(),
-        changed,
-    };
-    status.history.insert(0, entry);
-    status.history.truncate(HISTORY_LENGTH);
-}
-
-fn result(phase: Phase, run: Option<&Run>) -> Option<&'static str> {
-    match (run.map(|run| run.state), phase) {
-        (Some(RunState::Running), _) => None,
-        (Some(RunState::Succeeded) | None, Phase::Ready) => Some("Ready"),
-        (Some(RunState::Succeeded), _) => None,
-        (Some(state), _) => Some(state.name()),
-        (None, Phase::Failed) => Some("Failed"),
-        (None, _) => None,
-    }
 }
 
 fn claims(report: &Report) -> [Claim<'_>; 3] {

@@ -59,8 +59,12 @@ mod tests {
             run: None,
             revision: revision(digit).to_string(),
             at: Time("2026-01-01T00:00:00Z".parse().unwrap()),
+            started: None,
             result: "Ready".into(),
+            because: None,
+            stages: None,
             changed: 1,
+            objects: Vec::new(),
         }
     }
 

@@ -1,14 +1,18 @@
 //! Requests and approvals: out of an Environment's spec into the domain.
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::environment::requests as stored;
 use crate::api::{EnvironmentSpec, EnvironmentStatus};
+use crate::domain::bundle::pipeline::Stage;
 use crate::domain::comment::Waiting;
-use crate::domain::run::RunNumber;
-use crate::domain::run::approval::{Approval, Question, Verdict};
+use crate::domain::drift::{self, Drift};
+use crate::domain::run::approval::{Approval, Verdict};
 use crate::domain::run::request::{Action, Goal, ObjectName, Request};
+use crate::domain::run::{Run, RunNumber, StageState};
+use crate::domain::stage::{Settings, with_outputs};
+use crate::domain::status::shorten;
 
 /// The request that nobody has acted on yet, if there is one.
 ///
@@ -132,16 +136,35 @@ pub fn waiting(status: Option<&EnvironmentStatus>) -> Vec<Waiting> {
         .unwrap_or_default()
 }
 
-/// A question as it is stored.
-pub fn pending(question: &Question<'_>, until: Option<Timestamp>, now: Timestamp) -> stored::PendingApproval {
-    stored::PendingApproval {
-        run: question.run.0,
-        stage: question.stage.name.clone(),
-        attempt: question.stage.attempt(),
-        since: Time(question.stage.since.unwrap_or(now)),
-        groups: question.terms.groups.clone(),
-        until: until.map(Time),
-    }
+/// The questions of a run that are open.
+pub fn pending_approvals(run: &Run, stages: &[Stage]) -> Vec<stored::PendingApproval> {
+    let outputs = run.outputs();
+    let open = |stage: &Stage| {
+        let own = run.stage(&stage.name).filter(|own| own.state == StageState::Running)?;
+        let Ok(Settings::Approve(approve)) = with_outputs(&stage.action, &outputs) else {
+            return None;
+        };
+        let since = own.since?;
+        let end = |span| since.checked_add(SignedDuration::try_from(span).ok()?).ok();
+        Some(stored::PendingApproval {
+            run: run.number.0,
+            stage: own.name.clone(),
+            attempt: own.attempt(),
+            since: Time(since),
+            groups: approve.groups,
+            until: approve.expires_after.and_then(end).map(Time),
+        })
+    };
+    stages.iter().filter_map(open).collect()
+}
+
+/// What was changed by hand, as it is stored.
+pub fn drifted(drifts: &[Drift]) -> Vec<stored::DriftedObject> {
+    let store = |drift: &Drift| stored::DriftedObject {
+        object: format!("{}/{}", drift.key.kind, drift.key.name),
+        change: shorten(&drift.change.to_string()),
+    };
+    drifts.iter().take(drift::OBJECTS).map(store).collect()
 }
 
 #[cfg(test)]

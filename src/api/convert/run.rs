@@ -70,6 +70,8 @@ pub fn stored(run: &Run) -> RunStatus {
         started: Time(run.started),
         ended: run.ended.map(Time),
         state: run.state.name().to_owned(),
+        changed: 0,
+        objects: Vec::new(),
     }
 }
 

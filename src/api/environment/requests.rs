@@ -142,3 +142,12 @@ pub struct PendingApproval {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
 }
+
+/// An object that somebody changed while nothing is applied.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct DriftedObject {
+    /// The object, as `KIND/NAME`.
+    pub object: String,
+    /// What became of it: the fields that were changed, or that it was deleted.
+    pub change: String,
+}

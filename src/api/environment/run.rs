@@ -30,6 +30,13 @@ pub struct RunStatus {
     pub ended: Option<Time>,
     /// `Running`, `Succeeded`, `Failed`, `RolledBack` or `Superseded`.
     pub state: String,
+    /// How many objects it has written or removed so far.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(with = "i32", range(min = 0))]
+    pub changed: u32,
+    /// The first few of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<String>,
 }
 
 /// Where one stage stands.

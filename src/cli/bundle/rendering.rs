@@ -87,7 +87,16 @@ pub async fn objects(renderer: &Renderer, files: &Arc<BundleFiles>, setting: &Se
         domain: &context.address.domain,
         kinds: &setting.kinds,
     };
-    manifest::admit(rendered.documents, &admission).map_err(CaseError::Admit)
+    let manifests = manifest::admit(rendered.documents, &admission).map_err(CaseError::Admit)?;
+    let refusals = rendered
+        .pipeline
+        .map(|pipeline| pipeline.check_outputs(&manifests))
+        .unwrap_or_default();
+    if refusals.is_empty() {
+        Ok(manifests)
+    } else {
+        Err(CaseError::Admit(refusals))
+    }
 }
 
 /// What is wrong, one by one; an error that is not about the bundle stays an error.

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Selection;
 use super::follow::{Patience, until};
-use super::request::{Waiting, done};
+use super::request::{WaitingForRun, done};
 use super::show::reference;
 use crate::api::Environment;
 use crate::api::environment::requests::{PendingApproval, Verdict};
@@ -20,16 +20,16 @@ Whoever approves or rejects needs the right to update environments/approval in t
 Project; the README of the chart shows a Role for it. A stage may also be reserved to some groups.
 The word is for this commit alone: after a push, the stage asks again.")]
 pub struct Arguments {
-    #[command(flatten)]
-    selection: Selection,
     /// The stage, where several wait
-    #[arg(value_name = "STAGE")]
+    #[arg(index = 2, value_name = "STAGE")]
     stage: Option<String>,
     /// Why, for whoever looks at the run
     #[arg(long, value_name = "TEXT", value_parser = parse_comment)]
     comment: Option<String>,
     #[command(flatten)]
-    waiting: Waiting,
+    waiting: WaitingForRun,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Why no word was given.
@@ -60,6 +60,14 @@ pub enum ApproveError {
         environment: String,
         /// Those stages.
         waiting: Vec<String>,
+    },
+    /// The run that the word is for has ended.
+    #[error("{environment}: a newer commit took the place of run {run} before the word was taken in; it asks anew")]
+    Overtaken {
+        /// The environment.
+        environment: String,
+        /// The run.
+        run: u64,
     },
     /// It is reserved to others.
     #[error(
@@ -108,22 +116,22 @@ pub async fn run(arguments: Arguments, verdict: Verdict) -> anyhow::Result<()> {
     };
     done(&environment, access.say(&environment, &caller, &word).await?)?;
     let (named, how) = (reference(&environment), how(verdict));
-    if waiting.no_wait {
+    if waiting.answer.no_wait {
         print(&format!("{named}: stage {} {how}\n", word.stage))?;
         return Ok(());
     }
     let patience = Patience {
-        limit: waiting.timeout,
+        limit: waiting.answer.timeout,
         what: "the server has not taken it in",
         goes_on: "the word stays and is taken in once a server runs",
     };
     let message = until(&access, &environment, patience, |seen| {
         let waits = pendings(seen).iter().any(|other| is_same(other, pending));
-        (!waits).then(|| outcome(seen, &word.stage))
+        (!waits).then(|| outcome(seen, &word))
     });
-    let message = message.await?.unwrap_or_else(|| how.to_owned());
+    let message = message.await??.unwrap_or_else(|| how.to_owned());
     print(&format!("{named}: stage {}: {}\n", word.stage, printable(&message)))?;
-    Ok(())
+    waiting.end(&access, &environment).await
 }
 
 fn pendings(environment: &Environment) -> &[PendingApproval] {
@@ -181,9 +189,19 @@ fn groups(environment: &Environment, pending: &PendingApproval, caller: &Caller)
 }
 
 /// What the status says of a stage that waits no longer.
-fn outcome(environment: &Environment, stage: &str) -> Option<String> {
-    let stages = &environment.status.as_ref()?.stages;
-    stages.iter().find(|known| known.name == stage)?.message.clone()
+fn outcome(environment: &Environment, word: &Word) -> Result<Option<String>, ApproveError> {
+    let status = environment.status.as_ref();
+    let run = status.and_then(|status| status.run.as_ref());
+    if run.is_some_and(|run| run.number != word.run) {
+        return Err(ApproveError::Overtaken {
+            environment: reference(environment),
+            run: word.run,
+        });
+    }
+    let mut stages = status.into_iter().flat_map(|status| &status.stages);
+    Ok(stages
+        .find(|known| known.name == word.stage)
+        .and_then(|stage| stage.message.clone()))
 }
 
 fn how(verdict: Verdict) -> &'static str {

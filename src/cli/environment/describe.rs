@@ -2,6 +2,8 @@
 //!
 //! Values are named, never shown: they are settings of others. Whether an applied object is ready is not recorded; the stages say it.
 
+mod control;
+
 use std::fmt::Write;
 
 use jiff::Timestamp;
@@ -24,7 +26,9 @@ pub fn describe(environment: &Environment, now: Timestamp) -> String {
     let status = environment.status.as_ref().unwrap_or(&unknown);
     let mut text = identity(environment, status, now);
     text += &section("Conditions", conditions(&status.conditions, now));
+    text += &section("Changed by hand", control::drift(&status.drift));
     text += &section("Stages", stages(&status.stages));
+    text += &section("Waits for approval", control::approvals(&status.pending_approvals));
     text += &section("Inventory (the stages tell what of it is ready)", inventory(status));
     text += &section("History", history(&status.history, now));
     text += &section("Receipt", status.receipt.as_ref().map(|receipt| self::receipt(receipt, now)));
@@ -64,6 +68,7 @@ fn identity(environment: &Environment, status: &EnvironmentStatus, now: Timestam
                 .map(|_| format!("because {}", removal::reason(environment))),
         ),
         ("Suspended", spec.suspend.then(|| "yes: nothing is applied".to_owned())),
+        ("Request", control::request(status)),
         ("URL", status.url.clone()),
         ("URLs", (!status.urls.is_empty()).then(|| status.urls.join(", "))),
         (

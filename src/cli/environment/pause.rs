@@ -17,9 +17,9 @@ While an environment is paused, nothing is applied: what somebody changes by han
 graftling env describe shows it. Pushes wait. A removal of the branch still removes everything.")]
 pub struct Pause {
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
     waiting: Waiting,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Which environment.
@@ -28,9 +28,9 @@ pub struct Pause {
 What was changed by hand meanwhile is put right, and the newest commit is deployed.")]
 pub struct Resume {
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
     waiting: Waiting,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Pauses it.

@@ -15,6 +15,7 @@ use crate::app::access::{Access, Asked, Written};
 use crate::cli::output::print;
 use crate::cli::printable::printable;
 use crate::config::parse_interval;
+use crate::domain::run::RunState;
 use crate::domain::run::request::ObjectName;
 
 /// How patiently to wait for what comes of it.
@@ -28,6 +29,19 @@ pub struct Waiting {
     pub(super) timeout: Duration,
 }
 
+/// The same, and how patiently to wait for the run.
+#[derive(Debug, Args)]
+pub struct WaitingForRun {
+    /// Wait for the end of the run as well; fail if it does
+    #[arg(long, conflicts_with = "no_wait")]
+    pub(super) wait: bool,
+    /// How long to wait for the end of the run, which goes on without us
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = parse_interval, requires = "wait")]
+    pub(super) run_timeout: Duration,
+    #[command(flatten)]
+    pub(super) answer: Waiting,
+}
+
 /// Which environment, and from where on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -38,9 +52,9 @@ pub struct Retry {
     #[arg(long, value_name = "STAGE")]
     from: Option<String>,
     #[command(flatten)]
-    selection: Selection,
+    waiting: WaitingForRun,
     #[command(flatten)]
-    waiting: Waiting,
+    selection: Selection,
 }
 
 /// Which environment, and which stage.
@@ -49,13 +63,13 @@ pub struct Retry {
 What needs the stage goes on as if it had succeeded. A stage whose containers run is never killed,
 and one that waits for a person's word cannot be skipped: graftling env approve, or reject.")]
 pub struct Skip {
-    #[command(flatten)]
-    selection: Selection,
     /// The stage
-    #[arg(value_name = "STAGE")]
+    #[arg(index = 2, value_name = "STAGE")]
     stage: String,
     #[command(flatten)]
-    waiting: Waiting,
+    waiting: WaitingForRun,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Which environment, and which stage.
@@ -68,9 +82,9 @@ pub struct Rerun {
     #[arg(long, value_name = "STAGE")]
     stage: String,
     #[command(flatten)]
-    selection: Selection,
+    waiting: WaitingForRun,
     #[command(flatten)]
-    waiting: Waiting,
+    selection: Selection,
 }
 
 /// Which environment, and where to.
@@ -83,9 +97,9 @@ pub struct Rollback {
     #[arg(long, value_name = "REVISION|RUN", value_parser = parse_goal)]
     to: Option<Goal>,
     #[command(flatten)]
-    selection: Selection,
+    waiting: WaitingForRun,
     #[command(flatten)]
-    waiting: Waiting,
+    selection: Selection,
 }
 
 /// Which environment, and which objects.
@@ -98,9 +112,9 @@ pub struct Sync {
     #[arg(long, value_name = "KIND/NAME", required = true, value_parser = parse_object)]
     only: Vec<ObjectName>,
     #[command(flatten)]
-    selection: Selection,
+    waiting: WaitingForRun,
     #[command(flatten)]
-    waiting: Waiting,
+    selection: Selection,
 }
 
 /// What to roll back to.
@@ -157,6 +171,15 @@ pub enum RequestError {
         /// The environment.
         environment: String,
     },
+}
+
+/// The run ended otherwise than it should.
+#[derive(Debug, thiserror::Error)]
+#[error("{environment}: the run ended as {state}: {message}")]
+pub struct RunError {
+    environment: String,
+    state: String,
+    message: String,
 }
 
 /// A short number is that of a run: revisions are given by seven digits at least.
@@ -235,18 +258,18 @@ fn asked(action: RequestAction) -> Asked {
 }
 
 /// Writes the request and, unless that is not wanted, tells what the server makes of it.
-async fn ask(selection: &Selection, asked: &Asked, waiting: &Waiting) -> anyhow::Result<()> {
+async fn ask(selection: &Selection, asked: &Asked, waiting: &WaitingForRun) -> anyhow::Result<()> {
     let (access, environment) = selection.find().await?;
     let caller = access.caller().await?;
     let id = done(&environment, access.request(&environment, &caller, asked).await?)?;
     let named = reference(&environment);
-    if waiting.no_wait {
+    if waiting.answer.no_wait {
         print(&format!("{named}: asked to {}\n", words(asked.action)))?;
         return Ok(());
     }
-    let message = answer(&access, &environment, &id, waiting.timeout).await?;
+    let message = answer(&access, &environment, &id, waiting.answer.timeout).await?;
     print(&format!("{named}: {}\n", printable(&message)))?;
-    Ok(())
+    waiting.end(&access, &environment).await
 }
 
 async fn answer(access: &Access, environment: &Environment, id: &str, limit: Duration) -> anyhow::Result<String> {
@@ -299,6 +322,39 @@ fn words(action: RequestAction) -> &'static str {
         RequestAction::Rerun => "run a stage once more",
         RequestAction::Rollback => "roll back",
         RequestAction::Sync => "put objects right",
+    }
+}
+
+// === impl WaitingForRun ===
+
+impl WaitingForRun {
+    /// Waits for the end of the run, where that is wanted.
+    pub(super) async fn end(&self, access: &Access, environment: &Environment) -> anyhow::Result<()> {
+        if !self.wait {
+            return Ok(());
+        }
+        let patience = Patience {
+            limit: self.run_timeout,
+            what: "the run has not ended",
+            goes_on: "it goes on",
+        };
+        let over = |seen: &Environment| {
+            let status = seen.status.as_ref()?;
+            let run = status.run.as_ref().filter(|run| run.state != RunState::Running.name())?;
+            Some((run.state.clone(), status.message.clone().unwrap_or_default()))
+        };
+        let (state, message) = until(access, environment, patience, over).await?;
+        let environment = reference(environment);
+        if state == RunState::Succeeded.name() {
+            print(&format!("{environment}: {}\n", printable(&message)))?;
+            return Ok(());
+        }
+        Err(RunError {
+            environment,
+            state: printable(&state),
+            message: printable(&message),
+        }
+        .into())
     }
 }
 

@@ -16,8 +16,14 @@ pub struct Arguments {
     #[arg(value_name = "PATH", default_value = ".")]
     path: PathBuf,
     /// text or mermaid
-    #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
-    format: Format,
+    #[arg(
+        long = "format",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "FORMAT"
+    )]
+    drawing: Format,
 }
 
 /// The form in which a pipeline is printed.
@@ -35,7 +41,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let files = load(&arguments.path)?;
     let summary = Renderer::new(RendererSettings::for_one_command()).check(&files).await?;
     let pipeline = summary.pipeline.unwrap_or_default();
-    let text = match arguments.format {
+    let text = match arguments.drawing {
         Format::Text => pipeline.to_text(),
         Format::Mermaid => pipeline.to_mermaid(),
     };

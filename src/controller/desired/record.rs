@@ -64,4 +64,24 @@ impl Desired {
             is_rendered: false,
         })
     }
+
+    /// What an environment that is being removed should be: nothing but what its stages bring.
+    pub fn leaving(wish: &Wish, run: &Run, contents: &Contents, staged: Staged) -> Self {
+        let fence = fence(wish);
+        Self {
+            objects: deploy::Desired {
+                namespace: guardrails::namespace(&fence),
+                guardrails: Vec::new(),
+                objects: Vec::new(),
+                held: BTreeSet::new(),
+            },
+            staged,
+            addresses: Addresses {
+                url: contents.url.clone(),
+                urls: contents.urls.clone(),
+            },
+            digest: run.digest.clone(),
+            is_rendered: false,
+        }
+    }
 }

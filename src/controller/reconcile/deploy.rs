@@ -6,7 +6,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::rest::{is_down, restored};
 use super::run::Site;
-use super::{Pass, Reconciler, convert, now};
+use super::{Pass, Reconciler};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::requests::open_request;
 use crate::api::convert::run::run as run_of;
@@ -79,7 +79,8 @@ impl Reconciler {
             return Ok(pass);
         }
         let work = self.take_request(environment, site, work, &inventory).await?;
-        let concluded = self.go_on(site, work, (inventory, observed)).await?;
+        let mut concluded = self.go_on(site, work, (inventory, observed)).await?;
+        concluded.report = self.url_told(site, concluded.report);
         self.conclude_deployment(identity, concluded).await
     }
 
@@ -126,6 +127,13 @@ impl Reconciler {
 
     /// What is asked for; `None` while the environment or its Project is suspended.
     fn wish(&self, environment: &Environment, identity: &Identity) -> Result<Option<Wish>, Refusal> {
+        let wish = self.wish_in_any_case(environment, identity)?;
+        let suspended = environment.spec.suspend || wish.project.suspended;
+        Ok((!suspended).then_some(wish))
+    }
+
+    /// What is asked for, also where it has to wait.
+    pub(super) fn wish_in_any_case(&self, environment: &Environment, identity: &Identity) -> Result<Wish, Refusal> {
         let reference = ObjectRef::new(identity.project.name.as_str()).within(identity.project.namespace.as_str());
         let Some(stored) = self.stores.projects.get(&reference) else {
             return Err(Refusal::new(
@@ -139,25 +147,9 @@ impl Reconciler {
                 format!("Project {}: {}", identity.project.name, problems.join("; ")),
             )
         })?;
-        if environment.spec.suspend || project.suspended {
-            return Ok(None);
-        }
         let settings = &self.settings;
         let wish = Wish::new(environment, identity, project, settings.deployer_role.clone(), settings.url_port);
-        Ok(Some(wish.at(project::default_branch(&stored))))
-    }
-
-    /// Says that nothing is applied; what is there, and the phase that it is in, stay as they are.
-    pub(super) async fn suspended(&self, environment: &Environment, identity: &Identity) -> Result<Pass, cluster::Error> {
-        let whose = match environment.spec.suspend {
-            true => "this Environment".to_owned(),
-            false => format!("Project {}", identity.project.name),
-        };
-        let message = format!("spec.suspend of {whose} is true; nothing is applied");
-        let status = convert::suspended(environment, identity, &message, &now());
-        let written = self.publisher.environment_status(environment, &status).await?;
-        self.memory.remember(&written);
-        Ok(Pass::idle())
+        Ok(wish.at(project::default_branch(&stored)))
     }
 
     async fn refused(

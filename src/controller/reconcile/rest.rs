@@ -3,11 +3,12 @@
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
+use super::paused::turn_away;
 use super::run::Concluded;
 use super::{Pass, Reconciler};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::grace;
-use crate::api::environment::{Environment, GraceState};
+use crate::api::environment::{Environment, EnvironmentStatus, GraceState};
 use crate::api::keys;
 use crate::cluster;
 use crate::cluster::publish::Announcement;
@@ -51,8 +52,15 @@ impl Reconciler {
         let summarise = |outcomes: &[_]| summarise_rest(&identity.branch, grace.until, &plan, outcomes);
         if plan.is_quiet() {
             let report = summarise(&[]);
-            self.publish(environment, &identity, &report, |status| status.resting = true)
-                .await?;
+            let at_rest = |status: &mut EnvironmentStatus| {
+                status.resting = true;
+                turn_away(
+                    environment,
+                    status,
+                    "the environment rests: bring it back with `graftling env restore`",
+                );
+            };
+            self.publish(environment, &identity, &report, at_rest).await?;
             return Ok(self.pass(&report));
         }
         // Whatever happens from here on, the way back begins with looking for what was stopped.
@@ -153,6 +161,7 @@ impl Reconciler {
             mut report,
             once,
             handled,
+            pending,
         } = concluded;
         let environment = &environment;
         if let Some(grace) = restored(environment).filter(|_| report.phase == Phase::Ready) {
@@ -163,6 +172,7 @@ impl Reconciler {
             .publish(environment, identity, &report, |status| {
                 status.resting &= !is_back;
                 status.once = once;
+                status.pending_approvals = pending;
                 if handled.is_some() {
                     status.request_handled = handled;
                 }

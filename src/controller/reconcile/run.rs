@@ -3,6 +3,7 @@
 mod approval;
 mod containers;
 mod records;
+mod removal;
 mod requests;
 mod resources;
 mod stages;
@@ -13,12 +14,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::records::Recorded;
+pub(super) use self::removal::{Before, Leaving};
 use self::stages::Seen;
 use super::Reconciler;
 use super::explain::in_plain_words;
 use crate::api::convert;
 use crate::api::convert::environment::Identity;
-use crate::api::environment::requests::RequestHandled;
+use crate::api::convert::requests::pending_approvals;
+use crate::api::environment::requests::{PendingApproval, RequestHandled};
 use crate::api::environment::{Environment, EnvironmentStatus};
 use crate::cluster;
 use crate::cluster::connection::Deployer;
@@ -30,7 +33,7 @@ use crate::domain::outcome::{self, Outcome};
 use crate::domain::plan::{Observed, Plan, Step, deploy};
 use crate::domain::run::{Progress, Reached, Run, RunNumber, RunState, Source, StageState, Staged, Turn, Wished, begin, is_for};
 use crate::domain::stage::Settings;
-use crate::domain::status::{Report, shorten, summarise_run};
+use crate::domain::status::{Report, shorten, summarise_removal, summarise_run};
 
 /// What a pass works on.
 pub(super) struct Work {
@@ -48,6 +51,8 @@ pub(super) struct Work {
     is_outdated: bool,
     /// Whether the run begins with this pass.
     is_new: bool,
+    /// Whether the environment is being removed.
+    is_leaving: bool,
     /// The runs before, newest first.
     past: Vec<Past>,
     /// The stages that run once and have done so.
@@ -85,6 +90,7 @@ pub(super) struct Concluded {
     pub(super) report: Report,
     pub(super) once: BTreeSet<String>,
     pub(super) handled: Option<RequestHandled>,
+    pub(super) pending: Vec<PendingApproval>,
 }
 
 impl Reconciler {
@@ -206,7 +212,10 @@ impl Reconciler {
         if known && (plan.is_quiet() || plan.write_ahead == *inventory) {
             return Ok(environment.clone());
         }
-        let report = Report::ahead(plan, &work.run);
+        let report = match work.is_leaving {
+            true => summarise_removal(Report::ahead(plan, &work.run), &work.run),
+            false => Report::ahead(plan, &work.run),
+        };
         self.publish(environment, site.identity, &report, complete).await
     }
 }
@@ -223,6 +232,7 @@ impl Work {
             wished_digest: site.desired.digest.clone(),
             is_outdated: false,
             is_new: false,
+            is_leaving: false,
             past: past.filter_map(Past::of).collect(),
             once: status.map(|status| status.once.clone()).unwrap_or_default(),
             handled: None,
@@ -233,6 +243,9 @@ impl Work {
 
     /// The plan over what the run has reached, and how stages stand that cannot be planned.
     fn plan(&self, site: &Site<'_>, inventory: &Inventory, observed: &Observed) -> (Plan, BTreeMap<String, Progress>) {
+        if self.is_leaving {
+            return (self.plan_leaving(site, inventory, observed), BTreeMap::new());
+        }
         let Reached {
             mut objects,
             mut held,
@@ -280,6 +293,10 @@ impl Work {
             now: site.now,
         };
         self.run.advance(&turn, progress);
+        if self.is_leaving && !self.run.is_removal() {
+            // What failed is not tried again, and nothing begins.
+            self.run.preempt(&self.staged.stages, &|_| true, site.now);
+        }
         let runs_once = |stage: &&Stage| crate::domain::stage::read(&stage.action).is_ok_and(|settings: Settings| settings.once());
         let is_done = |stage: &&Stage| self.run.stage(&stage.name).is_some_and(|own| own.state == StageState::Succeeded);
         let done = self.staged.stages.iter().filter(is_done).filter(runs_once);
@@ -313,6 +330,7 @@ impl Work {
             report,
             once: self.once,
             handled: self.handled,
+            pending: pending_approvals(&self.run, &self.staged.stages),
         }
     }
 }

@@ -14,6 +14,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use self::waiting::Halt;
+use super::run::{Before, Leaving};
 use super::{Pass, Reconciler};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::project;
@@ -58,7 +59,20 @@ impl Reconciler {
             return self.let_go(environment, receipt).await;
         }
         let deployer = Self::recorded_deployer(environment).unwrap_or_else(|| self.default_deployer(&identity));
-        let mut environment = environment.clone();
+        let leaving = Leaving {
+            environment,
+            identity: &identity,
+            deployer: &deployer,
+            inventory: &inventory,
+        };
+        let mut environment = match self.before_removal(&leaving).await {
+            Ok(Before::Over(environment)) => *environment,
+            Ok(Before::Waits(pass)) => return Ok(pass),
+            Err(error) if error.class() == FailureClass::Forbidden => {
+                return self.restore_binding(environment, (&identity, inventory), &deployer, error).await;
+            }
+            Err(error) => return Err(error),
+        };
         let watched = self.observer.live.watched_kinds();
         let mut looked = None;
         for _ in 0..ROUNDS {

@@ -7,6 +7,7 @@ pub mod identities;
 mod preview;
 pub mod references;
 pub mod retain;
+pub mod stages;
 pub mod stuck;
 mod tier;
 

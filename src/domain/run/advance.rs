@@ -84,7 +84,7 @@ impl Run {
             return Verdict::Wait;
         }
         match own.by_hand {
-            Some(ByHand::Skip) => Verdict::Skip("skipped by hand".to_owned()),
+            Some(ByHand::Skip) => Verdict::Skip(own.message.clone().unwrap_or_else(|| "skipped by hand".to_owned())),
             Some(ByHand::Run) => Verdict::Begin,
             // What has begun once goes on, whatever its condition says by now.
             None => match (turn.unmet)(stage).filter(|_| own.tries == 0) {

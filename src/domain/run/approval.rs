@@ -150,11 +150,9 @@ fn told(how: &str, approval: &Approval) -> String {
 }
 
 fn waiting(question: &Question<'_>, spoken: &[&Approval], proof: Proof<'_>, end: Option<Timestamp>) -> String {
-    let asked = question
-        .terms
-        .message
-        .as_ref()
-        .map_or_else(String::new, |message| format!("{message}: "));
+    // Last, because a long one is cut off.
+    let asked = question.terms.message.as_ref();
+    let asked = asked.map_or_else(String::new, |message| format!("; {message}"));
     let who = match question.terms.groups.as_slice() {
         [] => "somebody with the right to".to_owned(),
         [group] => format!("somebody of group {group}"),
@@ -162,7 +160,7 @@ fn waiting(question: &Question<'_>, spoken: &[&Approval], proof: Proof<'_>, end:
     };
     let until = end.map_or_else(String::new, |end| format!(" until {end}"));
     let ignored = ignored(spoken, proof).map_or_else(String::new, |ignored| format!("; {ignored}"));
-    format!("{asked}waits for approval by {who}{until}: {}{ignored}", command(question))
+    format!("waits for approval by {who}{until}: {}{ignored}{asked}", command(question))
 }
 
 fn expired(question: &Question<'_>, spoken: &[&Approval], proof: Proof<'_>) -> String {

@@ -55,20 +55,24 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The outputs in what a container said at its end, of those that are declared. Of a name that is there twice, the last one counts.
+/// The outputs in what the containers of a stage said at their ends, of those that are declared. Of a name that is there twice, the last
+/// one counts.
 ///
 /// # Errors
 /// What is wrong, worded to follow "the job has succeeded, but ".
-pub fn parse(message: &str, declared: &[String]) -> Result<BTreeMap<String, String>, String> {
+pub fn parse(messages: &[String], declared: &[String]) -> Result<BTreeMap<String, String>, String> {
     if declared.is_empty() {
         return Ok(BTreeMap::new());
     }
-    if message.len() >= MAX_MESSAGE {
+    if messages.iter().any(|message| message.len() >= MAX_MESSAGE) {
         return Err(format!(
             "its outputs have {MAX_MESSAGE} bytes or more, of which Kubernetes keeps no more: write less to $GRAFTLING_OUTPUTS"
         ));
     }
-    let lines = message.lines().filter_map(|line| line.split_once('='));
+    let lines = messages
+        .iter()
+        .flat_map(|message| message.lines())
+        .filter_map(|line| line.split_once('='));
     let outputs: BTreeMap<String, String> = lines
         .filter(|(name, _)| declared.iter().any(|declared| declared == name))
         .map(|(name, value)| (name.to_owned(), value.trim_end_matches('\r').to_owned()))

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Phase, Report, shorten};
-use crate::domain::bundle::pipeline::Stage;
+use crate::domain::bundle::pipeline::{Action, Stage};
 use crate::domain::run::{DEPLOY_STAGE, Run, RunState, StageRun, StageState};
 
 /// Concludes from a report on the objects that a run has reached, and from the run itself.
@@ -20,7 +20,7 @@ pub fn summarise_run(report: Report, run: &Run, stages: &[Stage], now: Timestamp
     };
     match run.state {
         RunState::Succeeded => {}
-        RunState::Running => tell_running(&mut report, run),
+        RunState::Running => tell_running(&mut report, run, stages),
         RunState::Failed => tell_failed(&mut report, run, "StageFailed"),
         RunState::RolledBack => {
             let is_back = report.phase == Phase::Ready;
@@ -44,7 +44,16 @@ fn leaves_stages_out(run: &Run) -> bool {
     run.stages.iter().any(|stage| stage.failed_need.is_some())
 }
 
-fn tell_running(report: &mut Report, run: &Run) {
+/// What a stage is under way with, in one word: whoever has to approve it has to be asked.
+fn under_way(stages: &[Stage], name: &str) -> &'static str {
+    let action = stages.iter().find(|stage| stage.name == name).map(|stage| &stage.action);
+    match action {
+        Some(Action::Approve(_)) => "AwaitingApproval",
+        _ => "StageRunning",
+    }
+}
+
+fn tell_running(report: &mut Report, run: &Run, stages: &[Stage]) {
     let current = run
         .stages
         .iter()
@@ -54,7 +63,7 @@ fn tell_running(report: &mut Report, run: &Run) {
     match report.phase {
         Phase::Ready => {
             report.phase = Phase::Deploying;
-            report.reason = "StageRunning";
+            report.reason = under_way(stages, &current.name);
             report.message = shorten(&told(current, "is under way"));
         }
         Phase::Deploying if current.name != DEPLOY_STAGE => {

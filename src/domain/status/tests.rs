@@ -7,6 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::domain::manifest::{Manifest, Source};
 use crate::domain::observed::{Deletion, LiveObject};
+use crate::domain::outcome::Failure;
 use crate::domain::plan::teardown::Tier;
 use crate::domain::plan::{Apply, Because, Delete, Fence};
 use crate::domain::readiness::Readiness;

@@ -87,7 +87,7 @@ fn feature_p5_lint_finds_every_problem_in_one_pass() {
     for told in [
         "--> values.yaml:",
         "error: there is another stage \"web\"",
-        "--> pipeline.yaml:11",
+        "--> pipeline.yaml:19",
         "\"wbe.yaml\" matches no template (did you mean \"web.yaml\"?)",
         "--> templates/web.yaml:",
         "\"quoet\"",

@@ -234,3 +234,41 @@ async fn the_server_knows_whether_somebody_proves_who_wrote_an_approval() {
         assert!(problem.contains(words) && problem.contains("graftling's chart"), "{problem}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_wrote_stays_and_is_theirs_when_the_branch_is_pushed() {
+    let branch = "feature/a";
+    let scene = super::scene::Scene::start("kept", super::scene::CONFIG).await;
+    let environment = scene.up(branch).await;
+    grant(&scene.world, &["alice"], &["alice"]).await;
+    let alice: Api<Environment> = Api::namespaced(person(&scene.world, "alice", &[]).await, scene.world.namespace.name());
+    let request = json!({ "id": "1", "action": "Retry", "by": "alice", "at": "2026-01-01T00:00:00Z" });
+    let spec = json!({ "spec": { "approvals": [word("alice", "Approved", &[])], "request": request } });
+    wait::until("the rights of alice", LONG, || async {
+        alice
+            .patch(&environment.name_any(), &PatchParams::default(), &Patch::Merge(&spec))
+            .await
+            .map(drop)
+    })
+    .await;
+    let revision = scene.push(branch);
+    let pushed = scene
+        .world
+        .wait_for(branch, graftling::api::environment::Phase::Ready, &revision)
+        .await;
+    assert_eq!(pushed.spec.approvals.len(), 1);
+    assert_eq!(pushed.spec.request.map(|request| request.by), Some("alice".to_owned()));
+    let ours = pushed
+        .metadata
+        .managed_fields
+        .unwrap()
+        .into_iter()
+        .filter(|entry| entry.manager.as_deref() == Some("graftling") && entry.subresource.is_none());
+    for entry in ours {
+        let fields = entry.fields_v1.unwrap().0;
+        assert!(
+            fields["f:spec"].get("f:approvals").is_none() && fields["f:spec"].get("f:request").is_none(),
+            "{fields}"
+        );
+    }
+}

@@ -71,6 +71,16 @@ impl Scene {
         Self::on(world, bundles, project).await
     }
 
+    /// Sets the scene with more in the Project's spec and with further arguments of the server.
+    pub async fn with_arguments(name: &str, template: &str, project: Value, arguments: &[String]) -> Self {
+        let (bundles, options) = prepare(template, &[]);
+        let options = Options {
+            arguments: arguments.to_vec(),
+            ..options
+        };
+        Self::on(World::with(name, options).await, bundles, project).await
+    }
+
     /// Sets the scene on a control plane of its own, for what would disturb others.
     pub async fn apart(name: &str, template: &str) -> Self {
         let (bundles, options) = prepare(template, &[]);

@@ -2,6 +2,7 @@
 //!
 //! It has state, not a script: every answer is computed from what the repository holds at that moment. Faults are switched at run time.
 
+mod comments;
 mod commits;
 mod http;
 mod pages;
@@ -16,7 +17,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use self::comments::Comments;
 use self::http::{Request, Response};
+
+pub use self::comments::IssueComment;
 
 /// Below what a GitHub Enterprise Server has its REST interface.
 const PREFIX: &str = "/api/v3";
@@ -77,6 +81,10 @@ pub enum Route {
     Pulls,
     /// `…/tarball/…`, and the place that it redirects to.
     Archive,
+    /// `…/issues/comments/…`.
+    Comment,
+    /// `…/collaborators/…/permission`.
+    Permission,
     /// `…/commits/…/statuses`.
     Statuses,
     /// `…/commits/…/check-runs`.
@@ -109,6 +117,7 @@ struct State {
     max_page_size: Option<usize>,
     faults: BTreeMap<Route, Fault>,
     requests: Vec<Route>,
+    comments: Comments,
 }
 
 #[derive(Debug, Clone)]
@@ -253,6 +262,10 @@ fn answer(state: &Mutex<State>, address: SocketAddr, request: &Request) -> Respo
         return Response::message(401, "Bad credentials");
     }
     match state.find(&place) {
+        Found::Here(repository) if matches!(route, Route::Comment | Route::Permission) => state
+            .comments
+            .answer(repository.id, rest, &address.to_string())
+            .with_fault(fault, request),
         Found::Here(repository) => {
             let base = format!("http://{address}{PREFIX}");
             pages::answer(&repository, route, rest, request, &base, state.max_page_size).with_fault(fault, request)
@@ -294,6 +307,8 @@ fn route(rest: &[&str]) -> Route {
         ["git", "ref", ..] => Route::Reference,
         ["pulls"] => Route::Pulls,
         ["tarball", _] => Route::Archive,
+        ["issues", "comments", _] => Route::Comment,
+        ["collaborators", _, "permission"] => Route::Permission,
         ["commits", _, "statuses"] => Route::Statuses,
         ["commits", _, "check-runs"] => Route::CheckRuns,
         _ => Route::Unknown,

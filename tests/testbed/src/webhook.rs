@@ -1,5 +1,6 @@
 //! Sends webhook deliveries as a Git host does: over HTTP, signed over the exact bytes of the body.
 
+mod comment;
 pub mod github;
 
 use std::time::Duration;

@@ -141,7 +141,7 @@ proptest! {
             environment = published(&environment, &report(phase, Inventory::default()), seconds);
         }
         let history = environment.status.map(|status| status.history).unwrap_or_default();
-        prop_assert!(history.len() <= HISTORY_LENGTH);
+        prop_assert!(history.len() <= history::LENGTH);
         prop_assert!(history.windows(2).all(|pair| pair[0].at.0 > pair[1].at.0));
         prop_assert!(history.windows(2).all(|pair| (&pair[0].revision, &pair[0].result) != (&pair[1].revision, &pair[1].result)));
     }

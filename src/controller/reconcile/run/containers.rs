@@ -64,7 +64,7 @@ impl Work {
             run: self.run.number,
             attempt: own.attempt(),
             timeout: stage.timeout.unwrap_or(TIME),
-            is_teardown: false,
+            is_teardown: self.run.is_removal(),
             branch: site.identity.branch.as_str(),
             revision: &self.run.revision,
             pull_request: site.wish.pull_request.as_ref().map(|pull| pull.number),

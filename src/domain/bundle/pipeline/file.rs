@@ -120,15 +120,18 @@ impl PipelineFile {
         .with_excerpt_of(&self.text)
     }
 
-    /// `message` begins with the field below the kind that it is about, as [`stage::read`] writes it.
+    /// `message` begins with the field below the kind that it is about, as [`stage::read`] writes it, or is about all of them.
     fn settings_problem(&self, at: At, kind: &str, message: &str) -> Problem {
-        let full = if message.starts_with('[') {
-            format!("{kind}{message}")
-        } else {
-            format!("{kind}.{message}")
+        let field = message.split_once(": ").map(|(field, _)| field);
+        let field = field.filter(|field| !field.contains(' ') || field.contains("[\""));
+        let below = |text: &str| match text.starts_with('[') {
+            true => format!("{kind}{text}"),
+            false => format!("{kind}.{text}"),
         };
-        let field = full.split_once(": ").map_or(kind, |(field, _)| field).to_owned();
-        self.at(at, &field, full)
+        match field {
+            Some(field) => self.at(at, &below(field), below(message)),
+            None => self.at(at, kind, format!("{kind}: {message}")),
+        }
     }
 
     /// A problem with a field of a stage, or with what is around it where the field is not there.

@@ -68,7 +68,7 @@ fn a_question_says_who_may_answer_it_and_how() {
     let judgement = judged(&stage(), &terms, &[], Proof::Proven, 1);
     assert_eq!(
         message(&judgement),
-        "Go live?: waits for approval by somebody with the right to until 2026-01-01T01:00:00Z: graftling env approve shop-a release"
+        "waits for approval by somebody with the right to until 2026-01-01T01:00:00Z: graftling env approve shop-a release; Go live?"
     );
     assert!(matches!(judgement.progress, Progress::Pending { outside: true, .. }));
     terms.groups = vec!["release".into(), "leads".into()];
@@ -76,7 +76,7 @@ fn a_question_says_who_may_answer_it_and_how() {
     let judgement = judged(&stage(), &terms, &[], Proof::Proven, 1);
     assert_eq!(
         message(&judgement),
-        "Go live?: waits for approval by somebody of one of the groups release, leads: graftling env approve shop-a release"
+        "waits for approval by somebody of one of the groups release, leads: graftling env approve shop-a release; Go live?"
     );
 }
 
@@ -143,7 +143,7 @@ fn nothing_counts_where_nobody_proves_who_wrote_it() {
     let judgement = judged(&stage(), &terms(), &said, Proof::Unproven("the policy is missing"), 1);
     assert!(matches!(judgement.progress, Progress::Pending { .. }));
     assert!(
-        message(&judgement).ends_with("what alice, bob said does not count: the policy is missing"),
+        message(&judgement).ends_with("what alice, bob said does not count: the policy is missing; Go live?"),
         "{}",
         message(&judgement)
     );

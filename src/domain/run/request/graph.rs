@@ -72,10 +72,21 @@ impl<'a> Graph<'a> {
     }
 
     /// The first stage before `name` that is not over, or holds it back.
-    pub(super) fn unmet(&self, name: &'a str) -> Option<&'a StageRun> {
+    fn unmet(&self, name: &'a str) -> Option<&'a StageRun> {
         let before = self.before(name);
         let is_unmet = |stage: &&StageRun| before.contains(stage.name.as_str()) && (is_open(stage) || self.holds_back(stage));
         self.run.stages.iter().find(is_unmet)
+    }
+
+    /// Refuses a stage before which something is not over, or holds it back.
+    pub(super) fn met(&self, name: &'a str) -> Result<(), Refusal> {
+        match self.unmet(name) {
+            None => Ok(()),
+            Some(need) => Err(Refusal::NeedsFirst {
+                stage: name.to_owned(),
+                need: need.name.clone(),
+            }),
+        }
     }
 
     /// The first stage before `name` that has failed and holds it back.

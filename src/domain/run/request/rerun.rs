@@ -11,12 +11,7 @@ pub(super) fn rerun(stages: &[Stage], run: &Run, name: &str, by: &str) -> Result
     let graph = Graph::new(stages, run);
     let stage = graph.find(name)?;
     ended(run)?;
-    if let Some(need) = graph.unmet(&stage.name) {
-        return Err(Refusal::NeedsFirst {
-            stage: name.to_owned(),
-            need: need.name.clone(),
-        });
-    }
+    graph.met(&stage.name)?;
     let mut run = again(run, |stage| stage.name == name);
     for stage in run.stages.iter_mut().filter(|stage| stage.name == name) {
         stage.by_hand = Some(ByHand::Run);

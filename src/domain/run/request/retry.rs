@@ -26,12 +26,7 @@ pub(super) fn from(stages: &[Stage], run: &Run, name: &str, by: &str) -> Result<
     let graph = Graph::new(stages, run);
     let first = graph.find(name)?;
     ended(run)?;
-    if let Some(need) = graph.unmet(&first.name) {
-        return Err(Refusal::NeedsFirst {
-            stage: name.to_owned(),
-            need: need.name.clone(),
-        });
-    }
+    graph.met(&first.name)?;
     let behind = graph.behind(&first.name);
     Ok(goes_on(run, by, |stage| stage.name == name || behind.contains(stage.name.as_str())))
 }

@@ -47,7 +47,9 @@ fn check<'a>(graph: &Graph<'a>, stage: &'a StageRun) -> Result<(), Refusal> {
             }),
             None => over("does not run, because its condition does not hold"),
         },
-        StageState::Waiting | StageState::Running | StageState::Failed => Ok(()),
+        StageState::Waiting => Ok(()),
+        // What it needed may be asked anew meanwhile.
+        StageState::Running | StageState::Failed => graph.met(&stage.name),
     }
 }
 

@@ -49,6 +49,11 @@ impl Statuses {
         Self(vec![(first, last)])
     }
 
+    /// The statuses of several ranges, each with its first and its last one.
+    pub fn ranges(ranges: &[(u16, u16)]) -> Self {
+        Self(ranges.to_vec())
+    }
+
     /// Whether a status is one of them.
     pub fn contain(&self, status: u16) -> bool {
         self.0.iter().any(|(first, last)| (first..=last).contains(&&status))

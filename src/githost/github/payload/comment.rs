@@ -50,3 +50,44 @@ pub(super) fn read(event: IssueComment) -> Result<Delivery, PayloadError> {
         comment: event.comment.id,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn event(change: impl Fn(&mut Value)) -> Delivery {
+        let mut event = json!({
+            "action": "created",
+            "issue": { "number": 12, "pull_request": { "url": "https://github.example/pull/12" } },
+            "comment": { "id": 99, "body": "/preview approve release", "user": { "login": "mia" } },
+            "repository": { "id": 1, "full_name": "acme/shop" },
+        });
+        change(&mut event);
+        read(serde_json::from_value(event).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_comment_that_asks_for_something_says_where_to_read_it_and_nothing_of_what_it_says() {
+        let Delivery::Comment(hint) = event(|_| {}) else {
+            panic!("it is no hint")
+        };
+        assert_eq!(
+            (hint.pull_request, hint.comment, hint.repository.name.as_str()),
+            (12, 99, "acme/shop")
+        );
+    }
+
+    #[test]
+    fn other_comments_cost_no_look() {
+        let ignored = |change: fn(&mut Value)| matches!(event(change), Delivery::Ignored(_));
+        assert!(ignored(|event| event["action"] = json!("edited")));
+        assert!(ignored(|event| event["action"] = json!("deleted")));
+        assert!(ignored(|event| event["comment"]["body"] = json!("looks good")));
+        assert!(ignored(|event| event["comment"]["body"] = Value::Null));
+        assert!(ignored(|event| event["issue"] = json!({ "number": 12 })));
+    }
+}

@@ -59,7 +59,7 @@ pub(super) fn answer(
             page(repository.commits.statuses(rest[1]), size, request, &url)
         }
         Route::CheckRuns => Response::json(200, &repository.commits.runs(rest[1], request.parameter("check_name").as_deref())),
-        Route::Archive | Route::Unknown => Response::message(404, "Not Found"),
+        Route::Archive | Route::Comment | Route::Permission | Route::Unknown => Response::message(404, "Not Found"),
     }
 }
 

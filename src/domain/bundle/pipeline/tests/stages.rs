@@ -24,6 +24,7 @@ stages:
     steps: {run: [{image: x}], workspace: big}
   - name: graftling-d
     approve: {expiresAfter: soon}
+  - {name: g, check: {every: 5s}}
 teardown:
   - name: e
     resource: {templates: web.yaml, ready: {condition: Ready}}
@@ -38,8 +39,9 @@ teardown:
             "pipeline.yaml:14:43: steps.workspace: should be a quantity: 500Mi, 2Gi",
             "pipeline.yaml:15:11: name: names that begin with \"graftling-\" are kept for the system: choose another",
             "pipeline.yaml:16:29: approve.expiresAfter: should be a whole number with s, m, h or d behind it, at most 90d: 30m, 2h",
-            "pipeline.yaml:19:15: resource: nothing is created of what is about to go",
-            "pipeline.yaml:21:12: steps.checkout: the branch may be gone by then, so there are no files of it",
+            "pipeline.yaml:17:15: check: write one of http, tcp, exec, condition",
+            "pipeline.yaml:20:15: resource: nothing is created of what is about to go",
+            "pipeline.yaml:22:12: steps.checkout: the branch may be gone by then, so there are no files of it",
         ]
     );
 }
