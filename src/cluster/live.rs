@@ -327,7 +327,11 @@ pub(crate) fn reduce(resource: &Resource, object: &DynamicObject) -> Option<Live
         namespace: object.metadata.namespace.clone(),
         name: object.metadata.name.clone()?,
     };
-    let body = serde_json::to_value(object).ok()?;
+    let mut body = serde_json::to_value(object).ok()?;
+    // Items of a list do not say what they are, and whether an object is ready is judged by its kind: of an unknown kind, a Job that was
+    // listed while it runs would be ready.
+    body["apiVersion"] = resource.api.api_version.clone().into();
+    body["kind"] = resource.api.kind.clone().into();
     LiveObject::from_body(key, &body, MARKS)
 }
 

@@ -86,3 +86,17 @@ async fn only_a_watch_that_is_up_is_relied_upon() {
     assert!(watched.contains(&key("Service")));
     assert!(!watched.contains(&key("ConfigMap")) && !watched.contains(&key("Secret")));
 }
+
+#[test]
+fn an_item_of_a_list_is_judged_by_the_kind_that_was_listed() {
+    let gvk = kube::api::GroupVersionKind::gvk("batch", "v1", "Job");
+    let jobs = Resource {
+        api: ApiResource::from_gvk(&gvk),
+        namespaced: true,
+    };
+    let mut job = object("Job", 1, json!({}));
+    job.types = None;
+    job.data["status"] = json!({ "active": 1 });
+    let live = reduce(&jobs, &job).unwrap();
+    assert!(!live.readiness.is_ready(), "{:?}", live.readiness);
+}

@@ -62,7 +62,6 @@ stages:
     let status = scene
         .told("feature/a", Phase::Failed, &["migrate", "table users exists already"])
         .await;
-    assert!(status.message.unwrap().contains("exit code 3"), "the exit code is told");
     let namespace = status.namespace.unwrap().name;
     assert!(scene.read("v1", "ConfigMap", &namespace, "settings").await.is_none());
     let told = told_of_run(&scene, "feature/a", "1").await;
@@ -119,15 +118,12 @@ stages:
         let writes = scene.writes_inside(position, &environment);
         writes
             .into_iter()
-            .filter(|write| write.contains(" jobs seed-"))
+            .filter(|write| write.starts_with("patch jobs seed-"))
             .collect::<Vec<String>>()
     };
     assert_eq!(made(position), [""; 0], "the second run makes no Job");
 
     let asked = crate::e2e::command::env(&scene, &["rerun", "feature/a", "--stage", "seed"]).await;
     assert_eq!((asked.code, asked.errors.as_str()), (0, ""), "{}", asked.output);
-    testbed::wait::until("another Job", LONG, || async {
-        made(position).iter().any(|write| write.starts_with("patch"))
-    })
-    .await;
+    testbed::wait::until("another Job", LONG, || async { !made(position).is_empty() }).await;
 }

@@ -31,7 +31,9 @@ async fn tells(name: &str, container: Value, reason: &str, words: &[&str], next:
 }
 
 async fn template_tells(name: &str, template: &str, reason: &str, words: &[&str], next: &str) {
-    let Some(scene) = Scene::on_node(name, template, json!({})).await else { return };
+    let Some(scene) = Scene::on_node(name, template, json!({})).await else {
+        return;
+    };
     scene.push("feature/a");
     let status = scene.told("feature/a", Phase::Deploying, words).await;
     assert_eq!(ready_reason(&status.conditions), reason, "{:?}", status.message);
