@@ -313,19 +313,7 @@ async fn lead(
         settings: parts.settings.clone(),
         metrics: parts.metrics.clone(),
     });
-    let sync = Arc::new(Sync {
-        client,
-        hosts: hosts.clone(),
-        stores: stores.clone(),
-        publisher: publisher.clone(),
-        inbox: parts.inbox.clone(),
-        metrics: parts.metrics.clone(),
-        settings: parts.settings.clone(),
-        orphans: Orphans::default(),
-        progress: Progress::default(),
-        ended: EndedMemory::default(),
-        clock: ServerClock::default(),
-    });
+    let sync = Arc::new(sync(&parts, &stores, &hosts, &publisher));
     let (triggers, queued) = mpsc::channel(CHANNEL_CAPACITY);
     let dispatcher = dispatch::Dispatcher {
         stores,
@@ -341,6 +329,23 @@ async fn lead(
     tokio::select! {
         () = async { futures::join!(passes, sync.run(shutdown.clone())); } => {}
         () = dispatcher.run(changes, woken) => {}
+    }
+}
+
+/// What decides which environments there are.
+fn sync(parts: &Parts, stores: &Stores, hosts: &Hosts, publisher: &Publisher) -> Sync {
+    Sync {
+        client: parts.connection.controller(),
+        hosts: hosts.clone(),
+        stores: stores.clone(),
+        publisher: publisher.clone(),
+        inbox: parts.inbox.clone(),
+        metrics: parts.metrics.clone(),
+        settings: parts.settings.clone(),
+        orphans: Orphans::default(),
+        progress: Progress::default(),
+        ended: EndedMemory::default(),
+        clock: ServerClock::default(),
     }
 }
 

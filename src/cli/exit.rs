@@ -159,6 +159,14 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
     if cause.is::<Blocked>() {
         return Some(Exit::Blocked);
     }
+    if cause.is::<ConfirmError>() || cause.is::<RestoreError>() {
+        return Some(Exit::Refused);
+    }
+    cause.is::<ConfigError>().then_some(Exit::Usage).or_else(|| of_control(cause))
+}
+
+/// What came of a request by hand.
+fn of_control(cause: &(dyn StdError + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<ApproveError>() {
         return Some(match error {
             ApproveError::FindStage { .. } => Exit::NotFound,
@@ -168,13 +176,10 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
             | ApproveError::Reserve { .. } => Exit::Refused,
         });
     }
-    if cause.is::<FollowError>() {
-        return Some(Exit::Failed);
-    }
-    if cause.is::<ConfirmError>() || cause.is::<RestoreError>() || cause.is::<RequestError>() {
+    if cause.is::<RequestError>() {
         return Some(Exit::Refused);
     }
-    cause.is::<ConfigError>().then_some(Exit::Usage)
+    cause.is::<FollowError>().then_some(Exit::Failed)
 }
 
 #[cfg(test)]

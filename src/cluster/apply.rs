@@ -1,5 +1,7 @@
 //! Carries out the steps of a plan: server-side applies and deletions, concurrent within a step.
 
+mod run;
+
 use futures::{StreamExt, stream};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy, ValidationDirective};
 use kube::{Api, Client};
@@ -19,6 +21,7 @@ use crate::domain::outcome::{Failure, FailureClass, Outcome};
 use crate::domain::plan::deploy::{not_ours, wish};
 use crate::domain::plan::teardown::Tier;
 use crate::domain::plan::{Apply, Because, Delete, Fence, Removal, Step};
+use crate::domain::run::RunNumber;
 
 impl Observer {
     /// Carries out `steps` in their order; stops after the first step with a failure. A conflict is none in this sense: the object
@@ -27,9 +30,18 @@ impl Observer {
     /// # Guarantees
     /// Every outcome of every request that was sent is returned, whatever else failed.
     pub async fn carry_out(&self, deployer: &Deployer, steps: &[Step]) -> Vec<Outcome> {
+        self.carry_out_in(deployer, steps, None).await
+    }
+
+    /// Carries out `steps` for a run as [`Self::carry_out`] does. What is written bears its number, and nothing is written over a later run.
+    pub async fn carry_out_run(&self, deployer: &Deployer, steps: &[Step], run: RunNumber) -> Vec<Outcome> {
+        self.carry_out_in(deployer, steps, Some(run)).await
+    }
+
+    async fn carry_out_in(&self, deployer: &Deployer, steps: &[Step], run: Option<RunNumber>) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         for step in steps {
-            let of_step = self.carry_out_step(deployer, step).await;
+            let of_step = self.carry_out_step(deployer, step, run).await;
             let stop = !of_step.iter().all(goes_on);
             outcomes.extend(of_step);
             if stop {
@@ -39,9 +51,9 @@ impl Observer {
         outcomes
     }
 
-    async fn carry_out_step(&self, deployer: &Deployer, step: &Step) -> Vec<Outcome> {
+    async fn carry_out_step(&self, deployer: &Deployer, step: &Step, run: Option<RunNumber>) -> Vec<Outcome> {
         match step {
-            Step::Apply(applies) => concurrently(applies.iter().map(|apply| self.apply(deployer, apply)).collect()).await,
+            Step::Apply(applies) => concurrently(applies.iter().map(|apply| self.apply(deployer, apply, run)).collect()).await,
             Step::Delete(deletes) => concurrently(deletes.iter().map(|delete| self.delete(deployer, delete)).collect()).await,
         }
     }
@@ -53,10 +65,10 @@ impl Observer {
         }
     }
 
-    async fn apply(&self, deployer: &Deployer, apply: &Apply) -> Outcome {
+    async fn apply(&self, deployer: &Deployer, apply: &Apply, run: Option<RunNumber>) -> Outcome {
         let outcome = match apply.because {
             Because::Wished => self.try_wish(deployer, apply).await,
-            _ => self.try_apply(deployer, apply).await,
+            _ => self.try_apply(deployer, apply, run).await,
         };
         match outcome {
             Ok(outcome) => outcome,
@@ -78,19 +90,33 @@ impl Observer {
             return Ok(Outcome::Vanished { key: key.clone() });
         };
         let manifest = wish(&apply.manifest, &live);
-        self.try_apply(deployer, &Apply { manifest, ..apply.clone() }).await
+        self.try_apply(deployer, &Apply { manifest, ..apply.clone() }, None).await
     }
 
-    async fn try_apply(&self, deployer: &Deployer, apply: &Apply) -> Result<Outcome, Error> {
-        let key = &apply.manifest.key;
+    async fn try_apply(&self, deployer: &Deployer, apply: &Apply, run: Option<RunNumber>) -> Result<Outcome, Error> {
         let client = self.client_for(apply.stage, deployer)?;
+        // What environments share belongs to no run of one of them.
+        let run = run.filter(|_| apply.manifest.owner().is_none());
+        let sent = match (run, &apply.fence) {
+            (Some(run), Fence::Uid(_)) => return self.apply_in_run(&client, apply, run).await,
+            (Some(run), _) => self.send(client.clone(), apply, &run::marked(fenced_body(apply), run)).await,
+            (None, _) => self.send(client.clone(), apply, &fenced_body(apply)).await,
+        };
+        match sent {
+            Err(Error::Write { source, .. }) if is_fence(&source, &apply.fence) => self.refused_by_fence(client, apply).await,
+            other => other,
+        }
+    }
+
+    /// One server-side apply of `body`.
+    async fn send(&self, client: Client, apply: &Apply, body: &serde_json::Value) -> Result<Outcome, Error> {
+        let key = &apply.manifest.key;
         let resource = self.kinds.resolve(key).await?;
-        let api = resource.api_for(client.clone(), key);
+        let api = resource.api_for(client, key);
         let mut params = PatchParams::apply(&field_manager(&apply.manifest));
         params.force = apply.force;
         params.field_validation = Some(ValidationDirective::Strict);
-        let body = fenced_body(apply);
-        let patch = Patch::Apply(&body);
+        let patch = Patch::Apply(body);
         let applied = within(
             || format!("apply {key}"),
             api.patch(&key.name, &params, &patch),
@@ -100,11 +126,7 @@ impl Observer {
             },
         )
         .await;
-        match applied {
-            Ok(object) => Ok(self.applied(apply, &resource, &object)),
-            Err(Error::Write { source, .. }) if is_fence(&source, &apply.fence) => self.refused_by_fence(client, apply).await,
-            Err(error) => Err(error),
-        }
+        applied.map(|object| self.applied(apply, &resource, &object))
     }
 
     fn applied(&self, apply: &Apply, resource: &super::kinds::Resource, object: &DynamicObject) -> Outcome {

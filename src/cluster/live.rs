@@ -318,7 +318,7 @@ fn group_kind(key: &ObjectKey) -> GroupKind {
     (key.group.clone(), key.kind.clone())
 }
 
-/// Reduces an object that the server sent.
+/// Reduces an object that the server sent. In a list, objects do not say of which kind they are, but how they are judged depends on it.
 pub(crate) fn reduce(resource: &Resource, object: &DynamicObject) -> Option<LiveObject> {
     let key = ObjectKey {
         group: resource.api.group.clone(),
@@ -328,10 +328,8 @@ pub(crate) fn reduce(resource: &Resource, object: &DynamicObject) -> Option<Live
         name: object.metadata.name.clone()?,
     };
     let mut body = serde_json::to_value(object).ok()?;
-    // Items of a list do not say what they are, and whether an object is ready is judged by its kind: of an unknown kind, a Job that was
-    // listed while it runs would be ready.
-    body["apiVersion"] = resource.api.api_version.clone().into();
-    body["kind"] = resource.api.kind.clone().into();
+    body["apiVersion"] = key.api_version().into();
+    body["kind"] = key.kind.clone().into();
     LiveObject::from_body(key, &body, MARKS)
 }
 

@@ -116,6 +116,20 @@ pub enum NoEffect {
     },
 }
 
+impl NoEffect {
+    /// The same in one word, from a closed set: Events of one reason about one object are told as one.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Edited => "CommentEdited",
+            Self::Automated => "CommentAutomated",
+            Self::Permission { .. } => "CommentNotPermitted",
+            Self::NothingWaits | Self::OtherWaits { .. } | Self::SeveralWait { .. } => "CommentUnasked",
+            Self::Older { .. } => "CommentTooOld",
+            Self::Reserved { .. } => "CommentOutsideOfGroup",
+        }
+    }
+}
+
 /// The word that every command begins with.
 const ADDRESS: &str = "/preview";
 

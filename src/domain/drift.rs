@@ -103,10 +103,7 @@ fn metadata(wanted: &Value, own: &Value, found: &mut Vec<String>) {
 /// The recursion is as deep as the manifest, which was parsed within limits.
 fn compare(path: &str, wanted: &Value, own: Option<&Value>, found: &mut Vec<String>) {
     let Some(own) = own else {
-        if !is_empty(wanted) {
-            found.push(path.to_owned());
-        }
-        return;
+        return lost(path, wanted, found);
     };
     match (wanted, own) {
         (Value::Object(wanted), Value::Object(own)) => {
@@ -117,10 +114,10 @@ fn compare(path: &str, wanted: &Value, own: Option<&Value>, found: &mut Vec<Stri
         (Value::Array(wanted), Value::Array(own)) => {
             for (index, wanted) in wanted.iter().enumerate() {
                 match wanted["name"].as_str() {
-                    Some(name) => {
-                        let same = own.iter().find(|item| item["name"].as_str() == Some(name));
-                        compare(&format!("{path}[{name}]"), wanted, same, found);
-                    }
+                    Some(name) => match own.iter().find(|item| item["name"].as_str() == Some(name)) {
+                        Some(same) => compare(&format!("{path}[{name}]"), wanted, Some(same), found),
+                        None => found.push(format!("{path}[{name}]")),
+                    },
                     None => compare(&format!("{path}[{index}]"), wanted, own.get(index), found),
                 }
             }
@@ -129,13 +126,15 @@ fn compare(path: &str, wanted: &Value, own: Option<&Value>, found: &mut Vec<Stri
     }
 }
 
-/// Server-side apply owns nothing of what is empty.
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Object(entries) => entries.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        _ => false,
+/// Names what is not ours any more, down to its fields. Server-side apply owns nothing of what is empty.
+fn lost(path: &str, wanted: &Value, found: &mut Vec<String>) {
+    match wanted {
+        Value::Null => {}
+        Value::Object(entries) => entries
+            .iter()
+            .for_each(|(name, wanted)| lost(&format!("{path}{}", segment(name)), wanted, found)),
+        Value::Array(items) if items.is_empty() => {}
+        _ => found.push(path.to_owned()),
     }
 }
 

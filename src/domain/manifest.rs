@@ -54,6 +54,9 @@ pub const PROJECT_NAMESPACE_LABEL: &str = "graftling.dev/project-namespace";
 /// The label that holds the environment's name.
 pub const ENVIRONMENT_LABEL: &str = "graftling.dev/environment";
 
+/// The annotation with the number of the run that wrote an object last.
+pub const RUN_ANNOTATION: &str = "graftling.dev/run";
+
 /// Where an object was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {

@@ -9,8 +9,8 @@ use crate::api::project::{
     self, BranchFile, BundleReference, BundleRevision, ForeignObjects, Guardrails, NetworkMode, PodSecurity, Project, Scheme, ValuesRule,
 };
 use crate::domain::deadline::Span;
-use crate::domain::git::Commit;
-use crate::domain::name::{GitHostKey, ProjectKey};
+use crate::domain::git::{Commit, RepositoryName};
+use crate::domain::name::{DomainName, GitHostKey, Namespace, ObjectName, ProjectKey};
 use crate::domain::plan::teardown;
 use crate::domain::policy::{
     self, AllowedKeys, BranchPolicy, BundleSource, ClaimPolicy, ClusterScoped, OnClose, Outbound, Permission, Rule, TemplatesFrom,
@@ -23,17 +23,8 @@ use crate::domain::policy::{
 pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
     let mut problems = Vec::new();
     let spec = &project.spec;
-    let namespace = read(&mut problems, "metadata.namespace", &project.namespace().unwrap_or_default());
-    let name = read(&mut problems, "metadata.name", &project.name_any());
-    let host = read(&mut problems, "spec.gitHostRef.name", &spec.git_host_ref.name);
-    let repository = read(&mut problems, "spec.repository", &spec.repository);
+    let names = names(&mut problems, project);
     let bundle = bundle(&mut problems, &spec.bundle);
-    let domain = read(&mut problems, "spec.domain", &spec.domain);
-    let deployer = read(
-        &mut problems,
-        "spec.deployer.serviceAccountName",
-        &spec.deployer.service_account_name,
-    );
     let branches = BranchPolicy::new(&spec.branches.include, &spec.branches.exclude, &spec.branches.protected)
         .map_err(|error| problems.push(error.to_string()))
         .ok();
@@ -43,37 +34,22 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
     let grace_after_delete = read_grace(&mut problems, spec.lifecycle.grace_after_delete.as_deref());
     let url_check = url_check(&mut problems, spec.probe.as_ref());
     check_rest(&mut problems, spec);
-    let (
-        Some(namespace),
-        Some(name),
-        Some(host),
-        Some(repository),
-        Some(bundle),
-        Some(domain),
-        Some(deployer),
-        Some(branches),
-        Some(outbound),
-    ) = (namespace, name, host, repository, bundle, domain, deployer, branches, outbound)
-    else {
+    let (Some(names), Some(bundle), Some(branches), Some(outbound)) = (names, bundle, branches, outbound) else {
         return Err(problems);
     };
     if !problems.is_empty() {
         return Err(problems);
     }
-    let key = ProjectKey { namespace, name };
     Ok(policy::Project {
-        host: GitHostKey {
-            namespace: key.namespace.clone(),
-            name: host,
-        },
-        key,
-        repository,
+        host: names.host,
+        key: names.key,
+        repository: names.repository,
         branches,
         bundle,
         values: spec.values.clone(),
         rules,
         branch_file,
-        domain,
+        domain: names.domain,
         https: spec.scheme == Scheme::Https,
         url_check,
         guardrails: guardrails(&spec.guardrails, claims(&spec.policy.claims)),
@@ -87,8 +63,38 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         claims: claims(&spec.policy.claims),
         outbound,
         retain: permission(spec.policy.retain),
-        deployer,
+        deployer: names.deployer,
         suspended: spec.suspend,
+    })
+}
+
+/// What a Project is called, and what it names.
+struct Names {
+    key: ProjectKey,
+    host: GitHostKey,
+    repository: RepositoryName,
+    domain: DomainName,
+    deployer: ObjectName,
+}
+
+fn names(problems: &mut Vec<String>, project: &Project) -> Option<Names> {
+    let spec = &project.spec;
+    let namespace = read::<Namespace>(problems, "metadata.namespace", &project.namespace().unwrap_or_default());
+    let name = read(problems, "metadata.name", &project.name_any());
+    let host = read(problems, "spec.gitHostRef.name", &spec.git_host_ref.name);
+    let repository = read(problems, "spec.repository", &spec.repository);
+    let domain = read(problems, "spec.domain", &spec.domain);
+    let deployer = read(problems, "spec.deployer.serviceAccountName", &spec.deployer.service_account_name);
+    let namespace = namespace?;
+    Some(Names {
+        host: GitHostKey {
+            namespace: namespace.clone(),
+            name: host?,
+        },
+        key: ProjectKey { namespace, name: name? },
+        repository: repository?,
+        domain: domain?,
+        deployer: deployer?,
     })
 }
 

@@ -16,13 +16,7 @@ pub struct Arguments {
     #[arg(value_name = "PATH", default_value = ".")]
     path: PathBuf,
     /// text or mermaid
-    #[arg(
-        long = "format",
-        value_enum,
-        default_value_t,
-        hide_possible_values = true,
-        value_name = "FORMAT"
-    )]
+    #[arg(long = "format", value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     drawing: Format,
 }
 

@@ -88,15 +88,16 @@ async fn only_a_watch_that_is_up_is_relied_upon() {
 }
 
 #[test]
-fn an_item_of_a_list_is_judged_by_the_kind_that_was_listed() {
-    let gvk = kube::api::GroupVersionKind::gvk("batch", "v1", "Job");
-    let jobs = Resource {
-        api: ApiResource::from_gvk(&gvk),
+fn an_object_of_a_list_is_judged_by_its_kind_although_it_does_not_say_it() {
+    let listed: DynamicObject = serde_json::from_value(serde_json::json!({
+        "metadata": { "name": "migrate-1-1", "namespace": "n", "uid": "1", "resourceVersion": "7" },
+        "status": {},
+    }))
+    .unwrap();
+    assert!(listed.types.is_none());
+    let resource = Resource {
+        api: ApiResource::erase::<k8s_openapi::api::batch::v1::Job>(&()),
         namespaced: true,
     };
-    let mut job = object("Job", 1, json!({}));
-    job.types = None;
-    job.data["status"] = json!({ "active": 1 });
-    let live = reduce(&jobs, &job).unwrap();
-    assert!(!live.readiness.is_ready(), "{:?}", live.readiness);
+    assert!(!reduce(&resource, &listed).unwrap().readiness.is_ready());
 }

@@ -157,7 +157,7 @@ impl Reconciler {
             let (mut plan, problems) = work.plan(site, &inventory, &observed);
             let held = self.hold_loops(site, &mut plan, &inventory);
             environment = self.write_ahead(&environment, site, &inventory, &plan, &work).await?;
-            let outcomes = self.observer.carry_out(site.deployer, &plan.steps).await;
+            let outcomes = self.observer.carry_out_run(site.deployer, &plan.steps, work.run.number).await;
             let undone = self.count_loops(site, &plan, &inventory, &outcomes);
             let (mut report, trouble) = self.explained(site, &plan, &outcomes).await;
             report.again = undone.or(report.again);

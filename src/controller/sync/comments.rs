@@ -38,9 +38,12 @@ enum Effect {
     Written(Verdict),
     /// It was taken down before.
     Known,
-    /// It has none, for this reason.
-    None(String),
+    /// It has none, for this reason in a word and in a sentence.
+    None(&'static str, String),
 }
+
+/// The reason of what could not be read or written.
+const UNREAD: &str = "CommentNotRead";
 
 impl Sync {
     /// Reads comments until the inbox is closed.
@@ -78,7 +81,7 @@ impl Sync {
                     Ok(None) => {}
                     Err(error) => {
                         let reason = format!("it could not be read, so write it again: {}", cluster::error::chain(error));
-                        self.tell(&environment, pending.hint.comment, &Effect::None(reason)).await;
+                        self.tell(&environment, pending.hint.comment, &Effect::None(UNREAD, reason)).await;
                     }
                 }
             }
@@ -115,7 +118,7 @@ impl Sync {
             match self.try_to_take_down(project, environment, heard).await {
                 Err(error) if is_conflict(&error) && tries > 0 => {}
                 Ok(effect) => break effect,
-                Err(error) => break Effect::None(format!("it could not be taken down, so write it again: {}", error.chain())),
+                Err(error) => break Effect::None(UNREAD, format!("it could not be taken down, so write it again: {}", error.chain())),
             }
         };
         self.tell(environment, heard.comment.id, &effect).await;
@@ -128,17 +131,17 @@ impl Sync {
         heard: &Heard,
     ) -> Result<Effect, cluster::Error> {
         let Ok(identity) = convert::environment::identity(environment) else {
-            return Ok(Effect::None("the Environment cannot be understood".to_owned()));
+            return Ok(Effect::None(UNREAD, "the Environment cannot be understood".to_owned()));
         };
         // The watch may be behind the question.
         let fresh = environments::read(self.client.clone(), &project.key, &identity.name).await?;
         let Some(fresh) = fresh.filter(|fresh| fresh.uid() == environment.uid()) else {
-            return Ok(Effect::None("the environment is gone".to_owned()));
+            return Ok(Effect::None(UNREAD, "the environment is gone".to_owned()));
         };
         let waiting = convert::requests::waiting(fresh.status.as_ref());
         let approval = match comment::judge(&heard.comment, &heard.command, heard.permission, &waiting) {
             Ok(approval) => approval,
-            Err(reason) => return Ok(Effect::None(reason.to_string())),
+            Err(reason) => return Ok(Effect::None(reason.reason(), reason.to_string())),
         };
         let written = approvals::write(self.client.clone(), &fresh, &approval, &Time(Timestamp::now())).await?;
         Ok(match written {
@@ -153,7 +156,7 @@ impl Sync {
             Effect::Written(Verdict::Approved) => ("CommentApproves", false, "approves".to_owned()),
             Effect::Written(Verdict::Rejected) => ("CommentRejects", false, "rejects".to_owned()),
             Effect::Known => return,
-            Effect::None(why) => ("CommentWithoutEffect", true, format!("has no effect: {why}")),
+            Effect::None(reason, why) => (*reason, true, format!("has no effect: {why}")),
         };
         let number = environment.spec.pull_request.as_ref().map(|pull| pull.number).unwrap_or_default();
         let note = format!("comment {comment} of pull request {number} {what}");

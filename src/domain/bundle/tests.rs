@@ -385,7 +385,10 @@ fn feature_s6_rules_for_health_are_read_and_every_problem_of_them_has_its_line()
                  ready: {path: a, exists: true}\n";
     let template = ("templates/a.yaml", "x: 1\n");
     let good = format!("{head}{rules}");
-    assert_eq!(parse(&[("bundle.yaml", &good), template]).unwrap().health().len(), 1);
+    assert_eq!(
+        parse(&[("bundle.yaml", &good), template]).map(|bundle| bundle.health().len()),
+        Ok(1)
+    );
     assert_eq!(
         problems(&[("bundle.yaml", &format!("{head}{rules}{wrong}")), template]),
         [

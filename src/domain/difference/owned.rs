@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::manifest::RUN_ANNOTATION;
+
 /// What `manager` has applied of `object`, in the shape of a manifest: identity, and its own fields.
 ///
 /// Of an object that the manager has never applied, the identity alone is left.
@@ -25,6 +27,15 @@ pub fn owned_by(object: &Value, is_one: impl Fn(&str) -> bool) -> Value {
     for field in ["name", "namespace"] {
         if let Some(value) = object["metadata"].get(field) {
             own["metadata"][field] = value.clone();
+        }
+    }
+    // Which run wrote it is no part of what was wished.
+    if let Some(annotations) = own.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.remove(RUN_ANNOTATION);
+        if annotations.is_empty()
+            && let Some(metadata) = own["metadata"].as_object_mut()
+        {
+            metadata.remove("annotations");
         }
     }
     own

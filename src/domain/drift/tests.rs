@@ -114,7 +114,7 @@ fn the_fields_that_others_took_over_are_named() {
     assert_eq!(
         super::fields(&manifest(), &live("1", "shop-a", fields), "graftling"),
         [
-            "metadata.labels",
+            "metadata.labels[app.kubernetes.io/name]",
             "spec.replicas",
             "spec.template.spec.containers[web].image",
             "spec.template.spec.containers[side]",

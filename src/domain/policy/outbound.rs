@@ -52,7 +52,8 @@ impl Outbound {
         })
     }
 
-    fn nobody() -> Self {
+    /// Nobody at all.
+    pub fn nobody() -> Self {
         let none = || HostGlobs {
             set: GlobSet::empty(),
             texts: Vec::new(),

@@ -17,7 +17,7 @@ use crate::domain::render::Document;
 /// The label and annotation that name the stage.
 pub const STAGE_LABEL: &str = "graftling.dev/stage";
 /// The label and annotation that hold the number of the run.
-pub const RUN_LABEL: &str = "graftling.dev/run";
+pub const RUN_LABEL: &str = crate::domain::manifest::RUN_ANNOTATION;
 
 /// The container of a `job` stage.
 pub const JOB_CONTAINER: &str = "job";
@@ -51,6 +51,8 @@ pub fn of_steps(steps: &Steps, facts: &JobFacts<'_>) -> Result<Vec<Manifest>, Ve
             "image": facts.tools_image,
             "command": checkout::wait_command(),
             "securityContext": contexts.container,
+            // A quota may ask every container for them. A pod counts the most that one of these containers asks for, so they cost nothing.
+            "resources": { "requests": { "cpu": "10m", "memory": "32Mi" }, "limits": { "cpu": "1", "memory": "128Mi" } },
             "terminationMessagePolicy": "FallbackToLogsOnError",
             "volumeMounts": [mount("workspace", checkout::WORKSPACE), mount("checkout", checkout::STATE)],
         }));

@@ -68,68 +68,85 @@ pub(super) fn contexts(level: &str, wanted: &Map<String, Value>, shares_files: b
 
 /// What the level does not admit of these: the field, and what to do.
 pub(super) fn refused(level: &str, contexts: &Contexts) -> Vec<(&'static str, String)> {
-    let mut refused = Vec::new();
-    if level == "privileged" {
-        return refused;
-    }
-    let (pod, container) = (&contexts.pod, &contexts.container);
-    let mut refuse = |field, what: &str| {
-        let reason = format!(
-            "{what} under the Pod Security level {level}, so the pod would never be created: change it, or set guardrails.podSecurity of the Project"
-        );
-        refused.push((field, reason));
+    let found = match level {
+        "privileged" => Vec::new(),
+        "restricted" => [beyond_baseline(contexts), beyond_restricted(contexts)].concat(),
+        _ => [beyond_baseline(contexts), unusual_capabilities(contexts)].concat(),
     };
-    if container["privileged"] == json!(true) {
-        refuse("privileged", "is not admitted");
-    }
-    let added: Vec<&str> = container["capabilities"]["add"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    let is_unconfined = pod["seccompProfile"]["type"] == json!("Unconfined");
-    if is_unconfined {
-        refuse("seccompProfile", "Unconfined is not admitted");
-    }
-    if level != "restricted" {
-        let baseline = [
-            "AUDIT_WRITE",
-            "CHOWN",
-            "DAC_OVERRIDE",
-            "FOWNER",
-            "FSETID",
-            "KILL",
-            "MKNOD",
-            "NET_BIND_SERVICE",
-            "SETFCAP",
-            "SETGID",
-            "SETPCAP",
-            "SETUID",
-            "SYS_CHROOT",
-        ];
-        if added.iter().any(|capability| !baseline.contains(capability)) {
-            refuse("capabilities", "such a capability is not admitted");
-        }
-        return refused;
-    }
-    if added.iter().any(|capability| *capability != "NET_BIND_SERVICE") {
-        refuse("capabilities", "only NET_BIND_SERVICE can be added");
-    }
-    if !container["capabilities"]["drop"]
-        .as_array()
-        .is_some_and(|dropped| dropped.contains(&json!("ALL")))
-    {
-        refuse("capabilities", "all capabilities (ALL) have to be dropped");
-    }
-    if container["allowPrivilegeEscalation"] != json!(false) {
-        refuse("allowPrivilegeEscalation", "has to be false");
-    }
-    if pod["runAsNonRoot"] != json!(true) {
-        refuse("runAsNonRoot", "has to be true");
-    }
-    if pod["runAsUser"] == json!(0) {
-        refuse("runAsUser", "root is not admitted");
-    }
-    refused
+    let explain = |(field, what): (&'static str, &str)| {
+        let reason = format!(
+            "{what} under the Pod Security level {level}, so the pod would never be created: change it, or set guardrails.podSecurity of \
+             the Project"
+        );
+        (field, reason)
+    };
+    found.into_iter().map(explain).collect()
 }
+
+/// A field, and what is wrong with it.
+type Excess = (&'static str, &'static str);
+
+/// What no level but `privileged` admits.
+fn beyond_baseline(contexts: &Contexts) -> Vec<Excess> {
+    let is_privileged = contexts.container["privileged"] == json!(true);
+    let is_unconfined = contexts.pod["seccompProfile"]["type"] == json!("Unconfined");
+    [
+        (is_privileged, ("privileged", "is not admitted")),
+        (is_unconfined, ("seccompProfile", "Unconfined is not admitted")),
+    ]
+    .into_iter()
+    .filter_map(|(is_wrong, excess)| is_wrong.then_some(excess))
+    .collect()
+}
+
+fn unusual_capabilities(contexts: &Contexts) -> Vec<Excess> {
+    let is_usual = |capability: &&str| USUAL_CAPABILITIES.contains(capability);
+    let is_wrong = !added(contexts).iter().all(is_usual);
+    is_wrong
+        .then_some(("capabilities", "such a capability is not admitted"))
+        .into_iter()
+        .collect()
+}
+
+/// What `restricted` demands beyond `baseline`.
+fn beyond_restricted(contexts: &Contexts) -> Vec<Excess> {
+    let (pod, container) = (&contexts.pod, &contexts.container);
+    let adds = added(contexts).iter().any(|capability| *capability != "NET_BIND_SERVICE");
+    let dropped = container["capabilities"]["drop"].as_array();
+    let keeps = !dropped.is_some_and(|dropped| dropped.contains(&json!("ALL")));
+    [
+        (adds, ("capabilities", "only NET_BIND_SERVICE can be added")),
+        (keeps, ("capabilities", "all capabilities (ALL) have to be dropped")),
+        (
+            container["allowPrivilegeEscalation"] != json!(false),
+            ("allowPrivilegeEscalation", "has to be false"),
+        ),
+        (pod["runAsNonRoot"] != json!(true), ("runAsNonRoot", "has to be true")),
+        (pod["runAsUser"] == json!(0), ("runAsUser", "root is not admitted")),
+    ]
+    .into_iter()
+    .filter_map(|(is_wrong, excess)| is_wrong.then_some(excess))
+    .collect()
+}
+
+fn added(contexts: &Contexts) -> Vec<&str> {
+    let added = contexts.container["capabilities"]["add"].as_array();
+    added.into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// What `baseline` lets a container add.
+const USUAL_CAPABILITIES: [&str; 13] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];

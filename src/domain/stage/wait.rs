@@ -93,7 +93,7 @@ const CONCLUSIONS: [&str; 8] = [
 ];
 /// How many questions in a row may go without an answer that can be relied on.
 const MAX_LOST: i32 = 20;
-const EVERY: Duration = Duration::from_secs(15);
+const EVERY: Duration = Duration::from_secs(30);
 const SHORTEST_EVERY: Duration = Duration::from_secs(1);
 const LONGEST_EVERY: Duration = Duration::from_mins(30);
 

@@ -151,7 +151,7 @@ pub fn outcome(wait_for: &WaitFor, answer: &Value) -> Result<Answer, String> {
     let path = &wait_for.path;
     let word = find(answer, path).and_then(super::mapping::scalar);
     let word = word.ok_or_else(|| format!("the answer has no text at {path:?}"))?;
-    let is_in = |words: &[String]| words.iter().any(|known| *known == word);
+    let is_in = |words: &[String]| words.contains(&word);
     Ok(if is_in(&wait_for.equals) {
         Answer::good(format!("{path} is {word:?}"))
     } else if is_in(&wait_for.failed) {

@@ -14,11 +14,10 @@ pub fn summarise_removal(report: Report, run: &Run) -> Report {
             Phase::Blocked,
             "TeardownStageFailed",
             format!(
-                "teardown stage {} failed: {}; nothing is removed until it has succeeded (graftling env retry) or is left out (graftling env \
-                 skip --stage {})",
+                "teardown stage {0} failed: {1}; nothing is removed until it has succeeded or is left out: graftling env retry BRANCH, or \
+                 graftling env skip BRANCH {0}",
                 stage.name,
                 stage.message.as_deref().unwrap_or("without a word"),
-                stage.name
             ),
         ),
         (_, _, Some(stage)) if run.is_removal() => (

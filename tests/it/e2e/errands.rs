@@ -19,7 +19,7 @@ use testbed::{Repository, wait};
 use self::receiver::{Receiver, Request};
 use super::scene::{CONFIG, Scene, write_bundle};
 use crate::world::objects;
-use crate::world::{LONG, Options, World, merge};
+use crate::world::{LONG, Options, World};
 
 const LATER: &str = r#"
 apiVersion: v1
@@ -290,8 +290,7 @@ async fn feature_t14_nothing_is_deployed_before_the_commit_has_its_status_and_th
     let github = FakeGithub::start().await.unwrap();
     github.add_repository("acme", "shop", 7, &repository.path(), "main");
     world.github_host("hub", &github).await;
-    let mut spec = json!({"bundle": {"name": "app"}, "branches": {"exclude": ["main"]}});
-    merge(&mut spec, json!({}));
+    let spec = json!({"bundle": {"name": "app"}, "branches": {"exclude": ["main"]}});
     world.project_at("hub", "shop", "acme/shop", spec).await;
 
     let first = repository.commit("feature/a", &[]).unwrap();

@@ -65,9 +65,10 @@ async fn each_object_costs_one_write_and_a_repeated_delivery_none() {
     world.wait_for("feature/login", Phase::Ready, &first).await;
     let created = requests(&world, position);
     println!("one new environment: {} requests, writes {:?}", created.len(), writes(&created));
-    // The Environment, its namespace, five guardrails and four objects, each once; statuses tell the steps of the rollout.
+    // The Environment, its namespace, five guardrails, the record of the run and four objects, each once; statuses tell the steps of the
+    // rollout.
     let of_objects = writes(&created).iter().filter(|write| !write.ends_with("/status")).count();
-    assert_eq!(of_objects, 1 + 1 + 5 + 4, "{:?}", writes(&created));
+    assert_eq!(of_objects, 1 + 1 + 5 + 1 + 4, "{:?}", writes(&created));
 
     let position = world.plane.audit().position();
     for _ in 0..10 {
@@ -89,7 +90,7 @@ async fn each_object_costs_one_write_and_a_repeated_delivery_none() {
     let changed = requests(&world, position);
     println!("one changed object: {} requests, writes {:?}", changed.len(), writes(&changed));
     let objects: Vec<_> = writes(&changed).into_iter().filter(|write| !write.ends_with("/status")).collect();
-    assert_eq!(objects, ["patch deployments", "patch environments"]);
+    assert_eq!(objects, ["patch deployments", "patch environments", "patch secrets"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,7 +128,7 @@ async fn fifty_quiet_environments_cost_at_most_a_request_a_second() {
     assert_eq!(writes(&idle), Vec::<String>::new());
 }
 
-fn resident_kib(world: &World) -> u64 {
+pub(super) fn resident_kib(world: &World) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", world.server().running.pid())).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
     line.split_whitespace()

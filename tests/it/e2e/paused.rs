@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testbed::wait;
 
 use super::command::env;
-use super::scene::{Scene, WEB};
+use super::scene::{CONFIG, Scene, WEB, short};
 use crate::world::{LONG, objects};
 
 /// Changes an object as `kubectl edit` does.
@@ -115,24 +115,25 @@ async fn an_edit_by_hand_of_a_paused_environment_is_respected_shown_and_put_righ
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_environment_without_a_change_by_hand_is_written_once_and_then_left_alone() {
+async fn what_was_changed_by_hand_is_told_in_one_write_and_nothing_else_is_written() {
     let branch = "feature/a";
-    let scene = Scene::start("still", WEB).await;
+    let scene = Scene::start("still", CONFIG).await;
     let environment = scene.up(branch).await;
-    assert_eq!(env(&scene, &["pause", branch]).await.code, 0);
-    let before = scene.world.environment(branch).await.unwrap().resource_version();
-    // A look at each object, because one that is nobody's came and went.
     let name = environment.name_any();
-    scene
-        .world
-        .create(
-            "v1",
-            "ConfigMap",
-            Some(&name),
-            "beside",
-            json!({ "metadata": { "labels": { "graftling.dev/environment": name } } }),
-        )
-        .await;
-    scene.hint(branch).await;
-    assert_eq!(scene.world.environment(branch).await.unwrap().resource_version(), before);
+    assert_eq!(env(&scene, &["pause", branch]).await.code, 0);
+    let position = scene.position();
+    edit(
+        &scene,
+        ("v1", "ConfigMap", "settings"),
+        &name,
+        json!({ "data": { "greeting": "emergency" } }),
+    )
+    .await;
+    wait_for_drift(&scene, branch, &[drifted("ConfigMap/settings", "data.greeting")]).await;
+    let of_the_environment = |event: &testbed::AuditEvent| event.namespace == name || event.resource == "environments";
+    let mut writes = scene.writes(position);
+    writes.retain(of_the_environment);
+    let writes: Vec<String> = writes.iter().map(short).collect();
+    assert_eq!(writes, [format!("patch environments/status {name}")]);
+    assert_eq!(greeting(&scene, &name).await.as_deref(), Some("emergency"));
 }

@@ -40,17 +40,21 @@ stages:
     job:
       image: registry.example/migrate:{{shortRevision}}
       args: [up]
-      resources: {requests: {cpu: '{{values.jobCpu}}'}, limits: {cpu: '{{values.jobCpu}}'}}
+      resources: {requests: {JOB}, limits: {JOB}}
   - name: web
     needs: [migrate]
     apply: web.yaml
     onFailure: rollback
 ";
 
-/// More than the fake node has.
+/// More than any node has.
 const TOO_MUCH: &str = "2000";
+/// What a job asks for that runs.
+const LITTLE: &str = "cpu: 10m";
+/// What no node has: the job's pod stays where it is until the test ends it.
+const NOTHING_HAS: &str = "example.com/nowhere: 1";
 
-async fn scene(name: &str, values: &str) -> Scene {
+async fn scene(name: &str, job: &str) -> Scene {
     let scene = Scene::with(
         name,
         CONFIG,
@@ -58,13 +62,15 @@ async fn scene(name: &str, values: &str) -> Scene {
         &[],
     )
     .await;
-    write(&scene, PIPELINE, values);
+    write(&scene, job, "10m");
     scene
 }
 
-fn write(scene: &Scene, pipeline: &str, values: &str) {
+/// Writes the bundle: what its job asks for, and how much processor the application wants.
+fn write(scene: &Scene, job: &str, cpu: &str) {
     let folder = scene.bundle_folder();
-    fs::write(folder.join("values.yaml"), values).unwrap();
+    let pipeline = PIPELINE.replace("JOB", job);
+    fs::write(folder.join("values.yaml"), format!("cpu: '{cpu}'\n")).unwrap();
     fs::write(folder.join("templates/web.yaml"), WEB).unwrap();
     fs::write(folder.join("pipeline.yaml"), pipeline).unwrap();
 }
@@ -105,7 +111,7 @@ async fn end(scene: &Scene, namespace: &str, job: &str, phase: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_s1_feature_s2_stages_run_one_after_the_other_and_a_job_between_them() {
-    let scene = scene("stages", "{cpu: 10m, jobCpu: 10m}").await;
+    let scene = scene("stages", LITTLE).await;
     let environment = scene.up("feature/a").await;
     let name = environment.name_any();
     let status = environment.status.unwrap();
@@ -142,7 +148,7 @@ async fn feature_s1_feature_s2_stages_run_one_after_the_other_and_a_job_between_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_s1_a_job_that_fails_stops_the_run_and_leaves_later_stages_alone() {
-    let scene = scene("job-fails", &format!("{{cpu: 10m, jobCpu: '{TOO_MUCH}'}}")).await;
+    let scene = scene("job-fails", NOTHING_HAS).await;
     scene.push("feature/a");
     let name = named(&scene).await;
     end(&scene, &name, "migrate-1-1", "Failed").await;
@@ -156,17 +162,17 @@ async fn feature_s1_a_job_that_fails_stops_the_run_and_leaves_later_stages_alone
         "nothing of a later stage"
     );
 
-    write(&scene, PIPELINE, "{cpu: 10m, jobCpu: 10m}");
+    write(&scene, LITTLE, "10m");
     scene.up("feature/a").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_update_under_rollback_puts_back_what_the_last_good_run_had() {
-    let scene = scene("rollback", "{cpu: 10m, jobCpu: 10m}").await;
+    let scene = scene("rollback", LITTLE).await;
     scene.up("feature/a").await;
     let name = named(&scene).await;
     let good = scene.repository.head("feature/a").unwrap().unwrap();
-    write(&scene, PIPELINE, &format!("{{cpu: '{TOO_MUCH}', jobCpu: 10m}}"));
+    write(&scene, LITTLE, TOO_MUCH);
     scene.push("feature/a");
     let words = ["stage web failed", "Deployment web", "the last good state of its objects is back"];
     let status = scene.told("feature/a", Phase::Failed, &words).await;
@@ -179,13 +185,13 @@ async fn a_failed_update_under_rollback_puts_back_what_the_last_good_run_had() {
     );
     assert_eq!(web["status"]["availableReplicas"], 1, "what served before serves on");
 
-    write(&scene, PIPELINE, "{cpu: 20m, jobCpu: 10m}");
+    write(&scene, LITTLE, "20m");
     scene.up("feature/a").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_s5_fifty_pushes_during_a_job_give_exactly_one_more_run_for_the_newest() {
-    let scene = scene("coalesce", &format!("{{cpu: 10m, jobCpu: '{TOO_MUCH}'}}")).await;
+    let scene = scene("coalesce", NOTHING_HAS).await;
     scene.push("feature/a");
     let name = named(&scene).await;
     wait::until("the job is under way", LONG, || async {
@@ -193,7 +199,7 @@ async fn feature_s5_fifty_pushes_during_a_job_give_exactly_one_more_run_for_the_
     })
     .await;
     let job = scene.uid("batch/v1", "Job", &name, "migrate-1-1").await;
-    write(&scene, PIPELINE, "{cpu: 10m, jobCpu: 10m}");
+    write(&scene, LITTLE, "10m");
     let mut newest = String::new();
     for _ in 0..50 {
         newest = scene.push("feature/a");

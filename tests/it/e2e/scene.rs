@@ -242,7 +242,7 @@ impl Scene {
     /// The branches' namespaces are named as their environments: what the server wrote inside of one, as short texts.
     pub fn writes_inside(&self, position: Position, environment: &Environment) -> Vec<String> {
         let namespace = environment.name_any();
-        let inside = |event: &&AuditEvent| event.namespace == namespace;
+        let inside = |event: &&AuditEvent| event.namespace == namespace && !event.name.starts_with("graftling-run-");
         self.writes(position).iter().filter(inside).map(short).collect()
     }
 }

@@ -18,6 +18,9 @@ use crate::world::LONG;
 /// More than any fake node has, so that a pod waits until the test ends it.
 const WAITS: &str = "resources: {requests: {cpu: '2000'}, limits: {cpu: '2000'}}";
 
+/// So little that a pod starts and ends at once.
+const RUNS: &str = "resources: {requests: {cpu: 10m}, limits: {cpu: 10m}}";
+
 const QUOTA: &str = r#"{"guardrails": {"quota": {"requests.cpu": "9000", "limits.cpu": "9000"}}}"#;
 
 /// A scene whose bundle has this pipeline.
@@ -128,11 +131,10 @@ async fn feature_s1_a_job_that_takes_too_long_has_failed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_d1_a_job_that_runs_once_is_left_out_of_the_next_run() {
-    let scene = scene(
-        "once",
-        "stages: [{name: seed, job: {image: registry.example/x, once: true}}, {name: web, needs: seed, apply: all.yaml}]",
-    )
-    .await;
+    let pipeline = format!(
+        "stages: [{{name: seed, job: {{image: registry.example/x, once: true, {RUNS}}}}}, {{name: web, needs: seed, apply: all.yaml}}]"
+    );
+    let scene = scene("once", &pipeline).await;
     let first = scene.up("feature/a").await;
     assert_eq!(stage(&first.status.unwrap(), "seed").state, "Succeeded");
     let second = scene.up("feature/a").await;
@@ -155,7 +157,7 @@ stages:
       checkout: false
       run:
         - {{name: build, image: registry.example/x, {WAITS}}}
-        - {{name: check, image: registry.example/x}}
+        - {{name: check, image: registry.example/x, {RUNS}}}
   - {{name: web, needs: test, apply: all.yaml}}
 "
     );

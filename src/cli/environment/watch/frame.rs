@@ -7,8 +7,8 @@ use kube::ResourceExt;
 
 use crate::api::Environment;
 use crate::api::environment::run::StageStatus;
-use crate::cli::printable::printable;
 use crate::cli::environment::show::phase;
+use crate::cli::printable::printable;
 
 /// So many letters of a revision tell it from others.
 const SHORT: usize = 12;
@@ -25,7 +25,12 @@ pub fn frame(environment: &Environment, now: Timestamp) -> String {
         let branch = if index + 1 == stages.len() { "└─" } else { "├─" };
         let took = took(stage, now).map(spoken).unwrap_or_default();
         let name = format!("{:<names$}", printable(&stage.name));
-        let row = format!("   {branch} {} {name}  {:<9} {took:>6}  {}", sign(&stage.state), stage.state, detail(stage));
+        let row = format!(
+            "   {branch} {} {name}  {:<9} {took:>6}  {}",
+            sign(&stage.state),
+            stage.state,
+            detail(stage)
+        );
         rows.push(row.trim_end().to_owned());
     }
     let mut text = String::new();
@@ -41,7 +46,9 @@ pub fn lines(environment: &Environment) -> Vec<String> {
     let name = environment.name_any();
     let mut told = vec![head(environment)];
     told.extend(run(environment).map(|run| format!("{name} {run}")));
-    let begun = stages(environment).into_iter().filter(|stage| stage.state != "Waiting" || stage.tries > 0);
+    let begun = stages(environment)
+        .into_iter()
+        .filter(|stage| stage.state != "Waiting" || stage.tries > 0);
     told.extend(begun.map(|stage| {
         let line = format!("{name} stage {}: {} {}", printable(&stage.name), stage.state, detail(stage));
         line.trim_end().to_owned()
@@ -51,9 +58,16 @@ pub fn lines(environment: &Environment) -> Vec<String> {
 
 fn head(environment: &Environment) -> String {
     let status = environment.status.as_ref();
-    let message = status.and_then(|status| status.message.as_deref()).unwrap_or("nothing has happened yet");
+    let message = status
+        .and_then(|status| status.message.as_deref())
+        .unwrap_or("nothing has happened yet");
     let branch = printable(&environment.spec.branch);
-    format!("{} ({branch}): {}: {}", environment.name_any(), phase(environment), printable(message))
+    format!(
+        "{} ({branch}): {}: {}",
+        environment.name_any(),
+        phase(environment),
+        printable(message)
+    )
 }
 
 fn run(environment: &Environment) -> Option<String> {

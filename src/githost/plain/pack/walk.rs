@@ -53,7 +53,7 @@ fn take_all(objects: &Objects, id: &oid, prefix: &str, depth: usize, checkout: &
         let entry = entry?;
         let path = format!("{prefix}{}", name(&entry, prefix)?);
         // What is too large was left out by the server.
-        let blob = || Ok::<_, Stop>(objects.get(entry.oid)?.ok_or_else(|| Stop::Refused(checkout::too_large(&path)))?);
+        let blob = || -> Result<Vec<u8>, Stop> { objects.get(entry.oid)?.ok_or_else(|| Stop::Refused(checkout::too_large(&path))) };
         let taken = match entry.mode.kind() {
             EntryKind::Tree => {
                 take_all(objects, entry.oid, &format!("{path}/"), depth + 1, checkout)?;

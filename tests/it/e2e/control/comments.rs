@@ -108,7 +108,7 @@ async fn a_comment_approves_for_who_may_write_and_for_nobody_else() {
     let environment = hub.asked().await;
 
     hub.comment(&IssueComment::new(1, PULL, "eve", "/preview approve")).await;
-    hub.told(&environment, "CommentWithoutEffect", "eve may not write to the repository")
+    hub.told(&environment, "CommentNotPermitted", "eve may not write to the repository")
         .await;
     let edited = IssueComment {
         updated: "2099-01-01T00:00:00Z".to_owned(),
@@ -117,7 +117,7 @@ async fn a_comment_approves_for_who_may_write_and_for_nobody_else() {
     hub.comment(&edited).await;
     hub.told(
         &environment,
-        "CommentWithoutEffect",
+        "CommentEdited",
         "comment 2 of pull request 12 has no effect: the comment was edited",
     )
     .await;
@@ -126,14 +126,14 @@ async fn a_comment_approves_for_who_may_write_and_for_nobody_else() {
         ..IssueComment::new(3, PULL, "mia", "/preview approve")
     };
     hub.comment(&robot).await;
-    hub.told(&environment, "CommentWithoutEffect", "only people approve").await;
+    hub.told(&environment, "CommentAutomated", "only people approve").await;
     let older = IssueComment {
         created: "2020-01-01T00:00:00Z".to_owned(),
         updated: "2020-01-01T00:00:00Z".to_owned(),
         ..IssueComment::new(4, PULL, "mia", "/preview approve")
     };
     hub.comment(&older).await;
-    hub.told(&environment, "CommentWithoutEffect", "older than the question").await;
+    hub.told(&environment, "CommentTooOld", "older than the question").await;
     // What the delivery says does not count: the comment itself asks for something else, and is on another pull request.
     hub.comment(&IssueComment::new(5, PULL, "mia", "looks good")).await;
     hub.comment(&IssueComment::new(6, 99, "mia", "/preview approve")).await;
@@ -155,7 +155,7 @@ async fn a_comment_approves_for_who_may_write_and_for_nobody_else() {
     hub.deliver(&approve).await;
     hub.told(
         &environment,
-        "CommentWithoutEffect",
+        "CommentUnasked",
         "comment 8 of pull request 12 has no effect: no stage waits",
     )
     .await;
@@ -171,7 +171,7 @@ async fn a_comment_rejects_and_proves_no_group() {
     hub.comment(&IssueComment::new(1, PULL, "mia", "/preview reject")).await;
     hub.told(
         &environment,
-        "CommentWithoutEffect",
+        "CommentOutsideOfGroup",
         "stage release is reserved to the groups leads",
     )
     .await;
