@@ -26,6 +26,8 @@ const LOG_LINES: i64 = 20;
 const LOG_BYTES: i64 = 16 * 1024;
 /// A node that does not give a log soon will not be waited for: the rest is known already.
 const LOG_TIMEOUT: Duration = Duration::from_secs(3);
+/// What a kubelet answers, as if it were the log, when the container was cleaned up meanwhile.
+const LOST_LOG: &str = "unable to retrieve container logs for ";
 
 /// A look at a namespace, and what of it may not be read or did not answer.
 #[derive(Debug, Clone, Default)]
@@ -141,6 +143,7 @@ impl Look {
             ..LogParams::default()
         };
         match tokio::time::timeout(LOG_TIMEOUT, api.logs(&pod, &params)).await {
+            Ok(Ok(text)) if text.starts_with(LOST_LOG) => self.missing.push(format!("the log of Pod {pod}: {text}")),
             Ok(Ok(text)) => self.scene.log = Some(LogTail { pod, container, text }),
             Ok(Err(source)) => {
                 let what = format!("the log of container {container} of Pod {pod}");

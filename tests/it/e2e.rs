@@ -9,7 +9,7 @@ mod chart;
 mod claims;
 mod cluster_scoped;
 mod comeback;
-mod command;
+pub mod command;
 mod control;
 mod crash;
 mod drift;

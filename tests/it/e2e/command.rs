@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::scene::{CONFIG, Scene};
 
 /// How a command ended.
-pub(super) struct Run {
+pub struct Run {
     pub code: i32,
     pub output: String,
     pub errors: String,
@@ -31,7 +31,12 @@ pub(super) async fn run(scene: &Scene, program: PathBuf, arguments: &[&str]) -> 
 
 /// Runs `graftling env` in the world's namespace.
 pub async fn env(scene: &Scene, arguments: &[&str]) -> Run {
-    let all = [&["env"], arguments, &["-n", scene.world.namespace.name()]].concat();
+    graftling(scene, &[&["env"], arguments].concat()).await
+}
+
+/// Runs `graftling` in the world's namespace.
+pub async fn graftling(scene: &Scene, arguments: &[&str]) -> Run {
+    let all = [arguments, &["-n", scene.world.namespace.name()]].concat();
     run(scene, PathBuf::from(env!("CARGO_BIN_EXE_graftling")), &all).await
 }
 

@@ -2,8 +2,8 @@
 
 use kube::api::{ListParams, LogParams};
 use kube::{Api, ResourceExt};
-use testbed::ControlPlane;
-use testbed::wait;
+use testbed::node::image;
+use testbed::{ControlPlane, wait};
 use tokio::sync::OnceCell;
 
 use super::{LONG, Options, World, chart};
@@ -13,7 +13,9 @@ static DEFINITIONS: OnceCell<()> = OnceCell::const_new();
 
 impl World {
     /// A world with a real node and a running server. Nothing where no node can run: then the test is skipped, and has said so.
-    pub async fn on_node(name: &str, options: Options) -> Option<Self> {
+    pub async fn on_node(name: &str, mut options: Options) -> Option<Self> {
+        // The node has no image but its own.
+        options.arguments.push(format!("--tools-image={}", image::BUSYBOX));
         let plane = ControlPlane::with_node().await?;
         let client = plane.client().await;
         DEFINITIONS.get_or_init(|| chart::define(&client)).await;
