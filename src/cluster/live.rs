@@ -354,27 +354,3 @@ fn is_forbidden(error: &watcher::Error) -> bool {
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "an object that cannot be reduced is the test's failure")]
-
-    use kube::api::ApiResource;
-
-    use super::*;
-
-    #[test]
-    fn an_object_of_a_list_is_judged_by_its_kind_although_it_does_not_say_it() {
-        let listed: DynamicObject = serde_json::from_value(serde_json::json!({
-            "metadata": { "name": "migrate-1-1", "namespace": "n", "uid": "1", "resourceVersion": "7" },
-            "status": {},
-        }))
-        .unwrap();
-        assert!(listed.types.is_none());
-        let resource = Resource {
-            api: ApiResource::erase::<k8s_openapi::api::batch::v1::Job>(&()),
-            namespaced: true,
-        };
-        assert!(!reduce(&resource, &listed).unwrap().readiness.is_ready());
-    }
-}

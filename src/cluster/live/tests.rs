@@ -86,3 +86,18 @@ async fn only_a_watch_that_is_up_is_relied_upon() {
     assert!(watched.contains(&key("Service")));
     assert!(!watched.contains(&key("ConfigMap")) && !watched.contains(&key("Secret")));
 }
+
+#[test]
+fn an_object_of_a_list_is_judged_by_its_kind_although_it_does_not_say_it() {
+    let listed: DynamicObject = serde_json::from_value(json!({
+        "metadata": { "name": "migrate-1-1", "namespace": "n", "uid": "1", "resourceVersion": "7" },
+        "status": {},
+    }))
+    .unwrap();
+    assert!(listed.types.is_none());
+    let resource = Resource {
+        api: ApiResource::erase::<k8s_openapi::api::batch::v1::Job>(&()),
+        namespaced: true,
+    };
+    assert!(!reduce(&resource, &listed).unwrap().readiness.is_ready());
+}
