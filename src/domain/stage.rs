@@ -102,11 +102,10 @@ pub(crate) fn is_template(text: &str) -> bool {
 /// Whether a text of a stage's settings is never rendered: others refer to it by what is written, or it says where templates are.
 pub(crate) fn is_fixed(kind: &str, pointer: &str) -> bool {
     let steps: Vec<&str> = pointer.split('/').skip(1).collect();
-    match (kind, &steps[..]) {
-        ("job", ["outputs", _]) | ("resource", ["templates", ..]) => true,
-        ("steps", [.., "name"] | [.., "outputs", _]) => true,
-        _ => false,
-    }
+    matches!(
+        (kind, &steps[..]),
+        ("job", ["outputs", _]) | ("resource", ["templates", ..]) | ("steps", [.., "name"] | [.., "outputs", _])
+    )
 }
 
 /// A step of a path to a field: `.key`, or `["a key"]` where that is no plain word.

@@ -50,9 +50,9 @@ stages:
 /// More than any node has.
 const TOO_MUCH: &str = "2000";
 /// What a job asks for that runs.
-const LITTLE: &str = "cpu: 10m";
+const LITTLE: &str = "cpu: 10m, memory: 16Mi";
 /// What no node has: the job's pod stays where it is until the test ends it.
-const NOTHING_HAS: &str = "example.com/nowhere: 1";
+const NOTHING_HAS: &str = "cpu: 10m, memory: 16Mi, example.com/nowhere: 1";
 
 async fn scene(name: &str, job: &str) -> Scene {
     let scene = Scene::with(

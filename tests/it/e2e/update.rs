@@ -50,9 +50,10 @@ async fn feature_f04_a_new_revision_writes_only_the_object_that_changed() {
     assert!((1..=6).contains(&outside("environments/status")), "{writes:#?}");
     // One of this run, and perhaps that of the run before: it is written after the status that the test waited for.
     assert!(outside("events/") <= 2);
+    // The Deployment, and the record of the run.
     assert_eq!(
         writes.len(),
-        1 + outside("environments/") + outside("environments/status") + outside("events/"),
+        2 + outside("environments/") + outside("environments/status") + outside("events/"),
         "{writes:#?}"
     );
 }
