@@ -51,6 +51,16 @@ fn stage(stored: &StageStatus) -> Result<StageRun, String> {
     })
 }
 
+/// Whether stages are open that somebody can decide about although the environment is being removed: one that goes on to its end, or those
+/// before the removal.
+pub fn has_open_stages(status: Option<&EnvironmentStatus>) -> bool {
+    let run = run(status).unwrap_or_default();
+    run.is_some_and(|run| match run.is_removal() {
+        true => run.state != RunState::Succeeded,
+        false => !run.is_over(),
+    })
+}
+
 /// Whether a stage is one of graftling's own, which no bundle names and no run has.
 pub fn is_own(name: &str) -> bool {
     name == Stage::Namespace.name() || name == Stage::Guardrails.name()

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Access, Error};
 use crate::api::Environment;
+use crate::api::convert::run::has_open_stages;
 use crate::api::environment::requests::{Approval, Request, RequestAction, Verdict};
 
 /// Whom the cluster takes us for.
@@ -196,7 +197,8 @@ impl Access {
         let Some(fresh) = fresh.filter(|fresh| fresh.uid() == environment.uid()) else {
             return Ok(Written::Gone);
         };
-        if let Some(since) = &fresh.metadata.deletion_timestamp {
+        let since = fresh.metadata.deletion_timestamp.as_ref();
+        if let Some(since) = since.filter(|_| !has_open_stages(fresh.status.as_ref())) {
             return Ok(Written::TooLate(since.0));
         }
         let (spec, value) = match change(&fresh) {

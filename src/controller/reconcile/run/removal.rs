@@ -155,6 +155,7 @@ impl Reconciler {
     /// One pass of a run before a removal: how it stands then, and the end of the pass.
     async fn carry_on(&self, leaving: &Leaving<'_>, site: &Site<'_>, run: Run) -> Result<(Run, Pass), cluster::Error> {
         let (identity, inventory) = (leaving.identity, leaving.inventory);
+        let before = run.clone();
         let mut work = Work::new(site, run, site.desired.staged.clone());
         work.is_leaving = true;
         let work = self.take_request(leaving.environment, site, work, inventory).await?;
@@ -168,11 +169,12 @@ impl Reconciler {
             .observe(leaving.deployer, jobs.into_iter().map(|job| job.key), &of_jobs)
             .await?;
         let concluded = self.go_on(site, work, (inventory.clone(), observed)).await?;
-        let run = concluded.report.run.clone().unwrap_or_else(|| run_of_nothing(site));
+        let run = concluded.report.run.clone().unwrap_or(before);
         let report = summarise_removal(concluded.report, &run);
-        let (once, handled) = (concluded.once, concluded.handled);
+        let (once, handled, pending) = (concluded.once, concluded.handled, concluded.pending);
         self.publish(&concluded.environment, identity, &report, |status| {
             status.once = once;
+            status.pending_approvals = pending;
             if handled.is_some() {
                 status.request_handled = handled;
             }
@@ -332,11 +334,4 @@ fn remembered(leaving: &Leaving<'_>, url: &str) -> Project {
     project.guardrails.pod_security = "restricted";
     project.deployer = leaving.deployer.name.clone();
     project
-}
-
-/// A report of a run always bears it.
-fn run_of_nothing(site: &Site<'_>) -> Run {
-    run_of(site.environment.status.as_ref())
-        .unwrap_or_default()
-        .unwrap_or_else(|| unreachable!("only an environment with a run is here"))
 }
