@@ -21,6 +21,7 @@ use super::stage::outputs::Outputs;
 pub use advance::Turn;
 pub use begin::{Wished, begin, is_for};
 pub use removal::Farewell;
+pub(crate) use staged::needed;
 pub use staged::{DEPLOY_STAGE, Reached, Staged, apply_progress};
 
 /// The number of a run in the life of its environment. It only grows, so that a run that is late is known by its number.

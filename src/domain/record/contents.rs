@@ -30,7 +30,7 @@ pub fn undress(manifest: &Manifest) -> Document {
             let Some(entries) = metadata.get_mut(field).and_then(Value::as_object_mut) else {
                 continue;
             };
-            entries.retain(|key, value| !added(key) && !(key == MANAGED_BY_LABEL && value == "graftling"));
+            entries.retain(|key, value| !(added(key) || key == MANAGED_BY_LABEL && value == "graftling"));
             if entries.is_empty() {
                 metadata.remove(field);
             }

@@ -88,11 +88,12 @@ impl Staged {
         let mut problems = BTreeMap::new();
         let outputs = run.outputs();
         let rolled_back = run.state == RunState::RolledBack;
+        let given_up = self.given_up(run);
         for stage in &self.stages {
             let own = self.objects.get(&stage.name).map(Vec::as_slice).unwrap_or_default();
             let state = run.stage(&stage.name).map_or(StageState::Waiting, |stage| stage.state);
             match state {
-                StageState::Failed if rolled_back && stage.on_failure == OnFailure::Rollback => {}
+                _ if given_up.contains(stage.name.as_str()) => {}
                 StageState::Running | StageState::Succeeded | StageState::Failed => match filled(own, &outputs) {
                     Ok(filled) => objects.extend(filled),
                     Err(problem) => {
@@ -106,7 +107,13 @@ impl Staged {
         if rolled_back {
             let taken: BTreeSet<_> = objects.iter().map(|manifest| manifest.key.clone()).collect();
             let put_back = good.into_iter().flat_map(Self::all);
-            objects.extend(put_back.filter(|manifest| !taken.contains(&manifest.key)).cloned());
+            for manifest in put_back.filter(|manifest| !taken.contains(&manifest.key)) {
+                // What the jobs of that run had handed on is not kept: such an object stays as it is.
+                match outputs::is_used_in(&manifest.body) {
+                    true => drop(untouched.insert(manifest.key.clone())),
+                    false => objects.push(manifest.clone()),
+                }
+            }
         }
         let wanted: BTreeSet<_> = objects.iter().map(|manifest| &manifest.key).collect();
         let prunes = match run.state {
@@ -130,6 +137,41 @@ fn filled(manifests: &[Manifest], outputs: &Outputs) -> Result<Vec<Manifest>, St
         filled.map_err(|problems| format!("{}: {}", manifest.key, problems.join("; ")))
     };
     manifests.iter().map(fill).collect()
+}
+
+impl Staged {
+    /// The stages whose objects are given up for those of the last good state: each that failed under `rollback`, and where that has no
+    /// objects of its own, such as a check, those that it needs.
+    fn given_up(&self, run: &Run) -> BTreeSet<&str> {
+        let mut given_up = BTreeSet::new();
+        if run.state != RunState::RolledBack {
+            return given_up;
+        }
+        let has_failed = |stage: &&Stage| {
+            let state = run.stage(&stage.name).map(|own| own.state);
+            stage.on_failure == OnFailure::Rollback && state == Some(StageState::Failed)
+        };
+        for failed in self.stages.iter().filter(has_failed) {
+            given_up.insert(failed.name.as_str());
+            if !self.objects.contains_key(&failed.name) {
+                given_up.extend(needed(&self.stages, failed));
+            }
+        }
+        given_up
+    }
+}
+
+/// Everything that a stage needs, and what that needs.
+pub(crate) fn needed<'a>(stages: &'a [Stage], stage: &'a Stage) -> BTreeSet<&'a str> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&Stage> = vec![stage];
+    while let Some(at) = open.pop() {
+        for need in &at.needs {
+            let next = stages.iter().find(|stage| stage.name == *need);
+            open.extend(next.filter(|next| found.insert(next.name.as_str())));
+        }
+    }
+    found
 }
 
 fn deploy_stage() -> Stage {

@@ -259,6 +259,51 @@ fn after_a_failure_under_rollback_nothing_begins_and_what_is_under_way_ends_firs
 }
 
 #[test]
+fn a_check_that_fails_under_rollback_gives_up_what_it_needs_and_nothing_else() {
+    let mut smoke = stage("smoke", &["web"]);
+    smoke.on_failure = OnFailure::Rollback;
+    let stages = vec![apply("data", &[]), apply("web", &["data"]), apply("docs", &[]), smoke];
+    let key = |name: &str| crate::domain::manifest::ObjectKey {
+        group: String::new(),
+        version: "v1".to_owned(),
+        kind: "ConfigMap".to_owned(),
+        namespace: Some("n".to_owned()),
+        name: name.to_owned(),
+    };
+    let staged = |content: &str| {
+        let one = |name: &str| {
+            let source = crate::domain::manifest::Source {
+                file: "a.yaml".to_owned(),
+                line: 1,
+            };
+            (
+                name.to_owned(),
+                vec![crate::domain::manifest::Manifest::new(key(name), json!({"data": content}), source)],
+            )
+        };
+        Staged {
+            stages: stages.clone(),
+            objects: ["data", "web", "docs"].map(one).into(),
+            teardown: Vec::new(),
+        }
+    };
+    let mut run = new_run(&stages);
+    advance(&mut run, &stages, &[], at(0));
+    advance(&mut run, &stages, &[("data", done()), ("docs", done())], at(1));
+    advance(&mut run, &stages, &[("web", done())], at(2));
+    advance(&mut run, &stages, &[("smoke", failed("503"))], at(3));
+    assert_eq!(run.state, RunState::RolledBack);
+    let reached = staged("new").reached(&run, &Default::default(), Some(&staged("old")));
+    let mut contents: Vec<String> = reached
+        .objects
+        .iter()
+        .map(|manifest| format!("{} {}", manifest.key.name, manifest.body["data"]))
+        .collect();
+    contents.sort();
+    assert_eq!(contents, ["data \"old\"", "docs \"new\"", "web \"old\""]);
+}
+
+#[test]
 fn a_stage_whose_condition_does_not_hold_is_skipped_and_does_not_hold_up_what_needs_it() {
     let mut seed = stage("seed", &[]);
     seed.when.first_deploy = Some(true);

@@ -3,11 +3,12 @@
 use super::read::FILE;
 use super::{Action, OnFailure, Pipeline, Stage};
 use crate::domain::bundle::{BundleSummary, Problem};
+use crate::domain::run::needed;
 
 impl Pipeline {
     /// What may be meant otherwise. `files` are those of the bundle that objects come from, `summary` is what it says of itself.
     pub fn warnings(&self, files: &[&str], summary: &BundleSummary) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = self.stages.iter().filter_map(needless_rollback).collect();
+        let mut problems: Vec<Problem> = self.stages.iter().filter_map(|stage| self.needless_rollback(stage)).collect();
         problems.extend(
             self.stages
                 .iter()
@@ -47,15 +48,23 @@ impl Pipeline {
     }
 }
 
-/// What is put back are the objects of stages that failed.
-fn needless_rollback(stage: &Stage) -> Option<Problem> {
-    let applies = matches!(stage.action, Action::Apply(_) | Action::Resource(_));
-    let message = format!(
-        "onFailure: rollback of {:?} puts nothing back, because a {} stage has no objects of its own: it ends the run as stop does",
-        stage.name,
-        stage.action.kind()
-    );
-    (stage.on_failure == OnFailure::Rollback && !applies).then(|| Problem::at_line(FILE, stage.line, message))
+impl Pipeline {
+    /// What is put back are the objects of a stage that failed, or of those that it needs.
+    fn needless_rollback(&self, stage: &Stage) -> Option<Problem> {
+        let applies = |stage: &Stage| matches!(stage.action, Action::Apply(_) | Action::Resource(_));
+        let needs = needed(&self.stages, stage);
+        let has_objects = applies(stage)
+            || self
+                .stages
+                .iter()
+                .any(|other| applies(other) && needs.contains(other.name.as_str()));
+        let message = format!(
+            "onFailure: rollback of {:?} puts nothing back, because neither it nor a stage that it needs applies any object: it ends the run \
+             as stop does",
+            stage.name,
+        );
+        (stage.on_failure == OnFailure::Rollback && !has_objects).then(|| Problem::at_line(FILE, stage.line, message))
+    }
 }
 
 /// A stage under a value that nothing gives.

@@ -113,7 +113,7 @@ stages:
         ]),
         [
             "pipeline.yaml:5: values.yaml has no \"nope\": rendering fails where a Project does not give it",
-            "pipeline.yaml:4: onFailure: rollback of \"c\" puts nothing back, because a job stage has no objects of its own: it ends the run as stop does",
+            "pipeline.yaml:4: onFailure: rollback of \"c\" puts nothing back, because neither it nor a stage that it needs applies any object: it ends the run as stop does",
             "pipeline.yaml:5: stage \"d\" never runs where a Project does not set \"other.thing\", which values.yaml does not have",
             "pipeline.yaml:3: stage \"b\" names templates/a.yaml, whose objects come with \"a\" already",
         ]
