@@ -4,6 +4,7 @@
 //! `domain`), act, publish.
 
 pub mod approvals;
+pub mod changes;
 pub mod desired;
 pub mod diagnoses;
 pub mod dispatch;

@@ -128,10 +128,15 @@ async fn prepare(access: &Access, environment: &Environment, settings: &Settings
     let keys: BTreeSet<_> = desired.keys().chain(inventory.iter().map(|(key, _)| key.clone())).collect();
     let client = observer.connection.controller();
     let observed = observer.read_all(&client, keys).await.map_err(Error::Observe)?;
-    let plan = deploy::plan(&identity.name, &identity.uid, &desired.objects, &inventory, &observed);
+    let run = convert::run::run(environment.status.as_ref()).map_err(Error::Refused)?;
+    let wanted = deploy::Desired {
+        held: run.map(|run| run.kept_beside(&inventory)).unwrap_or_default(),
+        ..desired.objects
+    };
+    let plan = deploy::plan(&identity.name, &identity.uid, &wanted, &inventory, &observed);
     Ok(Prepared {
         observer,
-        desired: desired.objects,
+        desired: wanted,
         inventory,
         plan,
     })

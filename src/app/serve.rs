@@ -18,6 +18,7 @@ use crate::cluster::signing::{Place, Signer};
 use crate::cluster::{self, Connection};
 use crate::config::Config;
 use crate::controller::approvals::Approvals;
+use crate::controller::changes::Changes;
 use crate::controller::desired::Bundles;
 use crate::controller::diagnoses::Diagnoses;
 use crate::controller::errands::{Bounds, Carrier, Errands};
@@ -299,6 +300,7 @@ async fn lead(
         Err(error) => return tracing::error!(error = %chain(&error), "stages cannot ask anything of the outside"),
     };
     let reconciler = Arc::new(Reconciler {
+        changes: Changes::new(hosts.clone()),
         approvals: Approvals::new(client.clone(), parts.settings.approval_policy.clone()),
         scanner: scanner(client.clone(), wakes, parts.metrics.clone()),
         signer: Signer::new(client.clone(), parts.settings.receipt_key.clone()),

@@ -163,6 +163,15 @@ impl Observer {
             run,
             source: Box::new(source),
         };
+        // What was never seen to be written is not asked for: the namespace may even be somebody else's.
+        let key = key(records, name);
+        let recorded = records.inventory.get(&key).and_then(|entry| entry.uid.as_ref());
+        if recorded.is_none() {
+            return Err(RecordError::Missing {
+                run,
+                name: name.to_owned(),
+            });
+        }
         let api = secrets(self.connection.deployer(records.deployer).map_err(wrong)?, records);
         let found = within(
             || format!("read Secret {name}"),
@@ -176,9 +185,7 @@ impl Observer {
         let Some(secret) = found.await.map_err(wrong)? else {
             return Err(RecordError::Missing { run, name: name() });
         };
-        let key = key(records, &name());
-        let recorded = records.inventory.get(&key).and_then(|entry| entry.uid.as_ref());
-        if recorded != secret.metadata.uid.as_ref() || recorded.is_none() {
+        if recorded != secret.metadata.uid.as_ref() {
             return Err(RecordError::Replaced { run, name: name() });
         }
         serde_json::to_value(secret).map_err(|_| damaged(run, "it cannot be read".to_owned()))

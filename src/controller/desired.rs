@@ -129,13 +129,12 @@ impl Wish {
 }
 
 impl Desired {
-    /// Why a condition of a stage does not hold.
-    pub fn unmet(&self, wish: &Wish, condition: &Condition) -> Option<String> {
+    /// Why a condition of a stage does not hold. `changed` are the files that have changed, where that is known.
+    pub fn unmet(&self, wish: &Wish, condition: &Condition, changed: Option<&[String]>) -> Option<String> {
         let facts = when::Facts {
             is_first_deploy: wish.is_first_deploy,
             branch: wish.identity.branch.as_str(),
-            // No host is asked yet which files have changed.
-            changed: None,
+            changed,
         };
         when::unmet(condition, &facts)
     }

@@ -21,6 +21,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
 use super::approvals::Approvals;
+use super::changes::Changes;
 use super::desired::Bundles;
 use super::diagnoses::Diagnoses;
 use super::errands::Errands;
@@ -70,6 +71,8 @@ pub struct Reconciler {
     pub scanner: Scanner,
     /// Signs receipts.
     pub signer: Signer,
+    /// Which files have changed between commits.
+    pub changes: Changes,
     /// Whether approvals count.
     pub approvals: Approvals,
     /// Counters.

@@ -12,11 +12,15 @@ mod staged;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
 
+use super::inventory::Inventory;
+use super::manifest::ObjectKey;
+use super::record::is_record;
+use super::stage::job_name;
 use super::stage::outputs::Outputs;
 pub use advance::Turn;
 pub use begin::{Wished, begin, is_for};
@@ -186,6 +190,18 @@ impl Run {
     pub fn outputs(&self) -> Outputs {
         let stages = self.stages.iter().filter(|stage| !stage.outputs.is_empty());
         stages.map(|stage| (stage.name.clone(), stage.outputs.clone())).collect()
+    }
+
+    /// What is kept beside the objects of the bundle: records of runs, and the Jobs of this one with their accounts.
+    pub fn kept_beside(&self, inventory: &Inventory) -> BTreeSet<ObjectKey> {
+        let tries = |stage: &StageRun| -> Vec<String> {
+            let tried = (1..=stage.attempt()).filter(|_| stage.tries > 0 || stage.earlier > 0);
+            tried.map(|attempt| job_name(&stage.name, self.number, attempt)).collect()
+        };
+        let jobs: BTreeSet<String> = self.stages.iter().flat_map(tries).collect();
+        let is_of_job = |key: &ObjectKey| matches!(key.kind.as_str(), "Job" | "ServiceAccount") && jobs.contains(&key.name);
+        let keys = inventory.iter().map(|(key, _)| key);
+        keys.filter(|key| is_record(key) || is_of_job(key)).cloned().collect()
     }
 
     /// Keeps how many answers in a row a stage has had.

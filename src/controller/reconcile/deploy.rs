@@ -78,7 +78,8 @@ impl Reconciler {
         if let Some(pass) = self.adopt_for_deployment(environment, own, &plan, &observed, site.deployer).await? {
             return Ok(pass);
         }
-        let work = self.take_request(environment, site, work, &inventory).await?;
+        let mut work = self.take_request(environment, site, work, &inventory).await?;
+        self.compare_commits(site, &mut work).await;
         let mut concluded = self.go_on(site, work, (inventory, observed)).await?;
         concluded.report = self.url_told(site, concluded.report);
         self.conclude_deployment(identity, concluded).await

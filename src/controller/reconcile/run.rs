@@ -1,6 +1,7 @@
 //! The run that a pass works on, and how it goes on within the pass.
 
 mod approval;
+mod changes;
 mod containers;
 mod records;
 mod removal;
@@ -9,6 +10,7 @@ mod resources;
 mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -57,6 +59,8 @@ pub(super) struct Work {
     past: Vec<Past>,
     /// The stages that run once and have done so.
     once: BTreeSet<String>,
+    /// The files that have changed since the revision before, where a stage depends on it and it is known.
+    changed: Option<Arc<[String]>>,
     /// What came of a request.
     handled: Option<RequestHandled>,
     /// The only objects that are written in this pass, if somebody asked for that.
@@ -235,6 +239,7 @@ impl Work {
             is_leaving: false,
             past: past.filter_map(Past::of).collect(),
             once: status.map(|status| status.once.clone()).unwrap_or_default(),
+            changed: None,
             handled: None,
             only: None,
             again: None,
@@ -257,13 +262,6 @@ impl Work {
             held.remove(&job.key);
         }
         objects.extend(jobs);
-        held.extend(
-            inventory
-                .iter()
-                .map(|(key, _)| key)
-                .filter(|key| crate::domain::record::is_record(key))
-                .cloned(),
-        );
         let desired = deploy::Desired {
             objects,
             held,
@@ -285,8 +283,8 @@ impl Work {
     }
 
     fn advance(&mut self, site: &Site<'_>, progress: &BTreeMap<String, Progress>) {
-        let once = &self.once;
-        let unmet = |stage: &Stage| site.unmet(stage, once);
+        let (once, changed) = (&self.once, self.changed.as_deref());
+        let unmet = |stage: &Stage| site.unmet(stage, once, changed);
         let turn = Turn {
             stages: &self.staged.stages,
             unmet: &unmet,
@@ -347,12 +345,12 @@ impl Past {
 
 impl Site<'_> {
     /// Why a stage does not run.
-    fn unmet(&self, stage: &Stage, once: &BTreeSet<String>) -> Option<String> {
+    fn unmet(&self, stage: &Stage, once: &BTreeSet<String>, changed: Option<&[String]>) -> Option<String> {
         if once.contains(&stage.name) {
             let name = &stage.name;
             return Some(format!("has run once already; `graftling env rerun --stage {name}` runs it again"));
         }
-        self.desired.unmet(self.wish, &stage.when)
+        self.desired.unmet(self.wish, &stage.when, changed)
     }
 
     /// The host in the main URL.

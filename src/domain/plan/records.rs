@@ -36,7 +36,7 @@ pub fn include(plan: &mut Plan, environment: &EnvironmentName, wanted: &[Manifes
     let mut writes = Vec::new();
     for manifest in wanted {
         match standing(plan, &manifest.key, environment, observed) {
-            Standing::Ours => {}
+            Standing::Ours => record_found(plan, &manifest.key, observed),
             Standing::Foreign => plan.obstacles.push(Obstacle {
                 key: manifest.key.clone(),
                 reason: not_ours(&manifest.key).to_owned(),
@@ -55,6 +55,14 @@ pub fn include(plan: &mut Plan, environment: &EnvironmentName, wanted: &[Manifes
     let deletes = removals(plan, environment, &|run| keep.contains(&run) || wanted.contains(&run), observed);
     if !deletes.is_empty() {
         plan.steps.push(Step::Delete(deletes));
+    }
+}
+
+/// A crash lost the answer to its creation.
+fn record_found(plan: &mut Plan, key: &ObjectKey, observed: &Observed) {
+    let is_unknown = plan.write_ahead.get(key).is_some_and(|entry| entry.uid.is_none());
+    if let Some(live) = observed.get(key).filter(|_| is_unknown) {
+        plan.write_ahead.record_found(key, &live.uid);
     }
 }
 

@@ -85,7 +85,10 @@ async fn f40_what_a_lost_environment_left_is_taken_over_and_nothing_restarts() {
     );
     let status = after.status.as_ref().unwrap();
     let recorded = |kind: &str| {
-        let entry = status.inventory.iter().find(|entry| entry.kind == kind);
+        let entry = status
+            .inventory
+            .iter()
+            .find(|entry| entry.kind == kind && !entry.name.starts_with("graftling-run-"));
         entry.unwrap_or_else(|| panic!("no {kind}")).uid.clone().unwrap()
     };
     for (_, kind, _) in OBJECTS {

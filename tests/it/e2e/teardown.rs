@@ -88,8 +88,8 @@ async fn feature_x1_workloads_go_first_identities_last_and_the_namespace_at_the_
     assert!(tiers.windows(2).all(|pair| pair[0].1 < pair[1].0), "{order:#?}");
     assert_eq!(
         order.len(),
-        9,
-        "each object once, and no guardrail before its namespace: {order:#?}"
+        10,
+        "each object and the record of the run once, and no guardrail before its namespace: {order:#?}"
     );
     // F51: the last pod was gone before the account's deletion was asked for.
     let last_pod = events.iter().rposition(|event| event.resource == "pods").expect("pods went");
@@ -311,7 +311,7 @@ async fn feature_x11_a_teardown_ends_well_when_a_person_deletes_the_namespace_me
         scene.world.wait_gone(&environment.spec.branch).await;
         let receipt = scene.world.receipt(environment).await;
         assert!(
-            receipt.contains("left: []") && receipt.contains("created: 10\nremoved: 10\n"),
+            receipt.contains("left: []") && receipt.contains("created: 11\nremoved: 11\n"),
             "{receipt}"
         );
     }

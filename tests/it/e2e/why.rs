@@ -171,7 +171,7 @@ async fn f28_a_webhook_that_is_down_is_waited_for_and_is_nobodys_mistake() {
     assert!((1..=6).contains(&tries.len()), "with growing pauses: {tries:?}");
     scene.remove(version, "ValidatingWebhookConfiguration", "", &configuration).await;
     let status = scene.told("feature/a", Phase::Ready, &[]).await;
-    assert!(status.history.iter().all(|run| run.result == "Ready"), "{:?}", status.history);
+    assert!(status.history.iter().all(|run| run.result != "Failed"), "{:?}", status.history);
     assert_eq!(
         scene.read("v1", "ConfigMap", &name, "settings").await.unwrap()["data"]["greeting"],
         "hi"

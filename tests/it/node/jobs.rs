@@ -49,7 +49,7 @@ stages:
   - name: migrate
     job:
       image: IMAGE
-      command: [sh, -c, 'echo starting; echo table users exists already >&2; exit 3']
+      command: [sh, -c, 'echo starting; echo table users exists already >&2; sleep 1; exit 3']
   - name: settings
     needs: [migrate]
     apply: all.yaml

@@ -23,7 +23,7 @@ impl Work {
     /// The objects of the Jobs that are under way and not known to be there, and every object that the run's Jobs have: these stay as they are.
     pub(super) fn job_objects(&self, site: &Site<'_>, inventory: &Inventory) -> (Vec<Manifest>, BTreeSet<ObjectKey>) {
         let mut missing = Vec::new();
-        let mut held = BTreeSet::new();
+        let held = self.run.kept_beside(inventory);
         for stage in &self.staged.stages {
             let Some(own) = self.run.stage(&stage.name) else { continue };
             let Ok(settings) = with_outputs(&stage.action, &self.run.outputs()) else {
@@ -32,7 +32,6 @@ impl Work {
             if !matches!(settings, Settings::Job(_) | Settings::Steps(_)) || own.tries == 0 && own.earlier == 0 {
                 continue;
             }
-            held.extend(self.keys_of_tries(own, inventory));
             if own.state != StageState::Running {
                 continue;
             }
@@ -41,15 +40,6 @@ impl Work {
             missing.extend(manifests.into_iter().filter(|manifest| !is_known(&manifest.key)));
         }
         (missing, held)
-    }
-
-    /// What the run's Jobs consist of, by the inventory.
-    fn keys_of_tries(&self, own: &StageRun, inventory: &Inventory) -> BTreeSet<ObjectKey> {
-        let names: BTreeSet<String> = (1..=own.attempt())
-            .map(|attempt| job_name(&own.name, self.run.number, attempt))
-            .collect();
-        let is_of_job = |key: &&ObjectKey| matches!(key.kind.as_str(), "Job" | "ServiceAccount") && names.contains(&key.name);
-        inventory.iter().map(|(key, _)| key).filter(is_of_job).cloned().collect()
     }
 
     fn job_manifests(&self, site: &Site<'_>, stage: &Stage, own: &StageRun, settings: &Settings) -> Result<Vec<Manifest>, String> {
