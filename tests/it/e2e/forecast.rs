@@ -100,6 +100,7 @@ async fn feature_x9_a_plan_tells_what_would_be_done_and_changes_nothing() {
     Remove volumes and configuration:
       delete v1 ConfigMap settings
     Remove role bindings, roles and secrets:
+      delete v1 Secret graftling-run-1
       delete v1 Secret keys
     Remove service accounts:
       delete v1 ServiceAccount web

@@ -11,7 +11,7 @@ stages:
     needs: [settings]
     job:
       image: IMAGE
-      command: [sh, -c, 'i=0; while [ $i -lt 250 ]; do i=$((i+1)); echo line $i of $GRAFTLING_BRANCH; done; echo migrated >&2']
+      command: [sh, -c, 'i=0; while [ $i -lt 250 ]; do i=$((i+1)); echo line $i of $GRAFTLING_BRANCH; done; sleep 1; echo migrated >&2; sleep 1']
 ";
 
 #[tokio::test(flavor = "multi_thread")]
