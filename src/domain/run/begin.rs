@@ -54,7 +54,7 @@ impl Run {
     /// Whether a newer wish may take the place of this run now.
     ///
     /// What is atomic goes on to its end: a job, steps, a call, a resource. Whoever waits for a person or for something outside need not be
-    /// waited for, nor need objects that have failed or have had [`SETTLING`] to become ready.
+    /// waited for, nor need objects that have failed or have had half a minute to become ready.
     pub fn yields(&self, stages: &[Stage], progress: &BTreeMap<String, Progress>, now: Timestamp) -> bool {
         let may_go = |own: &StageRun| {
             let action = stages.iter().find(|stage| stage.name == own.name).map(|stage| &stage.action);
