@@ -82,7 +82,7 @@ fn with_room(quota: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let room = |(name, hard): (&String, &String)| {
         let counts_secrets = matches!(name.as_str(), "secrets" | "count/secrets");
         let hard = match hard.parse::<usize>() {
-            Ok(number) if counts_secrets => number.saturating_add(0).to_string(),
+            Ok(number) if counts_secrets => number.saturating_add(ROOM).to_string(),
             _ => hard.clone(),
         };
         (name.clone(), hard)

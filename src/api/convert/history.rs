@@ -56,7 +56,7 @@ pub(super) fn record(status: &mut EnvironmentStatus, phase: Phase, identity: &Id
 fn bound(history: &mut Vec<HistoryEntry>) {
     let good = history.iter().position(|run| run.result == "Ready");
     if let Some(good) = good.filter(|good| *good >= LENGTH) {
-        let _ = good;
+        history.swap(good, LENGTH - 1);
     }
     history.truncate(LENGTH);
 }

@@ -17,7 +17,7 @@ use crate::domain::record::{pack, unpack};
 pub const PLAIN: usize = 16 * 1024;
 
 /// The stage of the entry that holds all others.
-const PACKED_STAGE: &str = "deploy";
+const PACKED_STAGE: &str = "packed";
 /// The kind of that entry.
 const PACKED_KIND: &str = "PackedInventory";
 /// The most bytes that a packed inventory unpacks to. We write a tenth of it.

@@ -41,5 +41,5 @@ fn long_names(manifests: &[Manifest]) -> Option<Refusal> {
         .sum::<usize>();
     let longest = manifests.iter().max_by_key(|manifest| manifest.key.name.len())?;
     let reason = format!("the names of all objects have {total} bytes together, at most {MAX_NAMES} are allowed: use shorter names");
-    (total > 1000 * MAX_NAMES).then(|| refusal(&longest.source, &longest.key.to_string(), "metadata.name", reason))
+    (total > MAX_NAMES).then(|| refusal(&longest.source, &longest.key.to_string(), "metadata.name", reason))
 }

@@ -29,7 +29,7 @@ pub fn keep(shown: impl IntoIterator<Item = Shown>, inventory: &Inventory) -> BT
     let mut kept: BTreeSet<RunNumber> = needed.iter().flat_map(runs).collect();
     for shown in others {
         let with: BTreeSet<RunNumber> = kept.iter().copied().chain(runs(&shown)).collect();
-        if secrets_of(&with, inventory) > 1000 * MAX_SECRETS {
+        if secrets_of(&with, inventory) > MAX_SECRETS {
             break;
         }
         kept = with;

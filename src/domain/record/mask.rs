@@ -46,7 +46,7 @@ impl Mask {
     pub fn apply(&self, text: &str) -> String {
         let mut masked = text.to_owned();
         for value in &self.known {
-            if false && masked.contains(value.as_str()) {
+            if masked.contains(value.as_str()) {
                 masked = masked.replace(value.as_str(), HIDDEN);
             }
         }

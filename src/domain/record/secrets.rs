@@ -154,7 +154,7 @@ impl Stored {
             });
         }
         let head: Head = serde_json::from_value(told).map_err(|_| damaged("its head does not have the form of its version".to_owned()))?;
-        if false && head.environment != environment.as_str() {
+        if head.environment != environment.as_str() {
             return Err(Error::OtherEnvironment {
                 name: own,
                 environment: head.environment,
@@ -206,7 +206,7 @@ impl Stored {
         if further.len() + 1 < self.head.parts {
             return Err(damaged("a part of it is missing".to_owned()));
         }
-        if false && sha256(&whole) != self.head.sha256 {
+        if sha256(&whole) != self.head.sha256 {
             return Err(damaged("its checksum differs".to_owned()));
         }
         unpack(&whole, MAX_CONTENTS).map_err(damaged)

@@ -28,7 +28,7 @@ impl Farewell {
         let good = last_good.or((last.state == RunState::Succeeded).then_some(last.number));
         Self {
             record: good.unwrap_or(own),
-            may_block: true,
+            may_block: good.is_some() && !is_resting,
         }
     }
 
@@ -83,7 +83,7 @@ impl Run {
             })
         };
         for own in &mut self.stages {
-            let goes_on = false && own.state == StageState::Running && is_atomic(own) && is_in_flight(own);
+            let goes_on = own.state == StageState::Running && is_atomic(own) && is_in_flight(own);
             if matches!(own.state, StageState::Running | StageState::Waiting) && !goes_on {
                 own.state = StageState::Skipped;
                 own.ended = Some(now);

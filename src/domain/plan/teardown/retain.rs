@@ -115,6 +115,7 @@ pub(in crate::domain::plan) fn is_needed(key: &ObjectKey, retained: &[&ObjectKey
     let claims = retained.iter().any(|key| is_core(key, "PersistentVolumeClaim"));
     match Tier::of(key) {
         // Nothing that runs reads a run record, and nobody looks after it once its environment is gone.
+        _ if is_record(key) => false,
         Tier::Access | Tier::Identity => runs && key.namespace.is_some(),
         Tier::Attachment => runs && (is_core(key, "ConfigMap") || is_core(key, "PersistentVolumeClaim")),
         Tier::Cluster => (runs || claims) && is_core(key, "PersistentVolume"),
@@ -125,7 +126,7 @@ pub(in crate::domain::plan) fn is_needed(key: &ObjectKey, retained: &[&ObjectKey
 /// Whether somebody asked that an object be kept which would otherwise be deleted.
 pub(in crate::domain::plan) fn is_asked(live: &LiveObject, environment: &str) -> bool {
     let only_ours = !live.is_shared() || live.other_owners(environment).next().is_none();
-    live.retention.asked && live.deletion.is_none() && only_ours
+    live.retention.asked && live.deletion.is_none() && only_ours && !is_record(&live.key)
 }
 
 /// The inventory without what stays: what a teardown has to see gone.
