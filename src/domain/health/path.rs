@@ -53,7 +53,7 @@ impl FromStr for HealthPath {
         while !rest.is_empty() {
             if let Some(inside) = rest.strip_prefix('[') {
                 let (segment, after) =
-                    bracket(inside).ok_or_else(|| wrong("the bracket does not end, or holds neither a number nor a=b"))?;
+                    bracket(inside).ok_or_else(|| wrong("a bracket holds a number, a=b or a name in quotation marks, and ends"))?;
                 segments.push(segment);
                 rest = after;
             } else {
@@ -81,7 +81,7 @@ impl FromStr for HealthPath {
 fn bracket(inside: &str) -> Option<(Segment, &str)> {
     if let Some(quoted) = inside.strip_prefix('"') {
         let (name, rest) = quoted.split_once("\"]")?;
-        return Some((Segment::Field(name.to_owned()), rest));
+        return (!name.is_empty()).then(|| (Segment::Field(name.to_owned()), rest));
     }
     let (inside, rest) = inside.split_once(']')?;
     if let Some((field, text)) = inside.split_once('=') {

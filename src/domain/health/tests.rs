@@ -180,6 +180,14 @@ fn what_somebody_made_of_the_annotation_is_no_rule() {
     }
 }
 
+#[test]
+fn a_path_without_a_name_is_refused() {
+    for text in ["[\"\"]", "a[\"\"]", "a[\"\"].b", "a[]", "a[=b]", "a..b", ".a"] {
+        assert!(text.parse::<HealthPath>().is_err(), "{text}");
+    }
+    assert!("metadata.annotations[\"a.b/c\"]".parse::<HealthPath>().is_ok());
+}
+
 proptest! {
     #[test]
     fn a_path_that_is_read_is_written_the_same(text in "[a-z\\.\\[\\]=0-9\"]{1,24}") {
