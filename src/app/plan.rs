@@ -24,7 +24,7 @@ use crate::domain::difference::{self, Applier, Difference, Live};
 use crate::domain::git::Commit;
 use crate::domain::inventory::Inventory;
 use crate::domain::name::ObjectName;
-use crate::domain::plan::{Obstacle, Plan, Step, deploy, teardown};
+use crate::domain::plan::{Obstacle, Plan, deploy, teardown};
 use crate::domain::policy::Project;
 use crate::domain::render::Layered;
 use crate::githost::endpoint::Endpoints;
@@ -86,11 +86,7 @@ pub async fn differences(access: &Access, environment: &Environment, settings: &
         .filter(|(key, _)| !plan.retained.contains(key))
         .map(|(key, _)| key.clone())
         .collect();
-    let written = plan.steps.iter().flat_map(|step| match step {
-        Step::Apply(applies) => applies.as_slice(),
-        Step::Delete(_) => &[],
-    });
-    let keys: BTreeSet<_> = written.map(|apply| &apply.manifest.key).chain(&stale).collect();
+    let keys: BTreeSet<_> = plan.applies().map(|apply| &apply.manifest.key).chain(&stale).collect();
     let mut live = Live::new();
     for key in keys {
         let object = prepared.observer.read_whole(client.clone(), key).await.map_err(Error::Observe)?;

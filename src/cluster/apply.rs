@@ -98,7 +98,7 @@ impl Observer {
         // What environments share belongs to no run of one of them.
         let run = run.filter(|_| apply.manifest.owner().is_none());
         let sent = match (run, &apply.fence) {
-            (Some(run), Fence::Uid(_)) => return self.apply_in_run(&client, apply, run).await,
+            (Some(run), Fence::Uid(uid)) => return self.apply_in_run(&client, apply, uid, run).await,
             (Some(run), _) => self.send(client.clone(), apply, &run::marked(fenced_body(apply), run)).await,
             (None, _) => self.send(client.clone(), apply, &fenced_body(apply)).await,
         };

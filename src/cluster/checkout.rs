@@ -5,6 +5,7 @@ use kube::{Client, ResourceExt};
 
 use super::Error;
 use super::exec::{Container, Ended, feed};
+use super::logs::JOB_LABEL;
 use super::services::list_pods;
 use crate::domain::stage::checkout::{CONTAINER, unpack_command};
 
@@ -18,9 +19,6 @@ pub enum Waiter {
     /// It has ended, with this exit code: with 0 it has what it waited for.
     Ended(i32),
 }
-
-/// The label that the Job controller puts on pods.
-const JOB_LABEL: &str = "batch.kubernetes.io/job-name";
 
 /// How the container of a Job that waits for the files stands.
 ///

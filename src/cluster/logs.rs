@@ -71,16 +71,7 @@ impl Observer {
     /// The pods could not be listed.
     pub async fn job_logs(&self, records: &Records<'_>, attempt: &Attempt, mask: &Mask) -> Result<Vec<ContainerLog>, Error> {
         let api = self.pods_as(records.deployer, records)?;
-        let params = ListParams::default().labels(&format!("{JOB_LABEL}={}", attempt.job));
-        let pods = within(
-            || format!("list the pods of Job {}", attempt.job),
-            api.list(&params),
-            |source| Error::List {
-                what: format!("the pods of Job {}", attempt.job),
-                source,
-            },
-        );
-        let mut pods = pods.await?.items;
+        let mut pods = pods_of_job(&api, &attempt.job).await?;
         pods.sort_by_key(|pod| std::cmp::Reverse(pod.creation_timestamp()));
         pods.truncate(MAX_PODS);
         pods.reverse();
@@ -93,10 +84,31 @@ impl Observer {
         Ok(stream::iter(reads).buffered(4).collect().await)
     }
 
+    /// The pods of an environment, as a deployer sees them.
     pub(super) fn pods_as(&self, deployer: &Deployer, records: &Records<'_>) -> Result<Api<Pod>, Error> {
         let client = self.connection.deployer(deployer)?;
         Ok(Api::namespaced(client, records.environment.namespace().as_str()))
     }
+}
+
+/// The pods of a Job, as they are now.
+pub(super) async fn pods_of_job(api: &Api<Pod>, job: &str) -> Result<Vec<Pod>, Error> {
+    let what = || format!("the pods of Job {job}");
+    let params = ListParams::default().labels(&format!("{JOB_LABEL}={job}"));
+    let pods = within(
+        || format!("list {}", what()),
+        api.list(&params),
+        |source| Error::List { what: what(), source },
+    );
+    Ok(pods.await?.items)
+}
+
+/// How the containers of a pod stand, in the order in which they run.
+pub(super) fn container_statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    pod.status.iter().flat_map(|status| {
+        let first = status.init_container_statuses.iter().flatten();
+        first.chain(status.container_statuses.iter().flatten())
+    })
 }
 
 async fn read_one(api: &Api<Pod>, attempt: &Attempt, pod: String, container: String, mask: &Mask) -> ContainerLog {
@@ -146,9 +158,5 @@ fn started(pod: &Pod) -> Vec<String> {
         let state = status.state.as_ref();
         state.is_some_and(|state| state.running.is_some() || state.terminated.is_some()) || status.restart_count > 0
     };
-    let statuses = pod.status.iter().flat_map(|status| {
-        let first = status.init_container_statuses.iter().flatten();
-        first.chain(status.container_statuses.iter().flatten())
-    });
-    statuses.filter(has_run).map(|status| status.name.clone()).collect()
+    container_statuses(pod).filter(has_run).map(|status| status.name.clone()).collect()
 }

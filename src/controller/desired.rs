@@ -128,6 +128,19 @@ impl Wish {
     }
 }
 
+impl Addresses {
+    /// The host in the main URL.
+    pub fn host(&self) -> &str {
+        host_of(&self.url)
+    }
+}
+
+/// The host in a URL, without its port.
+pub fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split([':', '/']).next().unwrap_or_default()
+}
+
 impl Desired {
     /// Why a condition of a stage does not hold. `changed` are the files that have changed, where that is known.
     pub fn unmet(&self, wish: &Wish, condition: &Condition, changed: Option<&[String]>) -> Option<String> {

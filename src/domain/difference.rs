@@ -16,7 +16,7 @@ use similar::TextDiff;
 
 use super::manifest::ObjectKey;
 use super::observed::is_secret;
-use super::plan::{Apply, Because, Plan, Step, deploy};
+use super::plan::{Apply, Because, Plan, deploy};
 use super::render::to_yaml;
 pub use owned::{owned, owned_by};
 
@@ -61,11 +61,7 @@ pub struct Applier<'a> {
 ///
 /// An apply that would change no field (an answer to an earlier one was lost, for example) is no difference.
 pub fn differences(plan: &Plan, stale: &[ObjectKey], live: &Live, applier: Applier<'_>) -> Vec<Difference> {
-    let applies = plan.steps.iter().flat_map(|step| match step {
-        Step::Apply(applies) => applies.as_slice(),
-        Step::Delete(_) => &[],
-    });
-    let written = applies.filter_map(|apply| {
+    let written = plan.applies().filter_map(|apply| {
         let key = &apply.manifest.key;
         let (before, after) = applied(apply, live.get(key), applier);
         compare(key, before, Some(after))

@@ -295,7 +295,7 @@ fn digest_of(body: &Value) -> String {
 }
 
 /// The first half of the SHA-256 of a text, in hexadecimal.
-pub(super) fn digest_of_text(text: &str) -> String {
+pub(crate) fn digest_of_text(text: &str) -> String {
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -162,6 +162,14 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// All applies, in the order of their steps.
+    pub fn applies(&self) -> impl Iterator<Item = &Apply> {
+        self.steps.iter().flat_map(|step| match step {
+            Step::Apply(applies) => applies.as_slice(),
+            Step::Delete(_) => &[],
+        })
+    }
+
     /// How many objects the plan writes or deletes.
     pub fn size(&self) -> usize {
         self.steps.iter().map(Step::len).sum()

@@ -14,7 +14,7 @@ use super::observed::LiveObject;
 use super::outcome::{self, FailureClass, Outcome};
 use super::plan::teardown::stuck::{self, Stuck};
 use super::plan::teardown::{Next, TeardownPlan, retain};
-use super::plan::{Obstacle, Plan, Step, Waiting};
+use super::plan::{Obstacle, Plan, Waiting};
 use super::readiness::Readiness;
 use super::run::Run;
 pub(super) use failure::grants_rights;
@@ -331,11 +331,7 @@ fn stage_report(stage: Stage, plan: &Plan, outcomes: &[Outcome], waiting: &[Wait
 
 /// How many objects of a stage the plan applies.
 fn planned(stage: Stage, plan: &Plan) -> usize {
-    let applies = plan.steps.iter().flat_map(|step| match step {
-        Step::Apply(applies) => applies.as_slice(),
-        Step::Delete(_) => &[],
-    });
-    applies.filter(|apply| apply.stage == stage).count()
+    plan.applies().filter(|apply| apply.stage == stage).count()
 }
 
 trait Sentence: std::fmt::Display {}

@@ -8,29 +8,20 @@ use crate::cluster::Error;
 use crate::cluster::observe::Observer;
 use crate::domain::manifest::RUN_ANNOTATION;
 use crate::domain::outcome::{Failure, FailureClass};
-use crate::domain::plan::Fence;
 use crate::domain::run::RunNumber;
 
 /// How often an object that others change is tried within one pass.
 const TRIES: usize = 3;
 
-/// What a write has to find before it may be sent.
-pub(super) enum Guard {
-    /// This body may be sent.
-    Send(Value),
-    /// Nothing may be sent.
-    Stop(Outcome),
-}
-
 impl Observer {
     /// Applies an object that exists, for a run: only if no later run has written it, and only as it was seen then.
     ///
     /// The resourceVersion makes of look and write one step: whoever wrote in between is looked at anew.
-    pub(super) async fn apply_in_run(&self, client: &Client, apply: &Apply, run: RunNumber) -> Result<Outcome, Error> {
+    pub(super) async fn apply_in_run(&self, client: &Client, apply: &Apply, uid: &str, run: RunNumber) -> Result<Outcome, Error> {
         for _ in 0..TRIES {
-            let body = match self.guarded(client, apply, run).await? {
-                Guard::Send(body) => body,
-                Guard::Stop(outcome) => return Ok(outcome),
+            let body = match self.looked_at(client, apply, uid, run).await? {
+                Ok(body) => body,
+                Err(outcome) => return Ok(outcome),
             };
             match self.send(client.clone(), apply, &body).await {
                 Err(Error::Write { source, .. }) if super::is_fence(&source, &apply.fence) => {}
@@ -40,24 +31,21 @@ impl Observer {
         Ok(transient(apply, "others change it all the time; it is tried again".to_owned()))
     }
 
-    async fn guarded(&self, client: &Client, apply: &Apply, run: RunNumber) -> Result<Guard, Error> {
+    /// The body that may be sent over the object as it is now, or why none may.
+    async fn looked_at(&self, client: &Client, apply: &Apply, uid: &str, run: RunNumber) -> Result<Result<Value, Outcome>, Error> {
         let key = &apply.manifest.key;
-        let Fence::Uid(uid) = &apply.fence else {
-            return Ok(Guard::Send(marked(super::fenced_body(apply), run)));
-        };
         let live = self.read_whole(client.clone(), key).await?;
-        let live = live.filter(|live| live["metadata"]["uid"] == json!(uid));
-        let Some(live) = live else {
+        let Some(live) = live.filter(|live| live["metadata"]["uid"] == json!(uid)) else {
             self.live.forget(key, uid);
-            return Ok(Guard::Stop(Outcome::Vanished { key: key.clone() }));
+            return Ok(Err(Outcome::Vanished { key: key.clone() }));
         };
         if let Some(later) = written_by(&live).filter(|written| *written > run) {
             let message = format!("run {later} has written it, and run {run} is late: nothing is written");
-            return Ok(Guard::Stop(transient(apply, message)));
+            return Ok(Err(transient(apply, message)));
         }
         let mut body = marked(super::fenced_body(apply), run);
         body["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
-        Ok(Guard::Send(body))
+        Ok(Ok(body))
     }
 }
 

@@ -47,34 +47,22 @@ impl Desired {
     /// As [`admit_record`].
     pub fn of_record(wish: &Wish, run: &Run, contents: &Contents) -> Result<Self, Refusal> {
         let staged = admit_record(wish, contents)?;
-        let fence = fence(wish);
-        Ok(Self {
-            objects: deploy::Desired {
-                namespace: guardrails::namespace(&fence),
-                guardrails: guardrails::guardrails(&fence),
-                objects: staged.all().cloned().collect(),
-                held: BTreeSet::new(),
-            },
-            staged,
-            addresses: Addresses {
-                url: contents.url.clone(),
-                urls: contents.urls.clone(),
-            },
-            digest: run.digest.clone(),
-            is_rendered: false,
-        })
+        let objects = deploy::Desired {
+            guardrails: guardrails::guardrails(&fence(wish)),
+            objects: staged.all().cloned().collect(),
+            ..nothing(wish)
+        };
+        Ok(Self::recorded(run, contents, objects, staged))
     }
 
     /// What an environment that is being removed should be: nothing but what its stages bring.
     pub fn leaving(wish: &Wish, run: &Run, contents: &Contents, staged: Staged) -> Self {
-        let fence = fence(wish);
+        Self::recorded(run, contents, nothing(wish), staged)
+    }
+
+    fn recorded(run: &Run, contents: &Contents, objects: deploy::Desired, staged: Staged) -> Self {
         Self {
-            objects: deploy::Desired {
-                namespace: guardrails::namespace(&fence),
-                guardrails: Vec::new(),
-                objects: Vec::new(),
-                held: BTreeSet::new(),
-            },
+            objects,
             staged,
             addresses: Addresses {
                 url: contents.url.clone(),
@@ -83,5 +71,15 @@ impl Desired {
             digest: run.digest.clone(),
             is_rendered: false,
         }
+    }
+}
+
+/// The namespace alone.
+fn nothing(wish: &Wish) -> deploy::Desired {
+    deploy::Desired {
+        namespace: guardrails::namespace(&fence(wish)),
+        guardrails: Vec::new(),
+        objects: Vec::new(),
+        held: BTreeSet::new(),
     }
 }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest;
-
 use super::{Around, Asked, Asker, ErrandKey, Errands, Pace};
 use crate::domain::errand::{Answer, Errand};
+use crate::domain::manifest::digest_of_text;
 use crate::domain::run::{Progress, RunNumber, StageRun};
 use crate::domain::stage::check::{self, Check, Probe};
 use crate::domain::stage::checkout;
@@ -150,7 +149,6 @@ fn pending(message: String) -> Progress {
 
 /// The same for all deliveries of one try of a stage, and for no other.
 pub(super) fn idempotency_key(environment_uid: &str, run: RunNumber, stage: &str, try_number: u32) -> String {
-    let digest = digest::digest(&digest::SHA256, format!("{environment_uid}/{run}/{stage}/{try_number}").as_bytes());
-    let hex: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("graftling_{hex}")
+    let digest = digest_of_text(&format!("{environment_uid}/{run}/{stage}/{try_number}"));
+    format!("graftling_{digest}")
 }

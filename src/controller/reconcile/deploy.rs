@@ -56,7 +56,6 @@ impl Reconciler {
             identity: &identity,
             wish: &wish,
             desired: &desired,
-            addresses: &desired.addresses,
             deployer: &deployer,
             tools_image: &self.settings.tools_image,
             now: Timestamp::now(),

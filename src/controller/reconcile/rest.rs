@@ -155,33 +155,22 @@ impl Reconciler {
     }
 
     /// The end of a deployment: what was at rest is so no more once everything is applied, and who was restored is told until when.
-    pub(super) async fn conclude_deployment(&self, identity: &Identity, concluded: Concluded) -> Result<Pass, cluster::Error> {
-        let Concluded {
-            environment,
-            mut report,
-            once,
-            handled,
-            pending,
-        } = concluded;
-        let environment = &environment;
-        if let Some(grace) = restored(environment).filter(|_| report.phase == Phase::Ready) {
+    pub(super) async fn conclude_deployment(&self, identity: &Identity, mut concluded: Concluded) -> Result<Pass, cluster::Error> {
+        let report = &mut concluded.report;
+        if let Some(grace) = restored(&concluded.environment).filter(|_| report.phase == Phase::Ready) {
             report.message = format!("{}; branch deleted; restored until {}", report.message, grace.until);
         }
-        let is_back = is_down(environment) && report.applied;
+        let is_back = is_down(&concluded.environment) && report.applied;
         let written = self
-            .publish(environment, identity, &report, |status| {
+            .publish(&concluded.environment, identity, &concluded.report, |status| {
                 status.resting &= !is_back;
-                status.once = once;
-                status.pending_approvals = pending;
-                if handled.is_some() {
-                    status.request_handled = handled;
-                }
+                concluded.complete(status);
             })
             .await?;
         if is_back {
             self.announce_return(&written).await;
         }
-        Ok(self.pass(&report))
+        Ok(self.pass(&concluded.report))
     }
 
     async fn announce_return(&self, environment: &Environment) {

@@ -27,7 +27,7 @@ use crate::api::environment::requests::{PendingApproval, RequestHandled};
 use crate::api::environment::{Environment, EnvironmentStatus};
 use crate::cluster;
 use crate::cluster::connection::Deployer;
-use crate::controller::desired::{Addresses, Desired, Refusal, Wish};
+use crate::controller::desired::{Desired, Refusal, Wish};
 use crate::domain::bundle::pipeline::Stage;
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
@@ -82,7 +82,6 @@ pub(super) struct Site<'a> {
     pub(super) identity: &'a Identity,
     pub(super) wish: &'a Wish,
     pub(super) desired: &'a Desired,
-    pub(super) addresses: &'a Addresses,
     pub(super) deployer: &'a Deployer,
     pub(super) tools_image: &'a str,
     pub(super) now: Timestamp,
@@ -256,16 +255,16 @@ impl Work {
             mut held,
             problems,
         } = self.staged.reached(&self.run, inventory, self.good.as_ref());
-        let (jobs, of_jobs) = self.job_objects(site, inventory);
-        held.extend(of_jobs);
-        for job in &jobs {
-            held.remove(&job.key);
+        objects.extend(self.missing_jobs(site, inventory));
+        held.extend(self.run.kept_beside(inventory));
+        for wanted in &objects {
+            held.remove(&wanted.key);
         }
-        objects.extend(jobs);
         let desired = deploy::Desired {
+            namespace: site.desired.objects.namespace.clone(),
+            guardrails: site.desired.objects.guardrails.clone(),
             objects,
             held,
-            ..site.desired.objects.clone()
         };
         let mut plan = deploy::plan(&site.identity.name, &site.identity.uid, &desired, inventory, observed);
         self.include_records(site, &mut plan, observed);
@@ -333,6 +332,17 @@ impl Work {
     }
 }
 
+impl Concluded {
+    /// What the status holds beside the run and its stages.
+    pub(super) fn complete(&self, status: &mut EnvironmentStatus) {
+        status.once.clone_from(&self.once);
+        status.pending_approvals.clone_from(&self.pending);
+        if let Some(handled) = &self.handled {
+            status.request_handled = Some(handled.clone());
+        }
+    }
+}
+
 impl Past {
     fn of(entry: &crate::api::environment::HistoryEntry) -> Option<Self> {
         Some(Self {
@@ -351,17 +361,6 @@ impl Site<'_> {
             return Some(format!("has run once already; `graftling env rerun --stage {name}` runs it again"));
         }
         self.desired.unmet(self.wish, &stage.when, changed)
-    }
-
-    /// The host in the main URL.
-    fn host(&self) -> String {
-        let rest = self
-            .addresses
-            .url
-            .split_once("://")
-            .map_or(self.addresses.url.as_str(), |(_, rest)| rest);
-        let authority = rest.split('/').next().unwrap_or_default();
-        authority.split(':').next().unwrap_or_default().to_owned()
     }
 }
 

@@ -29,7 +29,7 @@ impl Reconciler {
         if !must_ask(&report, is_ready_at(environment, site.identity.revision.as_str())) {
             return report;
         }
-        let url = check.url(&site.addresses.url);
+        let url = check.url(&site.desired.addresses.url);
         let probe = UrlProbe {
             url: url.clone(),
             statuses: Statuses::ranges(check.statuses()),
@@ -42,7 +42,7 @@ impl Reconciler {
             try_number: 0,
             question: 0,
         };
-        let around = Around::new(site.identity, &site.wish.project, site.addresses, run);
+        let around = Around::new(site.identity, &site.wish.project, &site.desired.addresses, run);
         match self.errands.ask(&key, Pace::every(EVERY), || Errand::Url(probe), &around) {
             Asked::Answer(answer, _) if answer.worth == Worth::Good => report,
             Asked::Answer(answer, again) => summarise_url(report, &url, &UrlState::Bad(answer.message), Some(again)),

@@ -7,6 +7,7 @@ use super::*;
 use crate::domain::inventory::{Inventory, Stage};
 use crate::domain::manifest::{Manifest, Source};
 use crate::domain::plan::Fence;
+use crate::domain::plan::Step;
 
 const APPLIER: Applier<'static> = Applier {
     field_manager: "graftling",

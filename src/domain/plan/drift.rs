@@ -94,7 +94,7 @@ impl DriftLoops {
 
     /// Forgets what was found as it should be some time after it was put right.
     fn settle(&mut self, plan: &Plan, inventory: &Inventory, now: Timestamp) {
-        let wrong: Vec<&Apply> = applies(plan).filter(|apply| is_correction(apply, inventory)).collect();
+        let wrong: Vec<&Apply> = plan.applies().filter(|apply| is_correction(apply, inventory)).collect();
         self.0.retain(|key, known| {
             let is_wrong = wrong.iter().any(|apply| apply.manifest.key == *key && known.is_about(apply));
             is_wrong || now.duration_since(known.last) < SOON && inventory.get(key).is_some()
@@ -105,7 +105,7 @@ impl DriftLoops {
     /// to be wrong again already: no watch may show that.
     pub fn record(&mut self, plan: &Plan, inventory: &Inventory, outcomes: &[Outcome], now: Timestamp) -> bool {
         let mut is_undone = false;
-        for apply in applies(plan).filter(|apply| is_correction(apply, inventory)) {
+        for apply in plan.applies().filter(|apply| is_correction(apply, inventory)) {
             let key = &apply.manifest.key;
             let applied = outcomes.iter().find_map(|outcome| match outcome {
                 Outcome::Applied { live, .. } if live.key == *key => Some(live),
@@ -165,13 +165,6 @@ impl Loop {
 fn is_correction(apply: &Apply, inventory: &Inventory) -> bool {
     let recorded = inventory.get(&apply.manifest.key).and_then(|entry| entry.digest.as_deref());
     matches!(apply.because, Because::Drifted | Because::Changed) && recorded == Some(apply.manifest.recorded_digest().as_str())
-}
-
-fn applies(plan: &Plan) -> impl Iterator<Item = &Apply> {
-    plan.steps.iter().flat_map(|step| match step {
-        Step::Apply(applies) => applies.as_slice(),
-        Step::Delete(_) => &[],
-    })
 }
 
 /// The fields of a manifest that a live object has otherwise, at most `most`, and who wrote last besides us. Values are not shown.

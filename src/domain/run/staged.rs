@@ -7,7 +7,7 @@ use crate::domain::bundle::pipeline::{Action, Condition, OnFailure, Pipeline, St
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::{Manifest, ObjectKey, digest_of_text};
 use crate::domain::outcome::{self, FailureClass, Outcome};
-use crate::domain::plan::{Plan, Step};
+use crate::domain::plan::Plan;
 use crate::domain::readiness::Readiness;
 use crate::domain::stage::outputs::{self, Outputs};
 use crate::domain::status::grants_rights;
@@ -240,11 +240,7 @@ fn unwritten(keys: &BTreeSet<&ObjectKey>, plan: &Plan, outcomes: &[Outcome]) -> 
             _ => None,
         })
         .collect();
-    let planned = plan.steps.iter().flat_map(|step| match step {
-        Step::Apply(applies) => applies.as_slice(),
-        Step::Delete(_) => &[],
-    });
-    planned
+    plan.applies()
         .map(|apply| &apply.manifest.key)
         .any(|key| keys.contains(key) && !applied.contains(key))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::outputs::{self, Outputs};
-use crate::domain::manifest::Admission;
+use crate::domain::manifest::{Admission, digest_of_text};
 use crate::domain::run::RunNumber;
 
 /// Everything that the objects of a stage depend on, besides what the stage is told.
@@ -52,8 +52,7 @@ pub fn job_name(stage: &str, run: RunNumber, attempt: u32) -> String {
     if stage.len() + numbers.len() <= ROOM {
         return format!("{stage}{numbers}");
     }
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, stage.as_bytes());
-    let digest: String = digest.as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = &digest_of_text(stage)[..8];
     let room = ROOM.saturating_sub(numbers.len() + 1 + digest.len());
     let stage: String = stage.chars().take(room).collect();
     format!("{}-{digest}{numbers}", stage.trim_end_matches('-'))

@@ -45,7 +45,7 @@ pub fn of_steps(steps: &Steps, facts: &JobFacts<'_>) -> Result<Vec<Manifest>, Ve
     let contexts = security::contexts(facts.pod_security, &steps.workload.security, true);
     let mut containers: Vec<Value> = Vec::with_capacity(steps.run.len() + 1);
     let mut volumes = vec![json!({ "name": "workspace", "emptyDir": { "sizeLimit": steps.workspace } })];
-    if steps.checkout.unwrap_or(!facts.is_teardown) {
+    if steps.checks_out(facts.is_teardown) {
         containers.push(json!({
             "name": checkout::CONTAINER,
             "image": facts.tools_image,

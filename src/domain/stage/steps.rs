@@ -46,6 +46,11 @@ pub struct Step {
 // === impl Steps ===
 
 impl Steps {
+    /// Whether the files of the commit are brought into the workspace.
+    pub fn checks_out(&self, is_teardown: bool) -> bool {
+        self.checkout.unwrap_or(!is_teardown)
+    }
+
     /// Every output that a step hands on.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
         self.run.iter().flat_map(|step| step.container.outputs.iter().map(String::as_str))

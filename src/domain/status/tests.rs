@@ -8,6 +8,7 @@ use super::*;
 use crate::domain::manifest::{Manifest, Source};
 use crate::domain::observed::{Deletion, LiveObject};
 use crate::domain::outcome::Failure;
+use crate::domain::plan::Step;
 use crate::domain::plan::teardown::Tier;
 use crate::domain::plan::{Apply, Because, Delete, Fence};
 use crate::domain::readiness::Readiness;

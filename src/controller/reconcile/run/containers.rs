@@ -1,6 +1,6 @@
 //! Jobs of `job` and `steps` stages: made once for each try, never changed, and judged by how they end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::stages::{Seen, Standing, unable};
@@ -20,26 +20,20 @@ use crate::domain::stage::{JobFacts, Settings, job_name, objects, outputs, with_
 const TIME: Duration = Duration::from_secs(30 * 60);
 
 impl Work {
-    /// The objects of the Jobs that are under way and not known to be there, and every object that the run's Jobs have: these stay as they are.
-    pub(super) fn job_objects(&self, site: &Site<'_>, inventory: &Inventory) -> (Vec<Manifest>, BTreeSet<ObjectKey>) {
+    /// The objects of the Jobs that are under way and not known to be there.
+    pub(super) fn missing_jobs(&self, site: &Site<'_>, inventory: &Inventory) -> Vec<Manifest> {
+        let is_known = |key: &ObjectKey| inventory.get(key).is_some_and(|entry| entry.uid.is_some());
         let mut missing = Vec::new();
-        let held = self.run.kept_beside(inventory);
         for stage in &self.staged.stages {
-            let Some(own) = self.run.stage(&stage.name) else { continue };
+            let own = self.run.stage(&stage.name).filter(|own| own.state == StageState::Running);
+            let Some(own) = own else { continue };
             let Ok(settings) = with_outputs(&stage.action, &self.run.outputs()) else {
                 continue;
             };
-            if !matches!(settings, Settings::Job(_) | Settings::Steps(_)) || own.tries == 0 && own.earlier == 0 {
-                continue;
-            }
-            if own.state != StageState::Running {
-                continue;
-            }
-            let is_known = |key: &ObjectKey| inventory.get(key).is_some_and(|entry| entry.uid.is_some());
             let manifests = self.job_manifests(site, stage, own, &settings).unwrap_or_default();
             missing.extend(manifests.into_iter().filter(|manifest| !is_known(&manifest.key)));
         }
-        (missing, held)
+        missing
     }
 
     fn job_manifests(&self, site: &Site<'_>, stage: &Stage, own: &StageRun, settings: &Settings) -> Result<Vec<Manifest>, String> {
@@ -47,7 +41,6 @@ impl Work {
         let namespace = site.identity.name.namespace();
         let admission = admission(site.wish, &namespace, &kinds);
         let outputs = self.run.outputs();
-        let host = site.host();
         let facts = JobFacts {
             stage: &stage.name,
             line: stage.line,
@@ -58,8 +51,8 @@ impl Work {
             branch: site.identity.branch.as_str(),
             revision: &self.run.revision,
             pull_request: site.wish.pull_request.as_ref().map(|pull| pull.number),
-            url: &site.addresses.url,
-            host: &host,
+            url: &site.desired.addresses.url,
+            host: site.desired.addresses.host(),
             is_first_deploy: site.wish.is_first_deploy,
             outputs: &outputs,
             pod_security: site.wish.project.guardrails.pod_security,
@@ -142,7 +135,7 @@ impl Reconciler {
         }
         .into();
         let Settings::Steps(steps) = settings else { return waiting };
-        if !steps.checkout.unwrap_or(true) {
+        if !steps.checks_out(work.run.is_removal()) {
             return waiting;
         }
         // The first container waits for the files of the commit.

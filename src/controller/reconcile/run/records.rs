@@ -60,8 +60,7 @@ impl Work {
             true => Vec::new(),
             false => self.record(site),
         };
-        let inventory = plan.write_ahead.clone();
-        let keep = self.kept(&inventory);
+        let keep = self.kept(&plan.write_ahead);
         include(plan, &site.identity.name, &wanted, &keep, observed);
     }
 
@@ -104,8 +103,8 @@ impl Work {
                 teardown: staged.teardown.clone(),
             },
             objects,
-            url: site.addresses.url.clone(),
-            urls: site.addresses.urls.clone(),
+            url: site.desired.addresses.url.clone(),
+            urls: site.desired.addresses.urls.clone(),
             deployer: record::Deployer {
                 namespace: namespace.to_string(),
                 name: name.to_string(),

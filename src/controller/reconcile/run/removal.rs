@@ -18,7 +18,7 @@ use crate::cluster;
 use crate::cluster::connection::Deployer;
 use crate::cluster::publish::Announcement;
 use crate::cluster::records::{RecordError, Records};
-use crate::controller::desired::{Desired, Wish, admit_record};
+use crate::controller::desired::{Desired, Wish, admit_record, host_of};
 use crate::controller::reconcile::Pass;
 use crate::domain::bundle::pipeline::Stage;
 use crate::domain::inventory::{self, Inventory};
@@ -163,23 +163,16 @@ impl Reconciler {
             .present()
             .filter(|(key, _)| matches!(key.kind.as_str(), "Job" | "ServiceAccount"));
         let of_jobs = Inventory::from_entries(of_jobs.map(|(key, entry)| (key.clone(), entry.clone())));
-        let (jobs, _) = work.job_objects(site, inventory);
+        let jobs = work.missing_jobs(site, inventory);
         let observed = self
             .observer
             .observe(leaving.deployer, jobs.into_iter().map(|job| job.key), &of_jobs)
             .await?;
         let concluded = self.go_on(site, work, (inventory.clone(), observed)).await?;
         let run = concluded.report.run.clone().unwrap_or(before);
-        let report = summarise_removal(concluded.report, &run);
-        let (once, handled, pending) = (concluded.once, concluded.handled, concluded.pending);
-        self.publish(&concluded.environment, identity, &report, |status| {
-            status.once = once;
-            status.pending_approvals = pending;
-            if handled.is_some() {
-                status.request_handled = handled;
-            }
-        })
-        .await?;
+        let report = summarise_removal(concluded.report.clone(), &run);
+        self.publish(&concluded.environment, identity, &report, |status| concluded.complete(status))
+            .await?;
         let pass = self.pass(&report);
         Ok((run, pass))
     }
@@ -288,7 +281,6 @@ impl<'a> Leaving<'a> {
             identity: self.identity,
             wish,
             desired,
-            addresses: &desired.addresses,
             deployer: self.deployer,
             tools_image,
             now,
@@ -299,7 +291,7 @@ impl<'a> Leaving<'a> {
 impl Work {
     /// The plan before a removal: Jobs, and the record that their logs are kept in.
     pub(super) fn plan_leaving(&self, site: &Site<'_>, inventory: &Inventory, observed: &Observed) -> Plan {
-        let (jobs, _) = self.job_objects(site, inventory);
+        let jobs = self.missing_jobs(site, inventory);
         let mut plan = stages::plan(&site.identity.name, jobs, inventory, observed);
         if self.run.is_removal() {
             self.include_records(site, &mut plan, observed);
@@ -310,12 +302,7 @@ impl Work {
 
 /// What is known of a Project that is gone: where its environments' hosts were, and who wrote for it. It allows nothing beyond the defaults.
 fn remembered(leaving: &Leaving<'_>, url: &str) -> Project {
-    let host = url
-        .split_once("://")
-        .map_or(url, |(_, rest)| rest)
-        .split([':', '/'])
-        .next()
-        .unwrap_or_default();
+    let host = host_of(url);
     let domain = host.split_once('.').map_or(host, |(_, domain)| domain);
     let read = |domain: &str| {
         let key = &leaving.identity.project;

@@ -93,7 +93,7 @@ impl Reconciler {
             revision: work.run.revision.parse().unwrap_or_else(|_| site.identity.revision.clone()),
             ..site.identity.clone()
         };
-        let around = Around::new(&identity, &site.wish.project, site.addresses, work.run.number);
+        let around = Around::new(&identity, &site.wish.project, &site.desired.addresses, work.run.number);
         let Looked { progress, streak, again } = look(&Place {
             asker: &asker,
             run: work.run.number,

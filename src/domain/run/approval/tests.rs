@@ -9,18 +9,10 @@ fn at(minutes: i64) -> Timestamp {
 
 fn stage() -> StageRun {
     StageRun {
-        name: "release".into(),
         state: StageState::Running,
         tries: 1,
-        earlier: 0,
-        by_hand: None,
         since: Some(at(0)),
-        ended: None,
-        not_before: None,
-        streak: 0,
-        message: None,
-        outputs: BTreeMap::new(),
-        failed_need: None,
+        ..StageRun::new("release")
     }
 }
 

@@ -2,8 +2,6 @@
 
 mod histories;
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -56,18 +54,9 @@ fn run(state: RunState, stages: [StageState; 5]) -> Run {
 
 fn stage_run(name: &str, state: StageState) -> StageRun {
     StageRun {
-        name: name.into(),
         state,
         tries: u32::from(!matches!(state, StageState::Waiting | StageState::Skipped)),
-        earlier: 0,
-        by_hand: None,
-        since: None,
-        ended: None,
-        not_before: None,
-        streak: 0,
-        message: None,
-        outputs: BTreeMap::new(),
-        failed_need: None,
+        ..StageRun::new(name)
     }
 }
 
