@@ -59,7 +59,7 @@ pub async fn bring(client: &Client, namespace: &str, pod: &str, revision: &str, 
         pod,
         container: Some(CONTAINER),
     };
-    feed(client, at, &unpack_command(revision), tar).await
+    feed(client, at, &unpack_command(revision, tar.len()), tar).await
 }
 
 #[cfg(test)]

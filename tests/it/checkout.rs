@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use graftling::domain::stage::checkout::{MARKER, STATE, WORKSPACE, unpack_command, wait_command};
 use tempfile::TempDir;
@@ -33,11 +33,29 @@ impl Container {
         command
     }
 
-    /// Whether the command that gets this stream says that it has everything.
+    /// The command that takes in a stream of so many bytes.
+    fn unpacking(&self, bytes: usize) -> Child {
+        self.command(&unpack_command(REVISION, bytes))
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Whether the command that gets this stream says that it has everything, although nobody closes its input.
     fn unpack(&self, stream: &[u8]) -> bool {
-        let mut child = self.command(&unpack_command(REVISION)).stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = self.unpacking(stream.len());
+        let mut pipe = child.stdin.take().unwrap();
         // One that has ended reads no more.
-        let _ = child.stdin.take().unwrap().write_all(stream);
+        let _ = pipe.write_all(stream);
+        let ended = child.wait().unwrap();
+        drop(pipe);
+        ended.success()
+    }
+
+    /// Whether the command says that it has everything after the connection broke at `length`.
+    fn unpack_broken(&self, stream: &[u8], length: usize) -> bool {
+        let mut child = self.unpacking(stream.len());
+        let _ = child.stdin.take().unwrap().write_all(&stream[..length]);
         child.wait().unwrap().success()
     }
 
@@ -91,7 +109,7 @@ fn a_broken_stream_is_not_taken_for_a_whole_one_and_leaves_nothing_behind() {
     let container = Container::new();
     let whole = stream(&[("first", "old"), (".hidden", "old"), (MARKER, REVISION)]);
     for length in (0..whole.len()).step_by(512).take_while(|length| *length < 512 * 5) {
-        assert!(!container.unpack(&whole[..length]), "{length} bytes were enough");
+        assert!(!container.unpack_broken(&whole, length), "{length} bytes were enough");
         assert!(!container.is_complete());
     }
     assert!(!container.unpack(&stream(&[("first", "x"), (MARKER, "another revision")])));
@@ -104,10 +122,10 @@ fn a_broken_stream_is_not_taken_for_a_whole_one_and_leaves_nothing_behind() {
 fn an_unpacking_that_hangs_is_ended_by_the_next_one() {
     let container = Container::new();
     let whole = stream(&[("file", "new"), (MARKER, REVISION)]);
-    let mut hanging = container.command(&unpack_command(REVISION)).stdin(Stdio::piped()).spawn().unwrap();
+    let mut hanging = container.unpacking(whole.len());
     let mut pipe = hanging.stdin.take().unwrap();
     pipe.write_all(&stream(&[("file", "old")])[..1024]).unwrap();
-    while !Path::new(&container.path("/checkout/pid")).exists() {
+    while !Path::new(&container.path("/checkout/pids")).exists() {
         std::thread::yield_now();
     }
     assert!(container.unpack(&whole));

@@ -6,6 +6,8 @@
 //!
 //! **The stream** is a plain tar (no compression) with one entry for each file of the commit, by its path inside the repository, and
 //! last of all the file [`MARKER`] whose content is the revision, without a line end. A file of that name in the repository is left out.
+//! The command is told how many bytes the stream has and reads no more: who executes it through the API server cannot close its standard
+//! input, and `tar` reads on after the last entry, some until the input ends.
 //!
 //! **Complete** is what has seen the marker. The command exits with 0 exactly then; only then does the waiting container end with 0 and
 //! the first step begin. A stream that broke off leaves a command without a marker, which exits with another code or is never heard of
@@ -30,26 +32,30 @@ pub const STATE: &str = "/checkout";
 /// The last entry of the stream.
 pub const MARKER: &str = ".graftling-checkout";
 
-/// The image that has `sh`, `tar`, `find` and `sleep`, if the server is told no other.
+/// The image that has `sh`, `tar`, `head`, `mkfifo`, `find` and `sleep`, if the server is told no other.
 pub const TOOLS_IMAGE: &str = "docker.io/library/busybox:1.37.0";
 
 /// Waits until the files are there. A signal ends it at once: as the first process of its container it would else ignore one.
 const WAIT: &str = "trap 'exit 143' TERM\nuntil [ -e /checkout/complete ]; do sleep 1 & wait $!; done\n";
 
-/// A background process has no standard input of its own, so it gets the stream as another descriptor.
+/// A background process has no standard input of its own, so it gets the stream as another descriptor. A named pipe and no `|`, as a
+/// shell waits for all processes of a `|`, and knows only the last one to end it.
 const UNPACK: &str = r#"set -eu
 if [ -e /checkout/complete ]; then exit 0; fi
-if [ -s /checkout/pid ]; then kill "$(cat /checkout/pid)" 2>/dev/null || true; fi
-rm -rf /workspace/..?* /workspace/.[!.]* /workspace/*
+if [ -s /checkout/pids ]; then kill $(cat /checkout/pids) 2>/dev/null || true; fi
+rm -rf /workspace/..?* /workspace/.[!.]* /workspace/* /checkout/stream
+mkfifo /checkout/stream
 exec 3<&0
-tar -x -f - -C /workspace <&3 &
+head -c "$2" <&3 >/checkout/stream &
+pids=$!
+tar -x -f /checkout/stream -C /workspace &
 pid=$!
-echo "$pid" > /checkout/pid
+echo "$pids $pid" > /checkout/pids
 wait "$pid"
 [ "$(cat /workspace/.graftling-checkout)" = "$1" ]
 rm /workspace/.graftling-checkout
 find /workspace -mindepth 1 ! -type l -exec chmod a+rwX {} +
-rm /checkout/pid
+rm /checkout/pids /checkout/stream
 echo "$1" > /checkout/complete
 "#;
 
@@ -58,9 +64,11 @@ pub fn wait_command() -> Vec<String> {
     ["sh", "-c", WAIT].map(str::to_owned).to_vec()
 }
 
-/// What is executed in it to take in the files of `revision`.
-pub fn unpack_command(revision: &str) -> Vec<String> {
-    ["sh", "-c", UNPACK, "unpack", revision].map(str::to_owned).to_vec()
+/// What is executed in it to take in the files of `revision` from a stream of `bytes` bytes.
+pub fn unpack_command(revision: &str, bytes: usize) -> Vec<String> {
+    ["sh", "-c", UNPACK, "unpack", revision, &bytes.to_string()]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// How often the files are sent before the try counts as failed.

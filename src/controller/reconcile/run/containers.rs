@@ -117,10 +117,7 @@ impl Reconciler {
             Readiness::Failed { reason } => {
                 let logs = self.keep_logs(site, seen.inventory, &attempt).await;
                 Ok(Progress::Failed {
-                    message: match last_line(&logs) {
-                        Some(line) => format!("Job {name} {reason}; its last words: {line}"),
-                        None => format!("Job {name} {reason}"),
-                    },
+                    message: failure(settings, &logs, &format!("Job {name} {reason}")),
                     retry: true,
                 }
                 .into())
@@ -198,6 +195,19 @@ impl Reconciler {
             tracing::warn!(environment = %site.identity.name, stage = %attempt.stage, problem, "the logs of a job could not be kept");
         }
         logs
+    }
+}
+
+/// What is said of a Job that failed. Steps are init containers, so the last one that started is the one that failed.
+fn failure(settings: &Settings, logs: &[ContainerLog], job: &str) -> String {
+    let step = logs.last().filter(|_| matches!(settings, Settings::Steps(_)));
+    let (place, logs) = match step {
+        Some(log) => (format!("step {}: ", log.container), std::slice::from_ref(log)),
+        None => (String::new(), logs),
+    };
+    match last_line(logs) {
+        Some(line) => format!("{place}{job}; its last words: {line}"),
+        None => format!("{place}{job}"),
     }
 }
 
