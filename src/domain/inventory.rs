@@ -222,6 +222,11 @@ impl Stage {
         }
     }
 
+    /// Whether a name in a status is of a stage before the bundle's own, which no stage of a pipeline may have.
+    pub fn is_before_the_bundle(name: &str) -> bool {
+        matches!(Self::from_name(name), Some(Self::Namespace | Self::Guardrails))
+    }
+
     /// The stage of a name in a status.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.name() == name)

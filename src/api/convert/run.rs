@@ -18,7 +18,11 @@ pub fn run(status: Option<&EnvironmentStatus>) -> Result<Option<Run>, String> {
         return Ok(None);
     };
     let state = RunState::from_name(&stored.state).ok_or_else(|| format!("status.run.state: unknown state {:?}", stored.state))?;
-    let stages = status.stages.iter().filter(|stage| !is_own(&stage.name)).map(stage);
+    let stages = status
+        .stages
+        .iter()
+        .filter(|stage| !Stage::is_before_the_bundle(&stage.name))
+        .map(stage);
     Ok(Some(Run {
         number: RunNumber(stored.number),
         revision: stored.revision.clone(),
@@ -59,11 +63,6 @@ pub fn has_open_stages(status: Option<&EnvironmentStatus>) -> bool {
         true => run.state != RunState::Succeeded,
         false => !run.is_over(),
     })
-}
-
-/// Whether a stage is one of graftling's own, which no bundle names and no run has.
-pub fn is_own(name: &str) -> bool {
-    name == Stage::Namespace.name() || name == Stage::Guardrails.name()
 }
 
 /// A run as it is stored.

@@ -11,6 +11,7 @@ use serde_saphyr::Spanned;
 use super::file::{MAX_LEAVES, PipelineFile, Section};
 use super::{Action, Condition, OnFailure, Pipeline, Stage, TemplateGlob, globs, graph};
 use crate::domain::bundle::{Problem, yaml};
+use crate::domain::inventory;
 use crate::domain::name::check_label;
 use crate::domain::render::{mark, suggest::did_you_mean};
 
@@ -137,6 +138,11 @@ impl Reader<'_> {
             self.refuse(
                 value,
                 "name: names that begin with \"graftling-\" are kept for the system: choose another",
+            );
+        } else if inventory::Stage::is_before_the_bundle(name) {
+            self.refuse(
+                value,
+                format!("name: {name:?} is what the system does before the pipeline: choose another"),
             );
         }
         name.to_owned()

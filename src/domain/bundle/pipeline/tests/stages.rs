@@ -47,6 +47,25 @@ teardown:
 }
 
 #[test]
+fn a_stage_is_not_named_as_what_comes_before_every_pipeline() {
+    let text = "\
+stages:
+  - {name: namespace, approve: }
+  - {name: namespaces, approve: }
+teardown:
+  - {name: guardrails, approve: }
+";
+    let told = problems(text);
+    assert_eq!(
+        told.iter().filter(|problem| problem.contains("choose another")).collect::<Vec<_>>(),
+        [
+            "pipeline.yaml:2:12: name: \"namespace\" is what the system does before the pipeline: choose another",
+            "pipeline.yaml:5:12: name: \"guardrails\" is what the system does before the pipeline: choose another",
+        ]
+    );
+}
+
+#[test]
 fn outputs_are_only_taken_from_stages_that_come_before_and_declare_them() {
     let text = "\
 stages:
