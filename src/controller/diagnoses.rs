@@ -26,7 +26,10 @@ struct Known {
 struct Answer {
     at: Instant,
     story: String,
+    /// What is told.
     explanation: Option<Explanation>,
+    /// The sentence that was found, which may be another one for the same trouble.
+    found: Option<String>,
 }
 
 /// What to do about an environment that is not ready.
@@ -66,20 +69,28 @@ impl Diagnoses {
     }
 
     /// Takes in what was found out, and gives what to tell of it: the same trouble is told in the same words as before, or the time in a
-    /// last log line would be news with each look.
+    /// last log line would be news with each look. Other words that two looks in a row have found take their place: the first look may
+    /// have come too early, before a log was whole or a program listened.
     pub fn remember(&self, uid: &str, story: String, found: Option<Explanation>, now: Instant) -> Option<Explanation> {
         let mut all = self.lock();
         let Some(known) = all.get_mut(uid) else { return found };
-        let before = known.looked.take().and_then(|answer| answer.explanation);
+        let (before, last) = known
+            .looked
+            .take()
+            .map_or((None, None), |answer| (answer.explanation, answer.found));
+        let sentence = found.as_ref().map(|found| found.sentence.clone());
+        let stays = sentence.is_some() && sentence == last;
         let is_same = |before: &Explanation| {
             let trouble = |explanation: &Explanation| (explanation.class, explanation.object.clone(), explanation.next.clone());
             found.as_ref().is_some_and(|found| trouble(found) == trouble(before))
         };
-        let explanation = before.filter(is_same).or(found);
+        let holds = |before: &Explanation| is_same(before) && (!stays || Some(&before.sentence) == sentence.as_ref());
+        let explanation = before.filter(holds).or(found);
         known.looked = Some(Answer {
             at: now,
             story,
             explanation: explanation.clone(),
+            found: sentence,
         });
         explanation
     }
@@ -170,6 +181,10 @@ mod tests {
         let first = diagnoses.remember("u", "web".into(), found("a", "10:00 no database"), now);
         assert!(first.is_some());
         assert_eq!(diagnoses.remember("u", "web".into(), found("a", "10:01 no database"), now), first);
+        let late = found("a", "listening on 8080");
+        assert_eq!(diagnoses.remember("u", "web".into(), late.clone(), now), first);
+        assert_eq!(diagnoses.remember("u", "web".into(), late.clone(), now), late, "two looks found it");
+        assert_eq!(diagnoses.remember("u", "web".into(), found("a", "10:02 no database"), now), late);
         assert_eq!(diagnoses.remember("u", "web".into(), None, now), None, "what is over is over");
     }
 }
