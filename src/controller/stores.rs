@@ -153,6 +153,8 @@ async fn tell<K: kube::Resource<DynamicType = ()>>(invalid: InvalidObject, chang
     let _ = changes.send(Change::Unreadable(Box::new(reference), invalid.error)).await;
 }
 
+/// Hands on what happened. What a listing holds is handed on when it is complete: only then does the store hold it, and a pass that began
+/// before would work on what was there before, and nothing would call for another.
 async fn follow<K>(
     events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
     scope: Scope,
@@ -163,24 +165,84 @@ async fn follow<K>(
     K: kube::Resource<DynamicType = ()>,
 {
     let mut events = std::pin::pin!(events);
+    let mut listed = Vec::new();
     while let Some(event) = events.next().await {
-        let change = match event {
-            Ok(Event::Apply(object) | Event::InitApply(object)) if in_scope(&scope, &object) => applied(Box::new(object)),
-            Ok(Event::Delete(object)) if in_scope(&scope, &object) => deleted(Box::new(object)),
-            Ok(_) => None,
+        let news = match event {
+            Ok(Event::Init) => {
+                listed.clear();
+                Vec::new()
+            }
+            Ok(Event::InitApply(object)) if in_scope(&scope, &object) => {
+                listed.extend(applied(Box::new(object)));
+                Vec::new()
+            }
+            Ok(Event::InitDone) => std::mem::take(&mut listed),
+            Ok(Event::Apply(object)) if in_scope(&scope, &object) => Vec::from_iter(applied(Box::new(object))),
+            Ok(Event::Delete(object)) if in_scope(&scope, &object) => Vec::from_iter(deleted(Box::new(object))),
+            Ok(_) => Vec::new(),
             Err(error) => {
                 tracing::warn!(kind = %K::kind(&()), error = %chain(&error), "watch interrupted");
-                None
+                Vec::new()
             }
         };
-        if let Some(change) = change
-            && changes.send(change).await.is_err()
-        {
-            return;
+        for change in news {
+            if changes.send(change).await.is_err() {
+                return;
+            }
         }
     }
 }
 
 fn in_scope<K: kube::Resource>(scope: &Scope, object: &K) -> bool {
     scope.contains(object.meta().namespace.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
+
+    use futures::stream;
+    use serde_json::json;
+
+    use super::*;
+
+    fn project(name: &str) -> Project {
+        let host = json!({ "name": "git" });
+        let spec = json!({ "repository": "shop", "gitHostRef": host, "bundle": { "name": "web" }, "domain": "example.com" });
+        serde_json::from_value(json!({ "metadata": { "name": name, "namespace": "n" }, "spec": spec })).unwrap()
+    }
+
+    /// The names that are told of these events.
+    async fn told(events: Vec<Event<Project>>) -> Vec<String> {
+        let (sender, mut receiver) = mpsc::channel(16);
+        let events = stream::iter(events.into_iter().map(Ok));
+        let gone = |object| Some(Change::ProjectGone(object));
+        follow(events, Scope::default(), sender, |object| Some(Change::Project(object)), gone).await;
+        let mut names = Vec::new();
+        while let Some(change) = receiver.recv().await {
+            if let Change::Project(object) | Change::ProjectGone(object) = change {
+                names.push(object.metadata.name.unwrap());
+            }
+        }
+        names
+    }
+
+    #[tokio::test]
+    async fn f14_what_a_listing_holds_is_told_once_the_store_holds_it() {
+        let apply = |name: &str| Event::InitApply(project(name));
+        assert!(
+            told(vec![Event::Init, apply("a"), apply("b")]).await.is_empty(),
+            "a pass would see what was before"
+        );
+        assert_eq!(told(vec![Event::Init, apply("a"), apply("b"), Event::InitDone]).await, ["a", "b"]);
+        let broken_off = vec![
+            Event::Init,
+            apply("a"),
+            Event::Init,
+            apply("b"),
+            Event::InitDone,
+            Event::Apply(project("c")),
+        ];
+        assert_eq!(told(broken_off).await, ["b", "c"]);
+    }
 }
