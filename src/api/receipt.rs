@@ -86,6 +86,9 @@ pub struct FullReceipt {
     /// Finalizers that somebody removed by hand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub finalizers_removed: Vec<FinalizerRemoved>,
+    /// What came of the teardown stages, which ran before anything was removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teardown_stages: Vec<String>,
     /// The volumes that claims of the environment were bound to.
     #[serde(default)]
     pub volumes: Vec<VolumeResult>,

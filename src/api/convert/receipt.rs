@@ -91,6 +91,7 @@ fn full(teardown: Teardown<'_>) -> FullReceipt {
         cloud_identities: accounts.cloud_identities,
         token_secrets: accounts.token_secrets,
         finalizers_removed: FinalizerRemoved::of(environment),
+        teardown_stages: super::run::teardown_stages(status),
         volumes: teardown.volumes,
         mentions: teardown.mentions,
         scan: teardown.scan,

@@ -55,6 +55,27 @@ fn stage(stored: &StageStatus) -> Result<StageRun, String> {
     })
 }
 
+/// The last run that ended well, as far as the history goes.
+pub fn last_good(status: Option<&EnvironmentStatus>) -> Option<RunNumber> {
+    let mut good = status
+        .into_iter()
+        .flat_map(|status| &status.history)
+        .filter(|run| run.result == "Ready");
+    good.find_map(|run| run.run).map(RunNumber)
+}
+
+/// What came of the stages before the removal, a line for each.
+pub fn teardown_stages(status: Option<&EnvironmentStatus>) -> Vec<String> {
+    let Some(run) = run(status).unwrap_or_default().filter(Run::is_removal) else {
+        return Vec::new();
+    };
+    let told = |stage: &StageRun| {
+        let message = stage.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+        format!("{} {}{message}", stage.name, stage.state.name())
+    };
+    run.stages.iter().map(told).collect()
+}
+
 /// Whether stages are open that somebody can decide about although the environment is being removed: one that goes on to its end, or those
 /// before the removal.
 pub fn has_open_stages(status: Option<&EnvironmentStatus>) -> bool {

@@ -22,6 +22,8 @@ use crate::domain::retention::Retention;
 /// A teardown that has not begun.
 #[derive(Debug)]
 pub struct Removal {
+    /// The stages that are carried out before the first step.
+    pub stages: Vec<String>,
     /// The steps in their order; a step that blocks is followed by what happens once it is settled.
     pub steps: Vec<TeardownPlan>,
     /// Guardrails that are there, with their UIDs: they go with the namespace, or stay with it.
@@ -92,10 +94,16 @@ pub async fn removal(access: &Access, environment: &Environment) -> Result<Remov
         Ok(references) => view.references = Some(references),
         Err(error) => unseen.push(format!("what else counts on the accounts ({})", error.chain())),
     }
+    let stages = access.teardown_stages(environment).await.map_err(Error::Access)?;
+    let stages = stages.unwrap_or_else(|why| {
+        unseen.push(format!("teardown stages ({why})"));
+        Vec::new()
+    });
     let volumes = volumes(&observer, &client, &contents.found, &mut unseen).await;
     let fences = inventory.present().filter(|(_, entry)| entry.stage == Stage::Guardrails);
     let guardrails = fences.filter_map(|(key, _)| Some((key.clone(), view.observed.get(key)?.uid.clone())));
     Ok(Removal {
+        stages,
         guardrails: guardrails.collect(),
         steps: preview(name, &inventory, &view, &rules),
         descendants: crate::domain::plan::teardown::descendants(&inventory, &contents.found),

@@ -42,6 +42,7 @@ struct DryRun {
     environment: String,
     branch: String,
     outcome: Outcome,
+    teardown_stages: Vec<String>,
     steps: Vec<Step>,
     with_namespace: WithNamespace,
     retained: Vec<Reason>,
@@ -164,6 +165,7 @@ impl DryRun {
                 (true, false) => Outcome::Retained,
                 (true, true) => Outcome::Complete,
             },
+            teardown_stages: removal.stages.clone(),
             steps,
             with_namespace: WithNamespace {
                 guardrails: removal.guardrails.iter().map(|(key, uid)| object(key, Some(uid))).collect(),
@@ -190,6 +192,8 @@ impl DryRun {
             self.environment,
             printable(&self.branch)
         );
+        let stages = self.teardown_stages.iter().map(|stage| printable(stage));
+        text += &list("First, while everything exists, the stages", stages);
         let mut settled = false;
         for step in &self.steps {
             if step.after_blocker && !settled {

@@ -58,6 +58,7 @@ pub(super) fn one(receipt: &FullReceipt) -> String {
     );
     let left = receipt.left.iter().map(|left| format!("{}: {}", left.object, left.reason));
     section(&mut text, "Left", left);
+    section(&mut text, "Teardown stages", receipt.teardown_stages.iter().cloned());
     let objects = receipt.objects.iter().map(|object| format!("{}: {}", object.object, object.result));
     section(&mut text, "Objects", objects);
     let volumes = receipt.volumes.iter().map(|volume| {

@@ -61,6 +61,9 @@ pub struct Head {
     pub contents: u64,
     /// How many Secrets the contents take.
     pub parts: usize,
+    /// The names of the teardown stages, for who wants to know no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teardown: Vec<String>,
     /// A SHA-256 over all parts, in hexadecimal. It shows what was cut or mixed up, not who wrote it.
     sha256: String,
 }
@@ -100,6 +103,7 @@ pub fn secrets(record: &Record, same_as: Option<RunNumber>, home: &Home<'_>) -> 
         created: record.created,
         contents: same_as.unwrap_or(record.run).0,
         parts: parts.len(),
+        teardown: record.contents.pipeline.teardown.iter().map(|stage| stage.name.clone()).collect(),
         sha256: sha256(&packed),
     };
     let head = json!(head).to_string();

@@ -5,7 +5,7 @@ use std::fs;
 
 use graftling::api::Environment;
 use graftling::api::environment::Phase;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
@@ -108,9 +108,20 @@ async fn feature_s3_a_failed_teardown_stage_blocks_with_an_event_until_it_is_lef
 async fn feature_s3_a_failed_teardown_stage_under_continue_does_not_hold_the_removal_up() {
     let scene = scene("farewell-continue", &teardown(", onFailure: continue")).await;
     let environment = scene.up("feature/a").await;
+    let dry_run = command::env(&scene, &["delete", "feature/a", "--dry-run"]).await;
+    let said = "First, while everything exists, the stages:\n  export\n";
+    assert!(dry_run.output.contains(said), "{} {}", dry_run.output, dry_run.errors);
     scene.delete(&environment).await;
     end(&scene, &environment.name_any(), "export-2-1", "Failed").await;
     scene.world.wait_gone("feature/a").await;
+    let receipts: Api<ConfigMap> = Api::namespaced(scene.world.client.clone(), scene.world.namespace.name());
+    let kept = receipts
+        .list(&ListParams::default().labels("graftling.dev/receipt"))
+        .await
+        .unwrap()
+        .items;
+    let text = kept[0].data.as_ref().unwrap()["receipt.yaml"].clone();
+    assert!(text.contains("teardownStages:") && text.contains("export Failed: "), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Reconciler, Site, Work};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::project;
-use crate::api::convert::run::{run as run_of, stored, stored_stages};
+use crate::api::convert::run::{last_good, run as run_of, stored, stored_stages};
 use crate::api::environment::Environment;
 use crate::cluster;
 use crate::cluster::connection::Deployer;
@@ -122,9 +122,7 @@ impl Reconciler {
     async fn farewell(&self, leaving: &Leaving<'_>, last: Run) -> Result<Before, cluster::Error> {
         let now = Timestamp::now();
         let status = leaving.environment.status.as_ref();
-        let history = status.into_iter().flat_map(|status| &status.history);
-        let good = history.filter(|run| run.result == "Ready").find_map(|run| run.run).map(RunNumber);
-        let mut farewell = Farewell::of(&last, good, status.is_some_and(|status| status.resting));
+        let mut farewell = Farewell::of(&last, last_good(status), status.is_some_and(|status| status.resting));
         if let (true, Source::Record(number)) = (last.is_removal(), last.source.clone()) {
             farewell.record = number;
         }
