@@ -56,7 +56,8 @@ pub trait GitHost: Send + Sync {
     /// Everything that a checkout of exactly this commit holds, in memory and within bounds: files, executable or not, and symbolic links
     /// that stay inside. Folders of submodules and what Git LFS keeps elsewhere are left as they are in the commit.
     ///
-    /// A host may refuse a commit that is no branch's head any more with [`Error::BranchMoved`].
+    /// A commit that its branch has left is given as long as the host has it; one that a host has no more it may refuse with
+    /// [`Error::BranchMoved`].
     fn checkout<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit) -> BoxFuture<'a, Result<Tree, Error>>;
 
     /// The newest commit status of a context, as others set them on a commit; `None` if there is none, or no such commit yet.

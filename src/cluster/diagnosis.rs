@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::Error;
 use super::connection::within;
+use super::logs::LOST_LOG;
 use super::observe::Observer;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::Namespace;
@@ -26,8 +27,6 @@ const LOG_LINES: i64 = 20;
 const LOG_BYTES: i64 = 16 * 1024;
 /// A node that does not give a log soon will not be waited for: the rest is known already.
 const LOG_TIMEOUT: Duration = Duration::from_secs(3);
-/// What a kubelet answers, as if it were the log, when the container was cleaned up meanwhile.
-const LOST_LOG: &str = "unable to retrieve container logs for ";
 
 /// A look at a namespace, and what of it may not be read or did not answer.
 #[derive(Debug, Clone, Default)]

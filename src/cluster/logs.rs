@@ -16,6 +16,9 @@ use super::records::Records;
 use crate::domain::record::{ContainerLog, MAX_LINES, Mask};
 use crate::domain::run::RunNumber;
 
+/// What a kubelet answers, as if it were the log, when the container was cleaned up meanwhile.
+pub(super) const LOST_LOG: &str = "unable to retrieve container logs for ";
+
 /// A try of a stage whose pods' logs are to be kept.
 #[derive(Debug, Clone)]
 pub struct Attempt {
@@ -52,7 +55,10 @@ impl Observer {
                 Err(error) => return Ok((Vec::new(), Some(error.chain()))),
             };
             let logs = self.job_logs(records, attempt, &mask).await?;
-            let problem = self.add_to_journal(records, attempt.run, logs.clone()).await.err();
+            let problem = self
+                .add_to_journal(records, attempt.run, |journal| journal.add(logs.clone()))
+                .await
+                .err();
             Ok((logs, problem.map(|error| error.chain())))
         };
         match tokio::time::timeout(ALL, keeping).await {
@@ -75,12 +81,8 @@ impl Observer {
         pods.sort_by_key(|pod| std::cmp::Reverse(pod.creation_timestamp()));
         pods.truncate(MAX_PODS);
         pods.reverse();
-        let containers = pods
-            .iter()
-            .flat_map(|pod| started(pod).into_iter().map(move |container| (pod.name_any(), container)));
-        let reads: Vec<_> = containers
-            .map(|(pod, container)| read_one(&api, attempt, pod, container, mask))
-            .collect();
+        let logs = pods.iter().flat_map(|pod| started(pod).map(|status| empty(attempt, pod, status)));
+        let reads: Vec<_> = logs.map(|log| read_one(&api, log, mask)).collect();
         Ok(stream::iter(reads).buffered(4).collect().await)
     }
 
@@ -111,14 +113,20 @@ pub(super) fn container_statuses(pod: &Pod) -> impl Iterator<Item = &ContainerSt
     })
 }
 
-async fn read_one(api: &Api<Pod>, attempt: &Attempt, pod: String, container: String, mask: &Mask) -> ContainerLog {
-    let log = ContainerLog {
+/// The log of a container before it is read.
+fn empty(attempt: &Attempt, pod: &Pod, status: &ContainerStatus) -> ContainerLog {
+    let terminated = status.state.as_ref().and_then(|state| state.terminated.as_ref());
+    ContainerLog {
         stage: attempt.stage.clone(),
         attempt: attempt.attempt,
-        pod,
-        container,
+        pod: pod.name_any(),
+        container: status.name.clone(),
+        exit_code: terminated.map(|ended| ended.exit_code),
         ..ContainerLog::default()
-    };
+    }
+}
+
+async fn read_one(api: &Api<Pod>, log: ContainerLog, mask: &Mask) -> ContainerLog {
     // One more than is kept, to know whether there are more.
     let tail = i64::try_from(MAX_LINES).unwrap_or(i64::MAX) + 1;
     let mut answer = tail_of(api, &log, tail).await;
@@ -146,6 +154,8 @@ async fn tail_of(api: &Api<Pod>, log: &ContainerLog, lines: i64) -> Result<Strin
         ..LogParams::default()
     };
     match tokio::time::timeout(PATIENCE, api.logs(&log.pod, &params)).await {
+        // The node's own words, where the log should be.
+        Ok(Ok(text)) if text.starts_with(LOST_LOG) => Err("the node has lost it".to_owned()),
         Ok(Ok(text)) => Ok(text),
         Ok(Err(error)) => Err(chain(&error)),
         Err(_) => Err(format!("the node did not answer within {} s", PATIENCE.as_secs())),
@@ -153,10 +163,10 @@ async fn tail_of(api: &Api<Pod>, log: &ContainerLog, lines: i64) -> Result<Strin
 }
 
 /// The containers of a pod that have run at all, in the order in which they ran.
-fn started(pod: &Pod) -> Vec<String> {
+fn started(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     let has_run = |status: &&ContainerStatus| {
         let state = status.state.as_ref();
         state.is_some_and(|state| state.running.is_some() || state.terminated.is_some()) || status.restart_count > 0
     };
-    container_statuses(pod).filter(has_run).map(|status| status.name.clone()).collect()
+    container_statuses(pod).filter(has_run)
 }

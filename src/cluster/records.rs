@@ -16,7 +16,7 @@ use crate::domain::inventory::Inventory;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::name::EnvironmentName;
 use crate::domain::outcome::FailureClass;
-use crate::domain::record::{self, ContainerLog, JOURNAL_FIELD, JOURNAL_MANAGER, Record, Stored};
+use crate::domain::record::{self, JOURNAL_FIELD, JOURNAL_MANAGER, Journal, Record, Stored};
 use crate::domain::run::RunNumber;
 
 /// Why a record could not be used.
@@ -124,10 +124,10 @@ impl Observer {
     ///
     /// # Errors
     /// The record is not there or not ours, or the write failed; somebody may have written in between.
-    pub async fn add_to_journal(&self, records: &Records<'_>, run: RunNumber, logs: Vec<ContainerLog>) -> Result<(), RecordError> {
+    pub async fn add_to_journal(&self, records: &Records<'_>, run: RunNumber, add: impl FnOnce(&mut Journal)) -> Result<(), RecordError> {
         let (stored, secret) = self.stored_record(records, run).await?;
         let mut journal = stored.journal;
-        journal.add(logs);
+        add(&mut journal);
         let name = record::name(run);
         let body = json!({
             "apiVersion": "v1",

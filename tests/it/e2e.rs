@@ -39,6 +39,7 @@ mod replicas;
 mod restored;
 mod retain;
 mod rights;
+mod run_deletions;
 mod runs;
 pub mod scene;
 mod sources;

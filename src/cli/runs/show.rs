@@ -96,10 +96,11 @@ fn logs(kept: &Kept) -> String {
     };
     let mut text = String::new();
     for log in &journal.logs {
+        let code = log.exit_code.map(|code| format!("; it exited with {code}")).unwrap_or_default();
         let before = if log.cut { "; earlier lines are not kept" } else { "" };
         let _ = writeln!(
             text,
-            "\nLog of stage {}, try {}, container {} in Pod {}{before}:",
+            "\nLog of stage {}, try {}, container {} in Pod {}{code}{before}:",
             printable(&log.stage),
             log.attempt,
             printable(&log.container),

@@ -53,11 +53,13 @@ fn feature_s2_a_run_is_shown_with_its_stages_what_it_changed_and_what_its_jobs_w
             attempt: 2,
             pod: "web-12-2-x".into(),
             container: "web".into(),
+            exit_code: Some(3),
             lines: vec!["starting".into(), "no such table".into()],
             cut: true,
             unread: None,
         }],
         dropped: 1,
+        ..Journal::default()
     };
     let run = find("e", told(&environment()), None).unwrap();
     let text = show::text(&run, &Kept::Journal(journal.clone()), now());
@@ -76,7 +78,7 @@ fn feature_s2_a_run_is_shown_with_its_stages_what_it_changed_and_what_its_jobs_w
          migrate   Succeeded   1       12s\n\
          web       Failed      2       53s    Job web-12-2 failed\u{fffd}[31m\n\
          \n\
-         Log of stage web, try 2, container web in Pod web-12-2-x; earlier lines are not kept:\n\
+         Log of stage web, try 2, container web in Pod web-12-2-x; it exited with 3; earlier lines are not kept:\n\
          \x20 starting\n\
          \x20 no such table\n\
          \n\

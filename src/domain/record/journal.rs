@@ -1,10 +1,11 @@
-//! What became of a run: the last lines that its jobs wrote, kept when their pods are gone.
+//! What became of a run: the last lines that its jobs wrote and what they handed on, kept when their pods are gone.
 
 use serde::{Deserialize, Serialize};
 
 use super::Mask;
 use super::packing::{pack, unpack};
 use super::secrets::MAX_JOURNAL;
+use crate::domain::stage::outputs::Outputs;
 
 /// The most lines that are kept of a container.
 pub const MAX_LINES: usize = 200;
@@ -18,6 +19,9 @@ pub struct Journal {
     /// What containers wrote, in the order in which they were kept.
     #[serde(default)]
     pub logs: Vec<ContainerLog>,
+    /// What its stages handed on.
+    #[serde(default, skip_serializing_if = "Outputs::is_empty")]
+    pub outputs: Outputs,
     /// How many logs had to go to make room for later ones.
     #[serde(default)]
     pub dropped: usize,
@@ -35,6 +39,9 @@ pub struct ContainerLog {
     pub pod: String,
     /// The container.
     pub container: String,
+    /// With what it ended, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
     /// The lines, without what is secret.
     pub lines: Vec<String>,
     /// Whether there were more lines before them.

@@ -75,6 +75,15 @@ impl Staged {
         digest_of_text(&text)
     }
 
+    /// Puts what an earlier run handed on into the objects that use it. One that uses more than is known is left as it is written.
+    pub fn fill(&mut self, outputs: &Outputs) {
+        for manifest in self.objects.values_mut().flatten() {
+            if let Ok(filled) = outputs::manifests::substitute(manifest, outputs) {
+                *manifest = filled;
+            }
+        }
+    }
+
     /// All objects.
     pub fn all(&self) -> impl Iterator<Item = &Manifest> {
         self.objects.values().flatten()
@@ -108,7 +117,7 @@ impl Staged {
             let taken: BTreeSet<_> = objects.iter().map(|manifest| manifest.key.clone()).collect();
             let put_back = good.into_iter().flat_map(Self::all);
             for manifest in put_back.filter(|manifest| !taken.contains(&manifest.key)) {
-                // What the jobs of that run had handed on is not kept: such an object stays as it is.
+                // What the jobs of that run had handed on is not known: such an object stays as it is.
                 match outputs::is_used_in(&manifest.body) {
                     true => drop(untouched.insert(manifest.key.clone())),
                     false => objects.push(manifest.clone()),

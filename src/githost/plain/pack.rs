@@ -29,7 +29,7 @@ const MAX_PACK: u64 = 64 * 1024 * 1024;
 pub(super) enum Fetched<T> {
     /// What was looked for; without files, if there is no such path.
     Found(T),
-    /// The branch has another head by now, or none.
+    /// The branch has another head by now, or none, and the commit is not given for that.
     Moved,
     /// There is something at the path that is not read.
     Refused(String),
@@ -40,39 +40,65 @@ pub(super) enum Fetched<T> {
 /// # Errors
 /// Any cause that the transport reports, and a pack that is not what it says.
 pub(super) fn fetch(transport: &mut dyn Transport, at: &Commit, path: &TreePath) -> Result<Fetched<Files>, Cause> {
-    fetch_commit(transport, at, walk::LIMITS.file, |objects, commit| {
-        walk::files(objects, commit, path)
-    })
+    let wanted = Wanted {
+        at,
+        largest: walk::LIMITS.file,
+        head_only: true,
+    };
+    fetch_commit(transport, &wanted, |objects, commit| walk::files(objects, commit, path))
 }
 
-/// Fetches everything that a checkout of the commit holds. Blocks.
+/// Fetches everything that a checkout of the commit holds, also when its branch has moved on: servers that speak version 2 of the
+/// protocol give any commit that they still have. Blocks.
 ///
 /// # Errors
 /// As [`fetch`].
 pub(super) fn fetch_tree(transport: &mut dyn Transport, at: &Commit) -> Result<Fetched<Tree>, Cause> {
-    fetch_commit(transport, at, checkout::MAX_FILE, walk::everything)
+    let wanted = Wanted {
+        at,
+        largest: checkout::MAX_FILE,
+        head_only: false,
+    };
+    fetch_commit(transport, &wanted, walk::everything)
 }
 
-/// Fetches a commit with the files of at most `largest` bytes, and looks through it.
+/// A commit that is fetched.
+struct Wanted<'a> {
+    at: &'a Commit,
+    /// Larger files may be left out, in bytes.
+    largest: u64,
+    /// Whether it has to be the head of its branch.
+    head_only: bool,
+}
+
+/// Fetches a commit, and looks through it.
 fn fetch_commit<T>(
     transport: &mut dyn Transport,
-    at: &Commit,
-    largest: u64,
+    wanted: &Wanted<'_>,
     look: impl FnOnce(&Objects, ObjectId) -> Result<Fetched<T>, Cause>,
 ) -> Result<Fetched<T>, Cause> {
     let mut transport = transport;
     let capabilities = handshake(&mut transport)?;
     let refs = refs::list_v2(&mut transport, &capabilities)?;
-    if refs.branches.get(&at.branch) != Some(&at.revision) {
+    let at = wanted.at;
+    let is_head = refs.branches.get(&at.branch) == Some(&at.revision);
+    if wanted.head_only && !is_head {
         return Ok(Fetched::Moved);
     }
     let commit = ObjectId::from_hex(at.revision.as_str().as_bytes())?;
-    let pack = match request(&mut transport, &capabilities, commit, largest)? {
-        Some(pack) => pack,
-        None => return Ok(Fetched::Refused(format!("the commit has more than {} MiB", MAX_PACK / 1024 / 1024))),
+    let pack = match request(&mut transport, &capabilities, commit, wanted.largest) {
+        Ok(Some(pack)) => pack,
+        Err(cause) if !is_head && is_unknown(cause.as_ref()) => return Ok(Fetched::Moved),
+        Err(cause) => return Err(cause),
+        Ok(None) => return Ok(Fetched::Refused(format!("the commit has more than {} MiB", MAX_PACK / 1024 / 1024))),
     };
     let objects = Objects::read(pack, commit.kind())?;
     look(&objects, commit)
+}
+
+/// Whether a server says that it has no such commit, in the words of Git's own.
+fn is_unknown(cause: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(cause), |cause| cause.source()).any(|cause| cause.to_string().contains("not our ref"))
 }
 
 fn handshake(transport: &mut impl Transport) -> Result<Capabilities, Cause> {

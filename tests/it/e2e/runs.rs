@@ -223,3 +223,32 @@ async fn feature_s5_fifty_pushes_during_a_job_give_exactly_one_more_run_for_the_
     assert_eq!(runs[0], (Some(2), "Ready"));
     assert_eq!(runs.len(), 2, "{runs:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stage_for_some_files_runs_only_if_one_of_them_has_changed_since_what_was_applied() {
+    let scene = scene("changes", LITTLE).await;
+    let pipeline = PIPELINE
+        .replace("JOB", LITTLE)
+        .replace("    job:", "    when: { changes: ['migrations/**'] }\n    job:");
+    fs::write(scene.bundle_folder().join("pipeline.yaml"), pipeline).unwrap();
+    let migrated = |environment: &graftling::api::Environment| {
+        let stages = &environment.status.as_ref().unwrap().stages;
+        let migrate = stages.iter().find(|stage| stage.name == "migrate").unwrap();
+        (migrate.state.clone(), migrate.message.clone().unwrap_or_default())
+    };
+    let push = async |files: &[(&str, &str)]| {
+        let revision = scene.repository.commit("feature/a", files).unwrap();
+        migrated(&scene.world.wait_for("feature/a", Phase::Ready, &revision).await)
+    };
+    assert_eq!(
+        push(&[("migrations/1.sql", "a")]).await.0,
+        "Succeeded",
+        "nothing was applied before"
+    );
+    let (state, message) = push(&[("src/main.rs", "b")]).await;
+    assert_eq!(
+        (state.as_str(), message.as_str()),
+        ("Skipped", "no file has changed that matches migrations/**")
+    );
+    assert_eq!(push(&[("migrations/2.sql", "c"), ("README.md", "d")]).await.0, "Succeeded");
+}

@@ -272,3 +272,55 @@ async fn outputs_in_a_place_that_policy_watches_over_are_refused_before_anything
     let name = named(&scene).await;
     assert!(scene.read("batch/v1", "Job", &name, "a-1-1").await.is_none());
 }
+
+/// A web server that takes as much processor as the environment says, and settings with what a job handed on.
+const VERSIONED: &str = r#"
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {version: $(outputs.migrate.VERSION)}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  progressDeadlineSeconds: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - name: web
+          image: registry.example/web:1
+          resources: {requests: {cpu: CPU}, limits: {cpu: CPU}}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_brings_back_what_the_jobs_of_the_good_run_had_handed_on() {
+    let pipeline = format!(
+        "\
+stages:
+  - {{name: migrate, job: {{image: registry.example/x, outputs: [VERSION], {WAITS}}}}}
+  - {{name: web, needs: migrate, apply: all.yaml, onFailure: rollback}}
+"
+    );
+    let scene = scene("handed-on", &pipeline).await;
+    scene.template(&VERSIONED.replace("CPU", "10m"));
+    scene.push("feature/a");
+    let name = named(&scene).await;
+    end(&scene, &name, "migrate-1-1", "Succeeded", "VERSION=7\n").await;
+    ready(&scene).await;
+    let version = async || scene.read("v1", "ConfigMap", &name, "settings").await.unwrap()["data"]["version"].clone();
+    assert_eq!(version().await, "7");
+
+    scene.template(&VERSIONED.replace("CPU", "'2000'"));
+    scene.push("feature/a");
+    end(&scene, &name, "migrate-2-1", "Succeeded", "VERSION=8\n").await;
+    wait::until("the settings of the second run", LONG, || async {
+        (version().await == "8").then_some(())
+    })
+    .await;
+    let words = ["stage web failed", "the last good state of its objects is back"];
+    scene.told("feature/a", Phase::Failed, &words).await;
+    assert_eq!(version().await, "7");
+}

@@ -1,7 +1,7 @@
 //! What others say of a commit, and what a checkout of it holds.
 
 use graftling::domain::git::{Commit, Revision};
-use graftling::githost::{Class, Leaf};
+use graftling::githost::{Class, Error, Leaf};
 use testbed::github::Fault;
 
 use super::{Case, ID, branch};
@@ -131,6 +131,31 @@ async fn a_checkout_is_the_same_from_every_host() {
             ("bin/run".to_owned(), file("#!/bin/sh", true)),
         ];
         assert_eq!(tree.into_iter().collect::<Vec<_>>(), expected, "{}", case.label);
+    }
+}
+
+#[tokio::test]
+async fn a_checkout_of_a_commit_that_its_branch_has_left_is_given_as_long_as_the_host_has_it() {
+    for case in Case::all().await {
+        let older = case.scratch.tree(&[("only/older", "100644", "x")]);
+        let newer = case.scratch.tree(&[("only/newer", "100644", "x")]);
+        case.scratch.set(&newer, &["refs/heads/main"]);
+        let at = |commit: &str| Commit {
+            branch: branch("main"),
+            revision: revision(commit),
+        };
+        for (commit, file) in [(&older, "only/older"), (&newer, "only/newer")] {
+            let tree = case.host.checkout(&case.name, &at(commit)).await;
+            let tree = tree.unwrap_or_else(|error| panic!("{}: {error}", case.label));
+            assert_eq!(tree.keys().collect::<Vec<_>>(), [file], "{}", case.label);
+        }
+        let error = case
+            .host
+            .checkout(&case.name, &at(&"ab".repeat(20)))
+            .await
+            .expect_err("nobody has it");
+        let is_plain = case.github.is_none();
+        assert_eq!(matches!(error, Error::BranchMoved { .. }), is_plain, "{}: {error:?}", case.label);
     }
 }
 

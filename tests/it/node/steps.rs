@@ -68,7 +68,11 @@ stages:
     };
     scene.push("feature/a");
     scene
-        .told("feature/a", Phase::Failed, &["build", "compile", "line 7: no such function"])
+        .told(
+            "feature/a",
+            Phase::Failed,
+            &["build", "step compile exited with 2", "line 7: no such function"],
+        )
         .await;
     let told = told_of_run(&scene, "feature/a", "1").await;
     assert!(!told["logs"].to_string().contains("never"), "{told:#}");

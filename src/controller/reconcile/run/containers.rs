@@ -7,12 +7,14 @@ use super::stages::{Seen, Standing, unable};
 use super::{Reconciler, Site, Work};
 use crate::cluster;
 use crate::cluster::logs::Attempt;
+use crate::cluster::records::RecordError;
 use crate::controller::desired::{admission, allowed_kinds};
 use crate::domain::bundle::pipeline::Stage;
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::{Manifest, ObjectKey};
+use crate::domain::outcome::FailureClass;
 use crate::domain::readiness::Readiness;
-use crate::domain::record::ContainerLog;
+use crate::domain::record::{ContainerLog, Journal};
 use crate::domain::run::{Progress, StageRun, StageState};
 use crate::domain::stage::{JobFacts, Settings, job_name, objects, outputs, with_outputs};
 
@@ -176,6 +178,9 @@ impl Reconciler {
                 outputs::parse(&written, &declared)
             }
         };
+        if let Ok(outputs) = &outputs {
+            self.keep_outputs(site, inventory, attempt, outputs).await?;
+        }
         Ok(match outputs {
             Ok(outputs) => Progress::Done {
                 message: last_line(&logs).map(|line| format!("its last words: {line}")),
@@ -189,6 +194,32 @@ impl Reconciler {
         .into())
     }
 
+    /// Keeps what a stage handed on with the record of its run, for a later run that goes back to it.
+    async fn keep_outputs(
+        &self,
+        site: &Site<'_>,
+        inventory: &Inventory,
+        attempt: &Attempt,
+        outputs: &BTreeMap<String, String>,
+    ) -> Result<(), cluster::Error> {
+        if outputs.is_empty() {
+            return Ok(());
+        }
+        let add = |journal: &mut Journal| drop(journal.outputs.insert(attempt.stage.clone(), outputs.clone()));
+        match self.observer.add_to_journal(&site.records(inventory), attempt.run, add).await {
+            Ok(()) => Ok(()),
+            // The Job is still there by the next pass.
+            Err(RecordError::Read { source, .. } | RecordError::Write { source, .. }) if source.class() == FailureClass::Transient => {
+                Err(*source)
+            }
+            Err(error) => {
+                let problem = error.chain();
+                tracing::warn!(environment = %site.identity.name, stage = %attempt.stage, problem, "what a stage handed on could not be kept");
+                Ok(())
+            }
+        }
+    }
+
     async fn keep_logs(&self, site: &Site<'_>, inventory: &Inventory, attempt: &Attempt) -> Vec<ContainerLog> {
         let (logs, problem) = self.observer.keep_logs(&site.records(inventory), attempt).await;
         if let Some(problem) = problem {
@@ -200,15 +231,14 @@ impl Reconciler {
 
 /// What is said of a Job that failed. Steps are init containers, so the last one that started is the one that failed.
 fn failure(settings: &Settings, logs: &[ContainerLog], job: &str) -> String {
-    let step = logs.last().filter(|_| matches!(settings, Settings::Steps(_)));
-    let (place, logs) = match step {
-        Some(log) => (format!("step {}: ", log.container), std::slice::from_ref(log)),
-        None => (String::new(), logs),
+    let Some(last) = logs.last() else { return job.to_owned() };
+    let who = match settings {
+        Settings::Steps(_) => format!("step {}", last.container),
+        _ => "it".to_owned(),
     };
-    match last_line(logs) {
-        Some(line) => format!("{place}{job}; its last words: {line}"),
-        None => format!("{place}{job}"),
-    }
+    let code = last.exit_code.map(|code| format!("; {who} exited with {code}"));
+    let words = last_line(std::slice::from_ref(last)).map(|line| format!("; its last words: {line}"));
+    format!("{job}{}{}", code.unwrap_or_default(), words.unwrap_or_default())
 }
 
 /// What a person wants to see first of a job that is over. Values of Secrets are hidden in it already.

@@ -14,6 +14,7 @@ use crate::domain::plan::records::{include, is_written};
 use crate::domain::plan::{Observed, Plan};
 use crate::domain::record::{self, Contents, Home, Record, Shown, keep, secrets};
 use crate::domain::run::{Run, RunNumber, RunState, Source, Staged};
+use crate::domain::stage::outputs::Outputs;
 
 /// What became of looking for a record.
 pub(super) enum Recorded {
@@ -39,6 +40,17 @@ impl Reconciler {
             Ok(staged) => Recorded::Found(Box::new(staged)),
             Err(Refusal { message, .. }) => Recorded::Unusable(format!("the record of run {run} cannot be used any more: {message}")),
         })
+    }
+}
+
+impl Reconciler {
+    /// What the stages of an earlier run handed on.
+    async fn handed_on(&self, site: &Site<'_>, inventory: &Inventory, run: RunNumber) -> Result<Outputs, cluster::Error> {
+        match self.observer.stored_record(&site.records(inventory), run).await {
+            Ok((stored, _)) => Ok(stored.journal.outputs),
+            Err(RecordError::Read { source, .. }) => Err(*source),
+            Err(_) => Ok(Outputs::new()),
+        }
     }
 }
 
@@ -154,7 +166,10 @@ impl Reconciler {
             return Ok(());
         };
         match self.recorded(site, inventory, good).await? {
-            Recorded::Found(staged) => work.good = Some(*staged),
+            Recorded::Found(mut staged) => {
+                staged.fill(&self.handed_on(site, inventory, good).await?);
+                work.good = Some(*staged);
+            }
             Recorded::Unusable(why) => work.no_good = Some(why),
         }
         Ok(())
