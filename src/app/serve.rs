@@ -71,6 +71,9 @@ pub enum ServeError {
     /// Another replica leads now; this one must not write any more.
     #[error("the lead was lost; ending, so that nothing is written by two")]
     LostLead,
+    /// What talks to the cluster came to an end although nobody asked for it; the log says before this why.
+    #[error("the work ended by itself; ending, so that a fresh start takes it up")]
+    WorkEnded,
 }
 
 /// So many branches may wait to be looked at.
@@ -97,9 +100,11 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let (changes, receiver) = mpsc::channel(CHANNEL_CAPACITY);
     let stores = stores::start(&parts.connection.controller(), &parts.settings.scope, &changes);
     let (leadership, candidacy) = stand(&config, &parts).await?;
-    let work = tokio::spawn(work(parts, stores, receiver, leadership.clone(), shutdown.clone()));
+    let mut work = tokio::spawn(work(parts, stores, receiver, leadership.clone(), shutdown.clone()));
     tokio::select! {
         () = stop_signal() => {}
+        // After a panic too: a server that takes deliveries and acts on none of them looks healthy for ever.
+        _ = &mut work => return Err(ServeError::WorkEnded),
         // At once, without finishing anything: what is under way may be another's by now.
         () = lost_lead(leadership) => return Err(ServeError::LostLead),
     }

@@ -2,7 +2,6 @@
 //!
 //! Losing one costs at most one sweep, so the annotation holds only the last.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -97,7 +96,7 @@ impl Relay {
     }
 
     async fn pass_on(&self, hint: &PendingHint) {
-        for project in self.concerned(&hint.host, &hint.repository) {
+        for project in self.stores.projects_of(&hint.host, &hint.repository) {
             if let Err(error) = self.annotate(&project, hint).await {
                 tracing::warn!(project = %project.name_any(), error = %chain(&error), "could not pass a hint on; the next sweep finds what it was about");
             }
@@ -105,21 +104,11 @@ impl Relay {
     }
 
     async fn pass_comment_on(&self, comment: &PendingComment) {
-        for project in self.concerned(&comment.host, &comment.hint.repository) {
+        for project in self.stores.projects_of(&comment.host, &comment.hint.repository) {
             if let Err(error) = self.annotate_comment(&project, comment).await {
                 tracing::warn!(project = %project.name_any(), error = %chain(&error), "could not pass a comment on; whoever wrote it has to write it again");
             }
         }
-    }
-
-    fn concerned(&self, host: &GitHostKey, repository: &RepositoryHint) -> Vec<Arc<Project>> {
-        let mut projects = self.stores.projects.state();
-        projects.retain(|project| {
-            project.namespace().as_deref() == Some(host.namespace.as_str())
-                && project.spec.git_host_ref.name == host.name.as_str()
-                && project.spec.repository.eq_ignore_ascii_case(repository.name.as_str())
-        });
-        projects
     }
 
     async fn annotate_comment(&self, project: &Project, comment: &PendingComment) -> Result<(), kube::Error> {

@@ -1,5 +1,7 @@
 //! Our own custom resources, kept by watches, and what happened to them.
 
+use std::sync::Arc;
+
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::DeserializeGuard;
@@ -14,6 +16,8 @@ use super::settings::Scope;
 use crate::api::{Environment, GitHost, Project};
 use crate::cluster::backoff::WatchBackoff;
 use crate::cluster::error::chain;
+use crate::domain::event::RepositoryHint;
+use crate::domain::name::GitHostKey;
 
 /// What the watches know.
 #[derive(Clone)]
@@ -88,6 +92,25 @@ impl Stores {
             self.environments.wait_until_ready()
         );
     }
+
+    /// The Projects that a hint about a repository concerns: by the host's identifier of it, which survives a renaming, or by its name.
+    ///
+    /// Cheap, whatever Projects there are: nothing of them is converted.
+    pub fn projects_of(&self, host: &GitHostKey, repository: &RepositoryHint) -> Vec<Arc<Project>> {
+        let mut projects = self.projects.state();
+        projects.retain(|project| is_of_host(project, host) && is_of_repository(project, repository));
+        projects
+    }
+}
+
+fn is_of_host(project: &Project, host: &GitHostKey) -> bool {
+    project.spec.git_host_ref.name == host.name.as_str() && project.metadata.namespace.as_deref() == Some(host.namespace.as_str())
+}
+
+fn is_of_repository(project: &Project, repository: &RepositoryHint) -> bool {
+    let known = project.status.as_ref().and_then(|status| status.repository_id.as_deref());
+    let same_id = repository.id.as_ref().is_some_and(|id| Some(id.as_str()) == known);
+    same_id || repository.name.as_str().eq_ignore_ascii_case(&project.spec.repository)
 }
 
 /// What cannot be understood is left out and told: one such object must not hide all others. It only comes around the schema, or with

@@ -116,37 +116,39 @@ impl Sync {
             if hints.is_empty() {
                 return;
             }
-            for (key, (object, project, hints)) in self.by_project(hints) {
+            for (object, project, hints) in self.by_project(hints) {
                 // Taken here, so that a slow host fills the inbox instead of the memory.
                 let Ok(slot) = slots.clone().acquire_owned().await else { return };
                 let sync = self.clone();
                 tokio::spawn(async move {
-                    sync.look_up(&key, &object, &project, &hints).await;
+                    sync.look_up(&object, &project, &hints).await;
                     drop(slot);
                 });
             }
+            // Sweeps and passes share this task, and hints that come without end must not keep them from their turns.
+            tokio::task::yield_now().await;
         }
     }
 
     /// The hints of each Project that they concern.
-    fn by_project(&self, hints: Vec<PendingHint>) -> BTreeMap<ProjectKey, (Arc<Project>, policy::Project, Vec<PendingHint>)> {
-        let mut by_project = BTreeMap::new();
-        for (object, project) in self.projects() {
-            let concerned: Vec<_> = hints.iter().filter(|hint| concerns(hint, &object, &project)).cloned().collect();
-            if !concerned.is_empty() {
-                by_project.insert(project.key.clone(), (object, project, concerned));
+    fn by_project(&self, hints: Vec<PendingHint>) -> impl Iterator<Item = (Arc<Project>, policy::Project, Vec<PendingHint>)> {
+        let mut by_project: BTreeMap<_, (Arc<Project>, Vec<PendingHint>)> = BTreeMap::new();
+        for hint in hints {
+            for object in self.stores.projects_of(&hint.host, &hint.repository) {
+                let place = (object.namespace(), object.name_any());
+                by_project.entry(place).or_insert((object, Vec::new())).1.push(hint.clone());
             }
         }
-        by_project
+        by_project.into_values().filter_map(|(object, hints)| {
+            let project = self.valid(&object)?;
+            Some((object, project, hints))
+        })
     }
 
-    /// All valid Projects in scope.
-    fn projects(&self) -> impl Iterator<Item = (Arc<Project>, policy::Project)> {
-        self.stores.projects.state().into_iter().filter_map(|object| {
-            let in_scope = self.settings.scope.contains(object.namespace().as_deref());
-            let project = convert::project::project(&object).ok().filter(|_| in_scope)?;
-            Some((object, project))
-        })
+    /// The Project, if it is valid and in scope.
+    fn valid(&self, object: &Project) -> Option<policy::Project> {
+        let in_scope = self.settings.scope.contains(object.namespace().as_deref());
+        in_scope.then(|| convert::project::project(object).ok()).flatten()
     }
 
     /// Lists the repository of every Project at each tick. Each Git host has its own pace: one that does not answer delays its own
@@ -210,8 +212,8 @@ impl Sync {
         self.look(object, &project, Sighting::Everything, &mut progress).await;
     }
 
-    async fn look_up(&self, key: &ProjectKey, object: &Project, project: &policy::Project, hints: &[PendingHint]) {
-        let progress = self.progress.of(key);
+    async fn look_up(&self, object: &Project, project: &policy::Project, hints: &[PendingHint]) {
+        let progress = self.progress.of(&project.key);
         let mut progress = progress.lock().await;
         self.look(object, project, Sighting::Branches(hints), &mut progress).await;
     }
@@ -237,13 +239,6 @@ impl Sync {
             self.metrics.environments(phase, count);
         }
     }
-}
-
-fn concerns(hint: &PendingHint, object: &Project, project: &policy::Project) -> bool {
-    let known_id = object.status.as_ref().and_then(|status| status.repository_id.as_deref());
-    let same_id = hint.repository.id.as_ref().is_some_and(|id| Some(id.as_str()) == known_id);
-    let same_name = hint.repository.name.as_str().eq_ignore_ascii_case(project.repository.as_str());
-    hint.host == project.host && (same_id || same_name)
 }
 
 /// Time since the process started: unlike the wall clock it never jumps.

@@ -63,11 +63,8 @@ impl Sync {
 
     /// A comment on a pull request without an environment costs no request.
     async fn read_comment(&self, pending: &PendingComment) {
-        for (object, project) in self.projects() {
-            let known_id = object.status.as_ref().and_then(|status| status.repository_id.as_deref());
-            if !is_about(&pending.hint, known_id, &project) || pending.host != project.host {
-                continue;
-            }
+        for object in self.stores.projects_of(&pending.host, &pending.hint.repository) {
+            let Some(project) = self.valid(&object) else { continue };
             let number = i64::try_from(pending.hint.pull_request).ok();
             let mut environments = self.environments_of(&project);
             environments.retain(|environment| environment.spec.pull_request.as_ref().map(|pull| pull.number) == number);
@@ -164,9 +161,4 @@ impl Sync {
         let announcement = Announcement { reason, warning, note };
         self.publisher.announce(&environment.object_ref(&()), &announcement).await;
     }
-}
-
-fn is_about(hint: &CommentHint, known_id: Option<&str>, project: &policy::Project) -> bool {
-    let same_id = hint.repository.id.as_ref().is_some_and(|id| Some(id.as_str()) == known_id);
-    same_id || hint.repository.name.as_str().eq_ignore_ascii_case(project.repository.as_str())
 }

@@ -6,15 +6,16 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use futures::{StreamExt, stream};
 use graftling::api::environment::Phase;
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 use testbed::github::{FakeGithub, OpenPullRequest, Route};
 use testbed::webhook::github::{GithubRepository, PullRequest};
 use testbed::webhook::{Sender, delivery_id, post, signature};
 use testbed::{AuditEvent, Repository, wait};
 
-use crate::world::{LONG, Options, WEBHOOK_SECRET, World, ready_reason, repository_name, without_main};
+use crate::world::{LONG, Options, WEBHOOK_SECRET, World, objects, ready_reason, repository_name, without_main};
 
 /// A push must be an Environment after so long (feature T1).
 const PROMPTLY: Duration = Duration::from_secs(5);
@@ -285,8 +286,29 @@ async fn threat_t02_without_a_secret_there_is_no_endpoint_and_a_rotated_secret_r
     assert_eq!(status.webhook_path.unwrap(), path);
     assert_eq!(hint("git").await, 202);
 
+    let position = world.plane.audit().position();
     world.secret("webhook", "secret", "rotated").await;
-    wait::until("the end of the old secret", LONG, || async { hint("git").await == 401 }).await;
+    wait::until("the end of the old secret", LONG, || async {
+        let status = hint("git").await;
+        let reads = world.plane.audit().since(position);
+        let of_server = |event: &&testbed::AuditEvent| event.user == world.server_user() && event.resource != "leases";
+        let reads: Vec<_> = reads
+            .iter()
+            .filter(of_server)
+            .map(|event| {
+                format!(
+                    "{} {} {} {} {}",
+                    event.request_received, event.verb, event.resource, event.name, event.code
+                )
+            })
+            .collect();
+        if status == 401 {
+            Ok(())
+        } else {
+            Err(format!("{status} after {} reads {reads:#?}", reads.len()))
+        }
+    })
+    .await;
     let body = json!({ "version": 1, "repository": name, "updates": [] }).to_string().into_bytes();
     let signed = signature(b"rotated", &body);
     let headers = [("x-graftling-event", "push"), ("x-graftling-signature-256", signed.as_str())];
@@ -303,6 +325,51 @@ async fn threat_t02_without_a_secret_there_is_no_endpoint_and_a_rotated_secret_r
         status.message.clone().unwrap().contains("Secret webhook has nothing under the key"),
         "{status:?}"
     );
+}
+
+/// So many Projects of others make it felt if each hint costs something for each of them.
+const OTHERS: usize = 400;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hints_without_end_beside_many_projects_of_others_hold_up_no_sweep() {
+    let (world, repository) = World::shop("flood", Options::default(), json!({})).await;
+    first_look(&world).await;
+    let others = format!("others-{}", world.namespace.name());
+    world.create("v1", "Namespace", None, &others, json!({})).await;
+    // Patterns are what takes time to read.
+    let globs: Vec<_> = (0..20).map(|number| format!("team-{number}/**/x*")).collect();
+    let spec = json!({
+        "gitHostRef": { "name": "git" }, "repository": "other.git", "domain": "preview.example.com",
+        "deployer": { "serviceAccountName": "deployer" }, "bundle": { "name": "mini" }, "branches": { "include": globs },
+    });
+    let make = |number: usize| {
+        let (world, others, body) = (&world, &others, json!({ "spec": spec }));
+        async move {
+            world
+                .create("graftling.dev/v1alpha1", "Project", Some(others), &format!("other-{number}"), body)
+                .await
+        }
+    };
+    stream::iter((0..OTHERS).map(make)).buffer_unordered(16).collect::<Vec<_>>().await;
+
+    let name = repository_name(&repository);
+    let flood = async {
+        loop {
+            world
+                .hint("git", &name, "refs/heads/nobody", &"0".repeat(40), &"1".repeat(40))
+                .await;
+        }
+    };
+    let found = async {
+        let revision = repository.commit("feature/a", &[]).unwrap();
+        world.wait_for("feature/a", Phase::Ready, &revision).await
+    };
+    tokio::select! {
+        () = flood => unreachable!("it has no end"),
+        _ = found => {}
+    }
+    let namespaces = objects::api(&world.client, "v1", "Namespace", None).await;
+    namespaces.delete(&others, &DeleteParams::default()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
