@@ -313,8 +313,9 @@ stages:
     let version = async || scene.read("v1", "ConfigMap", &name, "settings").await.unwrap()["data"]["version"].clone();
     assert_eq!(version().await, "7");
 
+    // Without a push: a pass between the two would begin a run of its own.
     scene.template(&VERSIONED.replace("CPU", "'2000'"));
-    scene.push("feature/a");
+    scene.nudge(&scene.world.environment("feature/a").await.unwrap()).await;
     end(&scene, &name, "migrate-2-1", "Succeeded", "VERSION=8\n").await;
     wait::until("the settings of the second run", LONG, || async {
         (version().await == "8").then_some(())
