@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use kube::Client;
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::cluster::{self, Connection};
 use crate::config::Config;
 
 /// Whether this replica leads. Clones see the same.
@@ -23,6 +23,9 @@ pub enum Error {
     /// Nobody said in which namespace the Lease is.
     #[error("--lease-namespace must be given with --leader-elect outside of a cluster")]
     NoNamespace,
+    /// There is no way to the cluster.
+    #[error("could not connect to the cluster")]
+    Connect(#[source] cluster::Error),
     /// The Lease cannot be used.
     #[error("could not take part in the election by Lease {namespace}/{name}")]
     Lease {
@@ -40,8 +43,9 @@ pub enum Error {
 const LEASE_DURATION: u64 = 15;
 /// How long giving the Lease back may take.
 const RESIGNATION: Duration = Duration::from_secs(3);
-/// In seconds before the end of the Lease: renewed by then, or lost.
-const LEASE_GRACE: u64 = 5;
+/// In seconds before the end of the Lease: renewed by then, or lost. Wide enough that a slow renewal arrives before the fence around
+/// writes closes.
+const LEASE_GRACE: u64 = 8;
 
 impl Leadership {
     /// A replica without rivals leads from the start.
@@ -50,11 +54,11 @@ impl Leadership {
         (Self(receiver), Candidacy(None))
     }
 
-    /// Takes part in the election.
+    /// Takes part in the election. From now on `connection` writes only while this replica leads for certain.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn elect(client: Client, config: &Config, identity: &str) -> Result<(Self, Candidacy), Error> {
+    pub async fn elect(connection: &Connection, config: &Config, identity: &str) -> Result<(Self, Candidacy), Error> {
         let namespace = config.lease_namespace.as_ref().map(ToString::to_string);
         let namespace = namespace.or_else(own_namespace).ok_or(Error::NoNamespace)?;
         let wrap = |source| Error::Lease {
@@ -62,6 +66,7 @@ impl Leadership {
             name: config.lease_name.to_string(),
             source,
         };
+        let client = connection.candidate(identity).map_err(Error::Connect)?;
         let election = LeaseManagerBuilder::new(client, config.lease_name.as_str())
             .with_namespace(&namespace)
             .with_identity(identity)

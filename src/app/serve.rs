@@ -93,6 +93,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let kube_config = kube::Config::infer().await.map_err(ServeError::FindCluster)?;
     let connection = Connection::new(kube_config).map_err(ServeError::Connect)?;
     let shutdown = CancellationToken::new();
+    let unfenced = connection.unfenced().map_err(ServeError::Connect)?;
     let parts = Parts::new(&config, connection);
     sources::check(&parts.settings.sources).map_err(ServeError::PrepareSources)?;
     let listeners = Listeners::bind(&config).await?;
@@ -100,7 +101,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let (changes, receiver) = mpsc::channel(CHANNEL_CAPACITY);
     let stores = stores::start(&parts.connection.controller(), &parts.settings.scope, &changes);
     let (leadership, candidacy) = stand(&config, &parts).await?;
-    let mut work = tokio::spawn(work(parts, stores, receiver, leadership.clone(), shutdown.clone()));
+    let mut work = tokio::spawn(work(parts, unfenced, stores, receiver, leadership.clone(), shutdown.clone()));
     tokio::select! {
         () = stop_signal() => {}
         // After a panic too: a server that takes deliveries and acts on none of them looks healthy for ever.
@@ -125,7 +126,7 @@ async fn stand(config: &Config, parts: &Parts) -> Result<(Leadership, Candidacy)
     if !config.leader_elect {
         return Ok(Leadership::alone());
     }
-    Leadership::elect(parts.connection.controller(), config, &parts.settings.instance)
+    Leadership::elect(&parts.connection, config, &parts.settings.instance)
         .await
         .map_err(ServeError::Elect)
 }
@@ -243,12 +244,19 @@ async fn bind(flag: &'static str, address: std::net::SocketAddr) -> Result<TcpLi
 }
 
 /// Everything that talks to the cluster and to Git hosts.
-async fn work(parts: Parts, stores: Stores, mut changes: mpsc::Receiver<Change>, mut leadership: Leadership, shutdown: CancellationToken) {
+async fn work(
+    parts: Parts,
+    unfenced: kube::Client,
+    stores: Stores,
+    mut changes: mpsc::Receiver<Change>,
+    mut leadership: Leadership,
+    shutdown: CancellationToken,
+) {
     let client = parts.connection.controller();
     let hosts = Hosts::new(client.clone(), parts.endpoints.clone());
     let publisher = Publisher::new(client.clone(), parts.settings.instance.clone());
     let followed = Relay {
-        client: client.clone(),
+        client: unfenced,
         hosts: hosts.clone(),
         stores: stores.clone(),
         inbox: parts.inbox.clone(),

@@ -1,6 +1,7 @@
-//! Clients: the controller's own, and one for every deployer it acts as.
+//! Clients: the controller's own, and one for every deployer it acts as. Neither writes once another may lead.
 
 mod clock;
+mod fence;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +11,11 @@ use http::{HeaderName, HeaderValue, Request, Response};
 use jiff::Timestamp;
 use kube::client::{Body, ClientBuilder, DynBody};
 use kube::{Client, Config};
-use tower::util::{MapRequestLayer, MapResponseLayer};
+use tower::filter::FilterLayer;
+use tower::util::{AndThenLayer, MapRequestLayer, MapResponseLayer};
 
 use self::clock::ServerClock;
+use self::fence::WriteFence;
 use super::Error;
 use crate::domain::name::{Namespace, ObjectName};
 
@@ -22,6 +25,7 @@ pub struct Connection {
     config: Config,
     controller: Client,
     clock: ServerClock,
+    fence: WriteFence,
     deployers: Arc<Mutex<HashMap<Deployer, Client>>>,
 }
 
@@ -48,14 +52,15 @@ impl Connection {
     pub fn new(mut config: Config) -> Result<Self, Error> {
         config.default_retry = false;
         config.connect_timeout = Some(Duration::from_secs(5));
-        let clock = ServerClock::default();
+        let (clock, fence) = (ServerClock::default(), WriteFence::default());
         let reader = clock.clone();
         let read_clock = MapResponseLayer::new(move |answer: Response<Box<DynBody>>| reader.read(answer));
         let builder = ClientBuilder::try_from(config.clone()).map_err(Error::Connect)?;
         Ok(Self {
             config,
-            controller: builder.with_layer(&read_clock).build(),
+            controller: builder.with_layer(&read_clock).with_layer(&fenced(&fence)).build(),
             clock,
+            fence,
             deployers: Arc::default(),
         })
     }
@@ -63,6 +68,28 @@ impl Connection {
     /// The controller's own identity.
     pub fn controller(&self) -> Client {
         self.controller.clone()
+    }
+
+    /// A client for what every replica may write, whether it leads or not.
+    ///
+    /// # Errors
+    /// As [`Connection::new`].
+    pub fn unfenced(&self) -> Result<Client, Error> {
+        let builder = ClientBuilder::try_from(self.config.clone()).map_err(Error::Connect)?;
+        Ok(builder.build())
+    }
+
+    /// A client for the Lease alone, in the name of `identity`. From now on the other clients write only as long as the Lease is ours
+    /// for certain, by what the API server answered here last.
+    ///
+    /// # Errors
+    /// As [`Connection::new`].
+    pub fn candidate(&self, identity: &str) -> Result<Client, Error> {
+        self.fence.close();
+        let (fence, identity) = (self.fence.clone(), Arc::<str>::from(identity));
+        let read_lease = AndThenLayer::new(move |answer: Response<Box<DynBody>>| fence.clone().read(answer, identity.clone()));
+        let builder = ClientBuilder::try_from(self.config.clone()).map_err(Error::Connect)?;
+        Ok(builder.with_layer(&read_lease).build())
     }
 
     /// Whether the control plane is on this very machine, as in a test.
@@ -102,8 +129,14 @@ impl Connection {
             request
         });
         let builder = ClientBuilder::try_from(self.config.clone()).map_err(Error::Connect)?;
-        Ok(builder.with_layer(&layer).build())
+        Ok(builder.with_layer(&layer).with_layer(&fenced(&self.fence)).build())
     }
+}
+
+/// Asks the fence before each request.
+fn fenced(fence: &WriteFence) -> FilterLayer<impl Fn(Request<Body>) -> Result<Request<Body>, fence::Refused> + Clone + use<>> {
+    let fence = fence.clone();
+    FilterLayer::new(move |request| fence.admit(request))
 }
 
 /// Runs a request under [`REQUEST_TIMEOUT`].

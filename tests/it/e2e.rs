@@ -44,6 +44,7 @@ mod runs;
 pub mod scene;
 mod sources;
 mod stages;
+mod stale_leader;
 mod stuck;
 mod sync;
 mod teardown;

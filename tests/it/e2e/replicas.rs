@@ -14,13 +14,13 @@ const SUCCESSION: Duration = Duration::from_secs(30);
 /// A leader that ends in order gives the Lease back.
 const HANDOVER: Duration = Duration::from_secs(10);
 
-async fn replica(world: &World, name: &str) -> Server {
+pub async fn replica(world: &World, name: &str) -> Server {
     let namespace = format!("--lease-namespace={}", world.namespace.name());
     let lease = format!("--lease-name={}", world.release);
     world.another_server(name, &["--leader-elect", &namespace, &lease]).await
 }
 
-async fn leads(server: &Server) {
+pub async fn leads(server: &Server) {
     server
         .running
         .wait_for_line("that it leads", LONG, |line| line.contains("leading"))

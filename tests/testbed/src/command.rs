@@ -211,6 +211,16 @@ impl Running {
         self.wait(KILL_LIMIT).await
     }
 
+    /// Sends SIGSTOP: it does nothing until it is resumed, and does not know of it. The signal may arrive a little later.
+    pub fn pause(&self) {
+        self.process().signal(Signal::Stop);
+    }
+
+    /// Sends SIGCONT, after [`Self::pause`].
+    pub fn resume(&self) {
+        self.process().signal(Signal::Continue);
+    }
+
     fn timed_out(&self, source: TimedOut) -> Error {
         Error::TimedOut {
             program: self.name.clone(),

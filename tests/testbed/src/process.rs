@@ -49,6 +49,10 @@ pub(crate) enum Signal {
     Terminate,
     /// SIGKILL, which the child cannot see coming.
     Kill,
+    /// SIGSTOP, after which the child does nothing at all.
+    Stop,
+    /// SIGCONT, after which it goes on where it was.
+    Continue,
 }
 
 /// What to run, and how.
@@ -128,6 +132,8 @@ impl Supervised {
         let name = match signal {
             Signal::Terminate => "TERM\n",
             Signal::Kill => "KILL\n",
+            Signal::Stop => "STOP\n",
+            Signal::Continue => "CONT\n",
         };
         if let Some(control) = &mut self.control {
             // A broken pipe says that the supervisor has ended, and it ends only after its child.
