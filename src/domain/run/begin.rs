@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::advance::add;
 use super::{Progress, Run, RunNumber, RunState, Source, StageRun, StageState};
@@ -87,10 +87,5 @@ impl Run {
         }
         self.state = RunState::Superseded;
         self.ended = Some(now);
-    }
-
-    /// How long the run has taken, or has been under way.
-    pub fn age(&self, now: Timestamp) -> SignedDuration {
-        self.ended.unwrap_or(now).duration_since(self.started)
     }
 }
