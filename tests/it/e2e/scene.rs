@@ -51,6 +51,8 @@ metadata: {name: settings}
 data: {greeting: hello}
 "#;
 
+const WEBHOOK_VERSION: &str = "admissionregistration.k8s.io/v1";
+
 /// One Project called `shop` over a repository of its own, whose branches other than `main` get environments.
 pub struct Scene {
     pub world: World,
@@ -216,6 +218,28 @@ impl Scene {
             ..PatchParams::default()
         };
         api.patch(name, &params, &Patch::Merge(patch)).await.unwrap();
+    }
+
+    /// Has the API server ask an admission webhook that is down about each of these operations on ConfigMaps, in the namespace of this
+    /// environment alone: other tests share the control plane. Answers with the name of the configuration.
+    pub async fn webhook_is_down(&self, environment: &Environment, webhook: &str, operations: &[&str]) -> String {
+        let configuration = format!("{}-down", self.world.namespace.name());
+        let body = json!({ "webhooks": [{
+            "name": webhook, "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail", "timeoutSeconds": 2,
+            "clientConfig": { "url": "https://127.0.0.1:1/ask" },
+            "rules": [{ "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": operations }],
+            "namespaceSelector": { "matchLabels": { "graftling.dev/environment": environment.name_any() } },
+        }]});
+        self.world
+            .create(WEBHOOK_VERSION, "ValidatingWebhookConfiguration", None, &configuration, body)
+            .await;
+        configuration
+    }
+
+    /// Removes the webhook again.
+    pub async fn webhook_is_gone(&self, configuration: &str) {
+        self.remove(WEBHOOK_VERSION, "ValidatingWebhookConfiguration", "", configuration)
+            .await;
     }
 
     /// Makes the server look at an environment at once: what is not ours is not watched, and would be seen half a minute later.

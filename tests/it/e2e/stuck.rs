@@ -312,20 +312,7 @@ async fn f47_what_is_known_outside_goes_after_workloads_before_volumes_and_is_wa
 async fn feature_x5_an_admission_webhook_that_is_down_is_named_with_its_configuration() {
     let scene = Scene::start("webhook", CONFIG).await;
     let environment = scene.up("feature/a").await;
-    let name = environment.name_any();
-    let configuration = format!("{}-down", scene.world.namespace.name());
-    // Of this environment's namespace alone: other tests share the control plane.
-    let webhook = json!({ "webhooks": [{
-        "name": "deny.down.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail", "timeoutSeconds": 2,
-        "clientConfig": { "url": "https://127.0.0.1:1/deny" },
-        "rules": [{ "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["DELETE"] }],
-        "namespaceSelector": { "matchLabels": { "graftling.dev/environment": name } },
-    }]});
-    let version = "admissionregistration.k8s.io/v1";
-    scene
-        .world
-        .create(version, "ValidatingWebhookConfiguration", None, &configuration, webhook)
-        .await;
+    let configuration = scene.webhook_is_down(&environment, "deny.down.example.com", &["DELETE"]).await;
     let begun = Instant::now();
     scene.delete(&environment).await;
     let status = stuck(
@@ -345,7 +332,7 @@ async fn feature_x5_an_admission_webhook_that_is_down_is_named_with_its_configur
             .cause
             .contains("repair its server or remove the configuration")
     );
-    scene.remove(version, "ValidatingWebhookConfiguration", "", &configuration).await;
+    scene.webhook_is_gone(&configuration).await;
     scene.world.wait_gone("feature/a").await;
 }
 

@@ -153,18 +153,8 @@ async fn f28_a_webhook_that_is_down_is_waited_for_and_is_nobodys_mistake() {
     let scene = Scene::start("webhook-down", CONFIG).await;
     let environment = scene.up("feature/a").await;
     let name = environment.name_any();
-    let configuration = format!("{}-down", scene.world.namespace.name());
-    let webhook = json!({ "webhooks": [{
-        "name": "check.down.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail", "timeoutSeconds": 2,
-        "clientConfig": { "url": "https://127.0.0.1:1/check" },
-        "rules": [{ "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["CREATE", "UPDATE"] }],
-        "namespaceSelector": { "matchLabels": { "graftling.dev/environment": name } },
-    }]});
-    let version = "admissionregistration.k8s.io/v1";
-    scene
-        .world
-        .create(version, "ValidatingWebhookConfiguration", None, &configuration, webhook)
-        .await;
+    let operations = ["CREATE", "UPDATE"];
+    let configuration = scene.webhook_is_down(&environment, "check.down.example.com", &operations).await;
     scene.template(&CONFIG.replace("hello", "hi"));
     scene.push("feature/a");
     let words = ["ConfigMap settings", "check.down.example.com", "does not answer"];
@@ -175,7 +165,7 @@ async fn f28_a_webhook_that_is_down_is_waited_for_and_is_nobodys_mistake() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     let tries = scene.writes_inside(position, &environment);
     assert!((1..=6).contains(&tries.len()), "with growing pauses: {tries:?}");
-    scene.remove(version, "ValidatingWebhookConfiguration", "", &configuration).await;
+    scene.webhook_is_gone(&configuration).await;
     let status = scene.told("feature/a", Phase::Ready, &[]).await;
     assert!(status.history.iter().all(|run| run.result != "Failed"), "{:?}", status.history);
     assert_eq!(
