@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
 mod comments;
+mod restarts;
 mod runs;
 
 use std::fs;
