@@ -1,89 +1,90 @@
-//! A leader that is stopped in the middle of a pass, and wakes up when another has led for a while.
+//! A leader that was stopped, and wakes up when another may lead.
 #![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
-
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::ListParams;
-use kube::{Api, ResourceExt};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role};
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
-use testbed::{Position, Repository, wait};
+use testbed::wait;
 
 use super::replicas::{leads, replica};
-use super::scene::write_bundle;
+use super::scene::{CONFIG, write_bundle};
 use crate::world::{LONG, Options, World, without_main};
 
-/// So many that a pass over them can be stopped in its middle.
-const OBJECTS: usize = 400;
-
-/// So many are written when it is.
-const ENOUGH: usize = 20;
-
-const PREFIX: &str = "settings-";
-
-fn settings(count: usize) -> String {
-    let mut template = String::new();
-    for number in 0..count {
-        writeln!(
-            template,
-            "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {PREFIX}{number}}}\ndata: {{a: b}}"
-        )
-        .unwrap();
-    }
-    template
+/// What the role of the election allows.
+async fn rights(world: &World) -> Vec<PolicyRule> {
+    let roles: Api<Role> = Api::namespaced(world.client.clone(), world.namespace.name());
+    let role = roles.get(&format!("{}-leader-election", world.release)).await.unwrap();
+    role.rules.unwrap()
 }
 
-/// What the replicas tried to write of the bundle's objects since `position`.
-fn written(world: &World, position: Position) -> BTreeSet<String> {
-    let events = world.writes_since(position).into_iter();
-    let of_bundle = events.filter(|event| event.resource == "configmaps" && event.name.starts_with(PREFIX));
-    of_bundle.map(|event| format!("{} {}", event.verb, event.name)).collect()
+/// Has the role of the election allow this and nothing else.
+async fn allow(world: &World, rules: &[PolicyRule]) {
+    let roles: Api<Role> = Api::namespaced(world.client.clone(), world.namespace.name());
+    let patch = Patch::Merge(json!({ "rules": rules }));
+    let name = format!("{}-leader-election", world.release);
+    roles.patch(&name, &PatchParams::default(), &patch).await.unwrap();
 }
 
-async fn live(world: &World, namespace: &str) -> Vec<String> {
-    let api: Api<ConfigMap> = Api::namespaced(world.client.clone(), namespace);
-    let all = api.list(&ListParams::default()).await.unwrap().items;
-    let names = all.iter().map(ResourceExt::name_any);
-    names.filter(|name| name.starts_with(PREFIX)).collect()
+/// Whether the server may use the Lease, by what the API server has heard of the role.
+async fn may_renew(world: &World) -> bool {
+    let attributes = json!({
+        "group": "coordination.k8s.io", "resource": "leases", "verb": "patch", "namespace": world.namespace.name(), "name": world.release,
+    });
+    let spec = json!({ "user": world.server_user(), "resourceAttributes": attributes });
+    let review: SubjectAccessReview = serde_json::from_value(json!({ "spec": spec })).unwrap();
+    let api: Api<SubjectAccessReview> = Api::all(world.client.clone());
+    api.create(&PostParams::default(), &review).await.unwrap().status.unwrap().allowed
+}
+
+/// Whether another might take the Lease.
+async fn has_run_out(world: &World) -> bool {
+    let leases: Api<Lease> = Api::namespaced(world.client.clone(), world.namespace.name());
+    let lease = leases.get(&world.release).await.unwrap().spec.unwrap();
+    let seconds = lease.lease_duration_seconds.unwrap();
+    let age = Timestamp::now().duration_since(lease.renew_time.unwrap().0);
+    age > SignedDuration::from_secs(i64::from(seconds))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f07_a_leader_that_was_stopped_in_the_middle_of_a_pass_wakes_up_and_writes_nothing() {
+async fn f07_f09_a_leader_that_was_stopped_writes_nothing_before_its_lease_is_renewed() {
     let bundles = tempfile::tempdir().unwrap();
-    let bundle = bundles.path().join("app");
-    write_bundle(bundle.clone(), &settings(OBJECTS));
+    write_bundle(bundles.path().join("app"), CONFIG);
     let options = Options {
         bundles: bundles.path().to_owned(),
         chart_values: vec!["leaderElection.enabled=true".to_owned()],
         ..Options::default()
     };
-    let world = World::without_server("stale-leader", options).await;
+    let (world, repository) = (
+        World::without_server("stale-leader", options).await,
+        testbed::Repository::create().unwrap(),
+    );
     let first = replica(&world, "first").await;
     leads(&first).await;
-    let repository = Repository::create().unwrap();
-    let before = world.plane.audit().position();
-    world
-        .project("shop", &repository, without_main(json!({ "bundle": { "name": "app" } })))
-        .await;
-    repository.commit("feature/a", &[("a", "1")]).unwrap();
-    wait::until("a pass in its middle", LONG, || async { written(&world, before).len() >= ENOUGH }).await;
+    let project = without_main(json!({ "bundle": { "name": "app" } }));
+    world.project("shop", &repository, project).await;
+    let older = repository.commit("feature/a", &[("a", "1")]).unwrap();
+    world.wait_ready("feature/a", &older).await;
+
+    // While it is stopped, its Lease runs out, and it will not be able to renew it.
     first.running.pause();
+    let rules = rights(&world).await;
+    allow(&world, &[]).await;
+    wait::until("the Lease out of reach", LONG, || async { !may_renew(&world).await }).await;
+    wait::until("the end of the Lease", LONG, || has_run_out(&world)).await;
 
-    // The successor deploys something newer, of which most objects are no part, to its end.
-    write_bundle(bundle, &settings(1));
+    // There is something to do when it wakes up.
     let newer = repository.commit("feature/a", &[("a", "2")]).unwrap();
-    let second = replica(&world, "second").await;
-    leads(&second).await;
-    let environment = world.wait_ready("feature/a", &newer).await;
-    assert!(written(&world, before).len() < OBJECTS, "the pass was over before it was stopped");
-    let namespace = environment.name_any();
-    assert_eq!(live(&world, &namespace).await, ["settings-0"]);
-
     let woken = world.plane.audit().position();
     first.running.resume();
-    let ended = first.running.wait(LONG).await.unwrap();
-    assert!(!ended.success(), "{ended}");
-    assert_eq!(written(&world, woken), BTreeSet::new());
-    assert_eq!(live(&world, &namespace).await, ["settings-0"]);
+    let refused = |line: &str| line.contains("nothing is written: the Lease was renewed");
+    first.running.wait_for_line("that it may not write", LONG, refused).await.unwrap();
+    assert_eq!(world.writes_since(woken), []);
+
+    // As soon as the Lease is its own for certain, it goes on.
+    allow(&world, &rules).await;
+    world.wait_ready("feature/a", &newer).await;
 }
