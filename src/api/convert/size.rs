@@ -14,6 +14,8 @@ const SHORT: usize = 200;
 const TOLD: usize = 8;
 /// How many objects of others are named then.
 const FOREIGN: usize = 20;
+/// How many addresses are told then. One Ingress may have thousands.
+const ADDRESSES: usize = 20;
 
 /// Shortens what only people read until the status is small enough, the least important first. A status that is small stays as it is, and
 /// shortening again changes nothing.
@@ -33,7 +35,7 @@ pub fn size(status: &EnvironmentStatus) -> usize {
     serde_json::to_vec(status).map_or(0, |json| json.len())
 }
 
-const STEPS: [fn(&mut EnvironmentStatus); 5] = [stuck, foreign, stages, history, sentences];
+const STEPS: [fn(&mut EnvironmentStatus); 6] = [stuck, foreign, addresses, stages, history, sentences];
 
 fn stuck(status: &mut EnvironmentStatus) {
     for object in &mut status.stuck {
@@ -48,6 +50,11 @@ fn foreign(status: &mut EnvironmentStatus) {
         status.foreign.truncate(FOREIGN);
         status.foreign.push(format!("and {more} more"));
     }
+}
+
+/// The first one is in `url` as well, and nothing but people reads the others.
+fn addresses(status: &mut EnvironmentStatus) {
+    status.urls.truncate(ADDRESSES);
 }
 
 fn stages(status: &mut EnvironmentStatus) {
@@ -66,6 +73,8 @@ fn history(status: &mut EnvironmentStatus) {
 
 fn sentences(status: &mut EnvironmentStatus) {
     status.message.iter_mut().for_each(cut);
+    status.request_handled.iter_mut().for_each(|handled| cut(&mut handled.message));
+    status.history.iter_mut().filter_map(|run| run.because.as_mut()).for_each(cut);
     status.conditions.iter_mut().for_each(|condition| cut(&mut condition.message));
     status.stuck.truncate(3);
     // The first failures explain the others.
@@ -91,5 +100,7 @@ fn cut(text: &mut String) {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;
