@@ -4,6 +4,8 @@
 mod comments;
 mod restarts;
 mod runs;
+mod tampered;
+mod watching;
 
 use std::fs;
 
