@@ -213,6 +213,7 @@ impl Dispatcher {
     }
 
     async fn environment(&self, object: &Environment, seen: &mut Seen) {
+        self.memory.caught_up(object);
         let uid = object.uid().unwrap_or_default();
         let version = (
             object.metadata.generation,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::ResourceExt;
 
+use super::stores::leave_out_fields;
 use crate::api::Environment;
 
 /// The newest Environments that our own writes returned. Cheap to clone.
@@ -32,8 +33,20 @@ impl Memory {
     /// Remembers what a write returned.
     pub fn remember(&self, environment: &Environment) {
         if let Some(uid) = environment.uid() {
+            let mut environment = environment.clone();
+            leave_out_fields(&mut environment);
             let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            written.insert(uid, Arc::new(environment.clone()));
+            written.insert(uid, Arc::new(environment));
+        }
+    }
+
+    /// Releases what was written if the watch has shown it or something newer: for an Environment that rests there is no next pass.
+    pub fn caught_up(&self, seen: &Environment) {
+        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(uid) = seen.metadata.uid.as_deref()
+            && written.get(uid).is_some_and(|ours| version(ours) <= version(seen))
+        {
+            written.remove(uid);
         }
     }
 
@@ -88,6 +101,28 @@ mod tests {
             "then the memory is released"
         );
         assert_eq!(newest(&memory, "1", "9").as_deref(), Some("9"));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_the_watch_has_shown() {
+        let memory = Memory::default();
+        memory.remember(&environment("1", "10"));
+        memory.caught_up(&environment("1", "9"));
+        assert_eq!(newest(&memory, "1", "9").as_deref(), Some("10"), "not shown yet");
+        memory.caught_up(&environment("1", "10"));
+        assert!(memory.0.lock().is_ok_and(|written| written.is_empty()));
+    }
+
+    #[test]
+    fn of_who_wrote_only_the_name_and_the_time_are_kept() {
+        let memory = Memory::default();
+        let mut written = Environment::clone(&environment("1", "10"));
+        let entries = serde_json::json!([{ "manager": "graftling", "time": "2026-01-01T00:00:00Z", "fieldsV1": { "f:spec": {} } }]);
+        written.metadata.managed_fields = serde_json::from_value(entries).ok();
+        memory.remember(&written);
+        let kept = memory.newest(environment("1", "9"));
+        let entry = kept.metadata.managed_fields.iter().flatten().next();
+        assert!(entry.is_some_and(|entry| entry.time.is_some() && entry.fields_v1.is_none()));
     }
 
     #[test]

@@ -144,7 +144,15 @@ where
                 }
             }
         })
+        .modify(leave_out_fields)
         .reflect(writer)
+}
+
+/// Who wrote when is asked for, which fields never: of an Environment that waits they take more memory than all else together.
+pub(super) fn leave_out_fields<K: kube::Resource>(object: &mut K) {
+    for entry in object.meta_mut().managed_fields.iter_mut().flatten() {
+        entry.fields_v1 = None;
+    }
 }
 
 /// The event with its object, the object that cannot be understood, or nothing.
