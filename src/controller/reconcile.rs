@@ -205,9 +205,17 @@ impl Reconciler {
         self.tell_deadline(environment, &mut status);
         complete(&mut status);
         let written = self.publisher.environment_status(environment, &status).await?;
-        self.memory.remember(&written);
+        self.remember(&written);
         self.announce_transition(environment, &written, report).await;
         Ok(written)
+    }
+
+    /// Remembers what a write returned, unless the watch was faster than the answer.
+    fn remember(&self, written: &Environment) {
+        self.memory.remember(written);
+        if let Some(seen) = self.stores.environments.get(&ObjectRef::from_obj(written)) {
+            self.memory.caught_up(&seen);
+        }
     }
 
     /// When the environment expires, for everybody to see. Nothing is decided by it.

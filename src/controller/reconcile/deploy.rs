@@ -121,7 +121,7 @@ impl Reconciler {
             return Ok(environment.clone());
         }
         let written = self.publisher.add_finalizer(environment).await?;
-        self.memory.remember(&written);
+        self.remember(&written);
         Ok(written)
     }
 

@@ -34,7 +34,7 @@ impl Reconciler {
             &format!("the environment is paused: end that first, by {resume}"),
         );
         let written = self.publisher.environment_status(environment, &status).await?;
-        self.memory.remember(&written);
+        self.remember(&written);
         Ok(Pass {
             action: Action::requeue(self.next_look(&inventory)),
             outcome: ReconcileOutcome::Settled,
