@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// 250 lines, of which the last 200 are kept, and the word of a Secret among them.
+/// 250 lines, of which the last 200 are kept. It lives on for a moment: the runtime copies both outputs by itself, late on a busy machine.
 const MIGRATE: &str = "
 stages:
   - name: settings
@@ -11,7 +11,7 @@ stages:
     needs: [settings]
     job:
       image: IMAGE
-      command: [sh, -c, 'i=0; while [ $i -lt 250 ]; do i=$((i+1)); echo line $i of $GRAFTLING_BRANCH; done; sleep 1; echo migrated >&2; sleep 1']
+      command: [sh, -c, 'i=0; while [ $i -lt 250 ]; do i=$((i+1)); echo line $i of $GRAFTLING_BRANCH; done; sleep 5; echo migrated >&2; sleep 5']
 ";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +49,7 @@ stages:
   - name: migrate
     job:
       image: IMAGE
-      command: [sh, -c, 'echo starting; echo table users exists already >&2; sleep 1; exit 3']
+      command: [sh, -c, 'echo starting; echo table users exists already >&2; sleep 5; exit 3']
   - name: settings
     needs: [migrate]
     apply: all.yaml
@@ -82,7 +82,7 @@ stages:
     retries: 2
     job:
       image: IMAGE
-      command: [sh, -c, 'echo try $GRAFTLING_TRY; [ $GRAFTLING_TRY = 2 ]']
+      command: [sh, -c, 'echo try $GRAFTLING_TRY; sleep 5; [ $GRAFTLING_TRY = 2 ]']
 ",
     );
     let Some(scene) = scene("flaky", CONFIG, &pipeline, json!({})).await else {

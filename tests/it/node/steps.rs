@@ -2,13 +2,14 @@
 
 use super::*;
 
+/// Each container lives on for a moment, or the runtime may not have copied its last lines yet.
 const BUILD: &str = "
 stages:
   - name: build
     steps:
       - name: compile
         image: IMAGE
-        command: [sh, -ec, 'cat source.txt; tr a-z A-Z <source.txt >built.txt; echo outside >/tmp/elsewhere']
+        command: [sh, -ec, 'cat source.txt; tr a-z A-Z <source.txt >built.txt; echo outside >/tmp/elsewhere; sleep 3']
       - name: pack
         image: IMAGE
         command:
@@ -20,10 +21,11 @@ stages:
             [ ! -e .git ]
             echo alone
             echo digest=of-$(cat built.txt) >$GRAFTLING_OUTPUTS
+            sleep 3
         outputs: [digest]
   - name: use
     needs: [build]
-    job: { image: IMAGE, command: [sh, -c, 'echo got $GRAFTLING_OUTPUT_BUILD_DIGEST'] }
+    job: { image: IMAGE, command: [sh, -c, 'echo got $GRAFTLING_OUTPUT_BUILD_DIGEST; sleep 3'] }
   - name: settings
     needs: [use]
     apply: all.yaml
@@ -59,7 +61,7 @@ async fn feature_s3_a_step_that_fails_is_named_and_no_step_after_it_runs() {
 stages:
   - name: build
     steps:
-      - { name: compile, image: IMAGE, command: [sh, -c, 'echo line 7: no such function; exit 2'] }
+      - { name: compile, image: IMAGE, command: [sh, -c, 'echo line 7: no such function; sleep 3; exit 2'] }
       - { name: pack, image: IMAGE, command: [sh, -c, 'echo never'] }
 ",
     );
