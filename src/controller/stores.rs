@@ -148,7 +148,7 @@ where
         .reflect(writer)
 }
 
-/// Who wrote when is asked for, which fields never: of an Environment that waits they take more memory than all else together.
+/// Who wrote when is asked for, which fields never: there is no reason to hold them in memory for each object.
 pub(super) fn leave_out_fields<K: kube::Resource>(object: &mut K) {
     for entry in object.meta_mut().managed_fields.iter_mut().flatten() {
         entry.fields_v1 = None;

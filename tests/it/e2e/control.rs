@@ -25,6 +25,9 @@ const BRANCH: &str = "feature/a";
 
 const LATE: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: late}\ndata: {revision: {{quote revision}}}\n";
 
+/// Two stages, one after the other, that wait for nobody.
+const PLAIN: &str = "stages: [{name: config, apply: all.yaml}, {name: late, needs: [config], apply: late.yaml}]";
+
 /// Configuration, somebody's word, and what comes only after it.
 fn asking(settings: &str) -> String {
     format!(

@@ -41,9 +41,7 @@ impl Reconciler {
             Err(Refusal { message, .. }) => Recorded::Unusable(format!("the record of run {run} cannot be used any more: {message}")),
         })
     }
-}
 
-impl Reconciler {
     /// What the stages of an earlier run handed on.
     async fn handed_on(&self, site: &Site<'_>, inventory: &Inventory, run: RunNumber) -> Result<Outputs, cluster::Error> {
         match self.observer.stored_record(&site.records(inventory), run).await {

@@ -5,10 +5,8 @@ use kube::ResourceExt;
 use testbed::wait;
 
 use super::super::command::env;
-use super::{BRANCH, asked, asking, env_as, late, scene, stage};
+use super::{BRANCH, PLAIN, asked, asking, env_as, late, scene, stage};
 use crate::world::LONG;
-
-const PLAIN: &str = "stages: [{name: config, apply: all.yaml}, {name: late, needs: [config], apply: late.yaml}]";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejection_that_was_written_while_no_server_ran_counts_and_the_run_is_watched_to_its_end() {

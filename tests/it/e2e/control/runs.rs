@@ -6,7 +6,7 @@ use serde_json::json;
 use testbed::wait;
 
 use super::super::command::env;
-use super::{BRANCH, late, message_of, scene, stage, write};
+use super::{BRANCH, PLAIN, late, message_of, scene, stage, write};
 use crate::world::LONG;
 
 /// A check that nothing passes until somebody makes a Deployment by hand.
@@ -22,8 +22,6 @@ stages:
     needs: [gate]
     apply: late.yaml
 ";
-
-const PLAIN: &str = "stages: [{name: config, apply: all.yaml}, {name: late, needs: [config], apply: late.yaml}]";
 
 /// A job that runs once.
 const ONCE: &str = "\

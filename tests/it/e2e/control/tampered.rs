@@ -7,9 +7,7 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use super::super::command::env;
-use super::{BRANCH, late, scene};
-
-const PLAIN: &str = "stages: [{name: config, apply: all.yaml}, {name: late, needs: [config], apply: late.yaml}]";
+use super::{BRANCH, PLAIN, late, scene};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_s1_nothing_is_put_back_from_a_record_that_was_cut_or_changed() {
