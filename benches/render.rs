@@ -2,6 +2,8 @@
 #![allow(missing_docs, reason = "criterion's macros make items without documentation")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot run has no figure")]
 
+mod subjects;
+
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -9,44 +11,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use graftling::domain::bundle::{Bundle, BundleFiles};
+use graftling::domain::bundle::Bundle;
 use graftling::domain::manifest::{Admission, AllowedKinds, admit};
-use graftling::domain::render::{self, Address, Layer, Origin, RenderContext, Scheme, layer_values, to_yaml, value_problems};
+use graftling::domain::render::{self, Layer, Origin, RenderContext, layer_values, to_yaml, value_problems};
 use graftling::render::{Renderer, RendererSettings, load_directory};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use subjects::{PARTS, context, parts, reference};
+
 /// So often a distribution is sampled.
 const SAMPLES: usize = 300;
 
-fn reference() -> Arc<BundleFiles> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bundles/e14");
-    Arc::new(load_directory(&path).unwrap())
-}
-
-fn context(values: Value) -> RenderContext {
-    RenderContext {
-        branch: "feature/login".parse().unwrap(),
-        revision: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
-        pull_request: None,
-        repository_id: "7".parse().unwrap(),
-        repository_name: "team/shop".parse().unwrap(),
-        project: "team/shop".parse().unwrap(),
-        environment: "shop-login-abcdefghij".parse().unwrap(),
-        address: Address {
-            scheme: Scheme::Https,
-            domain: "preview.example.com".parse().unwrap(),
-            port: None,
-        },
-        is_first_deploy: true,
-        values: vec![Layer::new(Origin::Project, values.as_object().unwrap().clone())],
-    }
-}
-
 /// The reference bundle with so many parts that it gives 498 objects.
 fn large() -> RenderContext {
-    let parts: Vec<String> = (0..123).map(|number| format!("part-{number}")).collect();
-    context(json!({ "parts": parts }))
+    context(parts(PARTS))
 }
 
 fn renderer() -> Renderer {
@@ -60,7 +39,7 @@ fn renderer() -> Renderer {
 
 fn warm_worker(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
-    let (renderer, files) = (renderer(), reference());
+    let (renderer, files) = (renderer(), Arc::new(reference()));
     let render = |context: &RenderContext| runtime.block_on(renderer.render(&files, context.clone())).unwrap();
     let small = context(json!({}));
     assert_eq!(render(&small).documents.len(), 14);
@@ -124,7 +103,7 @@ fn around(criterion: &mut Criterion) {
 
 fn cold_worker(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
-    let (files, small) = (reference(), context(json!({})));
+    let (files, small) = (Arc::new(reference()), context(json!({})));
     criterion.bench_function("start of a worker, parse and 14 objects", |bencher| {
         bencher.iter(|| runtime.block_on(renderer().render(&files, small.clone())).unwrap())
     });

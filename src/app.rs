@@ -1,6 +1,7 @@
 //! The application: everything below, wired together.
 
 pub mod access;
+mod audiences;
 pub mod lead;
 pub mod plan;
 pub mod serve;

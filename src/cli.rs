@@ -7,6 +7,7 @@ mod diagnostics;
 mod diff;
 mod environment;
 mod exit;
+mod githost;
 mod helm;
 pub mod hidden;
 mod hook;
@@ -93,6 +94,9 @@ enum Command {
     /// Look at Projects, and release what the brake of one holds
     #[command(subcommand)]
     Project(project::Command),
+    /// Check how a GitHost is set up, and install its webhooks
+    #[command(subcommand)]
+    Githost(githost::Command),
     /// Look at the receipts of teardowns and check them
     #[command(subcommand)]
     Receipt(receipt::Command),
@@ -172,6 +176,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Environment(command) => environment::run(command).await,
         Command::Runs(command) => runs::run(command).await,
         Command::Project(command) => project::run(command).await,
+        Command::Githost(command) => githost::run(command).await,
         Command::Receipt(command) => receipt::run(command).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Render(arguments) => render::run(*arguments).await,

@@ -2,20 +2,35 @@
 //!
 //! One folder per provider holds its client, its payloads and its signature scheme; no provider's type leaves this module.
 
+mod address;
+pub mod bitbucket;
+pub mod budget;
 mod checkout;
+mod conditional;
 pub mod endpoint;
+pub mod gitea;
 pub mod github;
+pub mod gitlab;
 mod listing;
 pub mod payload;
+pub mod ping;
 pub mod plain;
+pub mod report;
+mod rest;
+pub mod setup;
 pub mod signature;
+mod tarball;
 mod tree;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
 pub use self::checkout::{Leaf, Tree, tar_of};
+use self::report::Report;
+use self::setup::Setup;
 pub use self::tree::Files;
 use crate::domain::comment::{Comment, Permission};
 use crate::domain::git::{BranchName, Commit, Listing, RefLookup, Repository, RepositoryName, Revision, TreePath};
@@ -48,7 +63,9 @@ pub trait GitHost: Send + Sync {
     fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>>;
 
     /// A comment on a pull request as it is now; `None` if it is gone, or the host has no comments.
-    fn comment<'a>(&'a self, name: &'a RepositoryName, id: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>>;
+    ///
+    /// Some hosts find a comment by its own number alone: the answer says which pull request it is on.
+    fn comment<'a>(&'a self, name: &'a RepositoryName, pull_request: u64, id: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>>;
 
     /// What an account may do with the repository.
     fn permission<'a>(&'a self, name: &'a RepositoryName, login: &'a str) -> BoxFuture<'a, Result<Permission, Error>>;
@@ -79,6 +96,27 @@ pub trait GitHost: Send + Sync {
         revision: &'a Revision,
         run: &'a str,
     ) -> BoxFuture<'a, Result<Vec<ReportedRun>, Error>>;
+
+    /// The paths of all files that a merge of `head` into `base` would change, both names of a renamed one; `None` where the host cannot
+    /// tell all of them.
+    fn changed_paths<'a>(
+        &'a self,
+        _name: &'a RepositoryName,
+        _base: &'a BranchName,
+        _head: &'a Revision,
+    ) -> BoxFuture<'a, Result<Option<BTreeSet<String>>, Error>> {
+        async { Ok(None) }.boxed()
+    }
+
+    /// Where people look at this host; `None` where there is no such place.
+    fn report(&self) -> Option<&dyn Report> {
+        None
+    }
+
+    /// Help with setting this host up; `None` where the host has no interface for it.
+    fn setup(&self) -> Option<&dyn Setup> {
+        None
+    }
 }
 
 /// Why a host gave no answer that can be relied on.
@@ -116,6 +154,18 @@ pub enum Error {
         operation: &'static str,
         /// When to come back, if the host said so.
         retry_after: Option<Duration>,
+    },
+    /// What is left of the host's rate limit is kept for what cannot wait; nothing was asked.
+    #[error("did not {operation}: of the {limit} requests that the Git host grants, the last {remaining} are kept for webhooks and people")]
+    Reserved {
+        /// What was not done.
+        operation: &'static str,
+        /// How many requests are left.
+        remaining: u64,
+        /// How many there were.
+        limit: u64,
+        /// How long until the host grants anew.
+        wait: Duration,
     },
     /// The host answered with a server error.
     #[error("could not {operation}: the Git host answered HTTP {status}")]
@@ -186,6 +236,7 @@ impl Error {
         match self {
             Self::Unreachable { .. } | Self::ServerError { .. } | Self::Unusable { .. } | Self::BranchMoved { .. } => Class::Transient,
             Self::RateLimited { retry_after, .. } => Class::RateLimited(*retry_after),
+            Self::Reserved { wait, .. } => Class::RateLimited(Some(*wait)),
             Self::Refused { .. }
             | Self::RepositoryNotFound { .. }
             | Self::PathNotFound { .. }

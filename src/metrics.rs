@@ -281,7 +281,14 @@ mod tests {
         let metrics = Metrics::new();
         let before = metrics.exposition().lines().count();
         for result in DeliveryResult::ALL {
-            for provider in [None, Some(Provider::Git), Some(Provider::Github)] {
+            for provider in [
+                None,
+                Some(Provider::Git),
+                Some(Provider::Gitea),
+                Some(Provider::Gitlab),
+                Some(Provider::Bitbucket),
+                Some(Provider::Github),
+            ] {
                 metrics.delivery(provider, *result);
             }
         }

@@ -1,6 +1,7 @@
 //! Environment: one branch's environment.
 #![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
+mod branch;
 pub mod references;
 pub mod requests;
 pub mod run;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::branch::{Fork, Grace, GraceState, PullRequest};
 use self::references::AccountReferences;
 use self::requests::{Approval, DriftedObject, PendingApproval, Request, RequestHandled};
 use self::run::{RunStatus, StageStatus};
@@ -43,12 +45,14 @@ use super::project::LocalReference;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.projectRef == oldSelf.projectRef && self.branch == oldSelf.branch && self.repositoryId == oldSelf.repositoryId")
-        .message("projectRef, branch and repositoryId are the identity of the environment and cannot change")
+        .message("projectRef, branch and repositoryId are the identity of the environment and cannot change"),
+    validation = Rule::new("self.branch.startsWith('refs/pull/') == (has(self.pullRequest) && has(self.pullRequest.fork))")
+        .message("the branch is refs/pull/NUMBER/head exactly for a pull request from a fork")
 )]
 pub struct EnvironmentSpec {
     /// The Project, in the same namespace.
     pub project_ref: LocalReference,
-    /// The branch, as Git names it.
+    /// The branch, as Git names it; `refs/pull/NUMBER/head` for a pull request from a fork.
     #[schemars(length(min = 1, max = 250))]
     pub branch: String,
     /// The repository's identifier at its host.
@@ -67,8 +71,12 @@ pub struct EnvironmentSpec {
     /// While true, nothing is applied. A teardown still runs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
+    /// While true, no rule of the Project ends the environment or lets it sleep as long as its branch is there: neither `lifecycle.ttl`
+    /// nor a pull request that is closed or passes the filters no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
     /// Set by the server once the branch is proven to be gone, where the Project's `lifecycle.graceAfterDelete` keeps the environment
-    /// for a while. A push of the branch takes it away.
+    /// for a while, or once the pull request is closed, where `pullRequests.onClose` has it sleep. A push of the branch takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<Grace>,
     /// What somebody asks of the environment's runs; the server acts on each `id` once.
@@ -81,50 +89,6 @@ pub struct EnvironmentSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["run", "stage", "attempt", "by"])
     )]
     pub approvals: Vec<Approval>,
-}
-
-/// What keeps an environment whose branch is gone. Whoever writes it writes all of it, so that it can be taken away whole.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, JsonSchema)]
-#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
-pub struct Grace {
-    /// What the environment does meanwhile.
-    pub state: GraceState,
-    /// Since when, by the API server's clock.
-    pub since: Time,
-    /// Until when. What comes then takes a look at the repository that proves once more that the branch is gone.
-    pub until: Time,
-    /// What proved that the branch is gone.
-    #[schemars(length(max = 256))]
-    pub reason: String,
-}
-
-/// What an environment does whose branch is gone.
-#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-pub enum GraceState {
-    /// It is scaled to zero, with its data; at the end it is torn down.
-    Resting,
-    /// `graftling env restore` asked for it, so it runs; at the end it rests once more.
-    Restored,
-}
-
-/// An open pull request.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
-pub struct PullRequest {
-    /// The number that people use.
-    #[schemars(range(min = 1))]
-    pub number: i64,
-    /// The branch to merge into.
-    pub base: String,
-    /// The author's login.
-    pub author: String,
-    /// The title.
-    pub title: String,
-    /// Label names, sorted.
-    #[serde(default)]
-    pub labels: Vec<String>,
-    /// Whether it is a draft.
-    #[serde(default)]
-    pub draft: bool,
 }
 
 /// Where the environment stands.

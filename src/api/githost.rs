@@ -29,11 +29,11 @@ use serde::{Deserialize, Serialize};
 #[x_kube(
     validation = Rule::new("self.provider == oldSelf.provider && self.url == oldSelf.url")
         .message("provider and url are part of the identity of every environment and cannot change; create another GitHost"),
-    validation = Rule::new("self.provider != 'github' || self.url.startsWith('http')")
-        .message("url of a github host must begin with https:// or http://")
+    validation = Rule::new("self.provider == 'git' || self.url.startsWith('http')")
+        .message("url of a github, gitlab, bitbucket or gitea host must begin with https:// or http://")
 )]
 pub struct GitHostSpec {
-    /// Which kind of host this is. `git` is any plain Git remote, a folder of bare repositories included.
+    /// Which kind of host this is. `gitea` is Gitea or Forgejo, `git` is any plain Git remote, a folder of bare repositories included.
     pub provider: Provider,
     /// The base URL, for example `https://github.com` or `file:///srv/git`.
     #[schemars(length(min = 1, max = 1024), regex(pattern = r"^(https?|file)://"))]
@@ -42,7 +42,9 @@ pub struct GitHostSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024), regex(pattern = r"^https?://"))]
     pub api_url: Option<String>,
-    /// The Secret with the credentials: key `token` for `github`; keys `username` and `password` for `git` over HTTP.
+    /// The Secret with the credentials: key `token` for `github`, `gitlab`, `bitbucket` and `gitea`, with `username` beside it for an API
+    /// token of Bitbucket Cloud, or keys `appId`, `installationId` and `privateKey` for a GitHub App; keys `username` and `password` for
+    /// `git` over HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<SecretReference>,
     /// How the host's webhooks are verified. Without it there is no endpoint, and changes are found by the periodic sweep alone.
@@ -56,6 +58,12 @@ pub struct GitHostSpec {
 pub enum Provider {
     /// github.com or GitHub Enterprise Server.
     Github,
+    /// gitlab.com or GitLab Self-Managed.
+    Gitlab,
+    /// Bitbucket Cloud, if the URL is that of `bitbucket.org`, else Bitbucket Data Center.
+    Bitbucket,
+    /// Gitea or Forgejo.
+    Gitea,
     /// A plain Git remote.
     Git,
 }

@@ -35,6 +35,12 @@ pub const HINT_ANNOTATION: &str = "graftling.dev/hint";
 /// Annotation on a Project: a replica without the lead asks the leader to read a comment.
 pub const COMMENT_HINT_ANNOTATION: &str = "graftling.dev/comment-hint";
 
+/// Annotation on a Project: the numbers of the comments that were acted on within the last hours, and when, so that each is once.
+pub const COMMENTS_ANNOTATION: &str = "graftling.dev/comments";
+
+/// Annotation on a Project: which commits of pull requests from forks were approved, by whom and when, as JSON.
+pub const APPROVED_FORKS_ANNOTATION: &str = "graftling.dev/approved-forks";
+
 /// Annotation on an Environment: which finalizers somebody removed by hand during its teardown, as JSON, for the receipt.
 pub const FINALIZERS_REMOVED_ANNOTATION: &str = "graftling.dev/finalizers-removed";
 
@@ -74,3 +80,23 @@ pub const ADOPTING_ANNOTATION: &str = "graftling.dev/adopting";
 /// Label: a Secret in a Project's namespace that bears it with the value `true` may be named by stages of bundles, to sign webhooks or to
 /// ask registries. Without it a bundle could have things signed with the credentials of the GitHost.
 pub const FOR_STAGES_LABEL: &str = "graftling.dev/for-stages";
+
+/// What begins the annotation that says what an audience was told of an environment; its name follows. It stands on the Environment, and
+/// once that is gone on its receipt, which has it for each of [`AUDIENCES`] from the start.
+pub const TOLD_ANNOTATION_PREFIX: &str = "graftling.dev/told-";
+
+/// Who is told of environments.
+pub const AUDIENCES: [&str; 1] = ["feedback"];
+
+/// Who of a Project's notifications is told of environments, by the number that its status gives each. A receipt has the annotation of
+/// those that were told something.
+pub const EVENT_AUDIENCES: [&str; 4] = ["events-0", "events-1", "events-2", "events-3"];
+
+/// Annotation of a receipt: the runs that its environment had, for those who are still to be told of them.
+pub const PAST_ANNOTATION: &str = "graftling.dev/past";
+
+/// What the annotation on a receipt says when nothing is left to tell.
+pub const TOLD_ALL: &str = "done";
+
+/// The field manager of these annotations.
+pub const TOLD_FIELD_MANAGER: &str = "graftling-told";

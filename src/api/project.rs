@@ -2,8 +2,13 @@
 #![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
 mod bundle;
+mod deployer;
 mod ended;
+mod feedback;
 mod guardrails;
+mod mirror;
+mod notification;
+mod orphans;
 mod policy;
 mod probe;
 mod pull_requests;
@@ -17,11 +22,16 @@ use serde_json::{Map, Value};
 use crate::domain::deadline::Span;
 
 pub use self::bundle::{ArchiveBundle, BundleReference, BundleRevision, ConfigMapBundle, DirectoryBundle, RepositoryBundle};
+pub use self::deployer::Deployer;
 pub use self::ended::{EndedBranch, EndedReason};
+pub use self::feedback::Feedback;
 pub use self::guardrails::{Guardrails, Limits, Network, NetworkMode, PodSecurity};
-pub use self::policy::{Claims, ClusterScoped, OnReference, Permission, References};
+pub use self::mirror::Mirror;
+pub use self::notification::{Notification, NotificationEvent, NotificationFormat, NotificationStatus};
+pub use self::orphans::OrphanedNamespace;
+pub use self::policy::{Claims, ClusterScoped, Forks, OnReference, Permission, References};
 pub use self::probe::UrlProbe;
-pub use self::pull_requests::{OnClose, PullRequests};
+pub use self::pull_requests::{AuthorFilter, Drafts, OnClose, PullRequestFilters, PullRequestPolicy, PullRequests};
 
 /// One repository that gets environments: which branches, which bundle, which guardrails.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -50,6 +60,7 @@ pub use self::pull_requests::{OnClose, PullRequests};
 #[x_kube(
     validation = Rule::new("self.gitHostRef == oldSelf.gitHostRef && self.repository == oldSelf.repository")
         .message("gitHostRef and repository are part of the identity of every environment and cannot change; create another Project"),
+    validation = Rule::new(notification::ONE_PLACE).message("a notification has either url or urlFrom"),
     validation = Rule::new(policy::CLUSTER_KINDS).message("policy.clusterKinds needs policy.clusterScoped: Rename or Share"),
     validation = Rule::new(policy::HOST_PORTS)
         .message("policy.claims.hostPorts needs guardrails.podSecurity: privileged, as the other levels refuse ports of nodes")
@@ -60,12 +71,19 @@ pub struct ProjectSpec {
     /// The repository: `owner/name` at a host with owners, the path below the host's URL at a plain Git remote.
     #[schemars(length(min = 1, max = 512))]
     pub repository: String,
+    /// The same repository elsewhere: what is pushed there counts until the primary, `gitHostRef`, has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub mirrors: Vec<Mirror>,
     /// Which branches get an environment.
     #[serde(default)]
     pub branches: Branches,
     /// What pull requests mean for the environments of their branches.
     #[serde(default, skip_serializing_if = "PullRequests::is_default")]
     pub pull_requests: PullRequests,
+    /// What is written about environments at the Git host. Everything, unless it is switched off.
+    #[serde(default, skip_serializing_if = "Feedback::is_default")]
+    pub feedback: Feedback,
     /// Where the templates come from: exactly one of these sources.
     pub bundle: BundleReference,
     /// Values that override the bundle's defaults.
@@ -100,6 +118,13 @@ pub struct ProjectSpec {
     /// What templates may contain, and what a teardown does with objects of others.
     #[serde(default)]
     pub policy: Policy,
+    /// Who outside is told of the Project's environments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 4),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub notifications: Vec<Notification>,
     /// The ServiceAccount, in the Project's namespace, under which the objects of environments are written.
     #[serde(default)]
     pub deployer: Deployer,
@@ -228,6 +253,9 @@ pub struct Policy {
     /// What a teardown does when the namespace holds objects that graftling did not create.
     #[serde(default)]
     pub foreign_objects: ForeignObjects,
+    /// What becomes of pull requests from forks.
+    #[serde(default, skip_serializing_if = "Forks::is_default")]
+    pub forks: Forks,
     /// What becomes of objects of templates that belong to no namespace: `Deny` refuses them, `Rename` gives each environment its own,
     /// `Share` lets environments that bring the same object use one, which goes with the last of them. The chart has to give the
     /// deployer the rights (value `rbac.clusterScoped`).
@@ -270,30 +298,6 @@ pub enum ForeignObjects {
     Delete,
 }
 
-/// The ServiceAccount under which the objects of environments are written.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Deployer {
-    /// Its name, in the Project's namespace.
-    #[serde(default = "Deployer::default_name")]
-    #[schemars(length(min = 1, max = 253))]
-    pub service_account_name: String,
-}
-
-impl Deployer {
-    fn default_name() -> String {
-        "graftling-deployer".to_owned()
-    }
-}
-
-impl Default for Deployer {
-    fn default() -> Self {
-        Self {
-            service_account_name: Self::default_name(),
-        }
-    }
-}
-
 /// What graftling knows about the Project.
 #[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -328,6 +332,9 @@ pub struct ProjectStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
     pub ended: Vec<EndedBranch>,
+    /// Who is told of the Project's environments, since when, and where it is remembered of what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<NotificationStatus>,
     /// Retirements that are held because there are too many at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brake: Option<Brake>,
@@ -352,20 +359,6 @@ pub struct SkippedBranch {
     pub branch: String,
     /// Why it has none.
     pub reason: String,
-}
-
-/// A namespace that has lost its Environment. Nothing is removed from it before an Environment has taken it over.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
-pub struct OrphanedNamespace {
-    /// Its name, which was the Environment's.
-    pub namespace: String,
-    /// Its UID.
-    pub uid: String,
-    /// The branch, as its annotation says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub branch: Option<String>,
-    /// What becomes of it, and the way out.
-    pub message: String,
 }
 
 /// Retirements that are held.

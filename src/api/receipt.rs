@@ -207,6 +207,40 @@ pub struct Scan {
     pub further_mentions: u32,
 }
 
+/// What a receipt is given along, in an annotation: what others have still to be told of the life of its environment.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Past {
+    /// When the environment came into being.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Time>,
+    /// Where it was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Its last runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<PastRun>,
+}
+
+/// A run of an environment that is gone.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+pub struct PastRun {
+    /// Its number.
+    pub number: u64,
+    /// The commit.
+    pub revision: String,
+    /// When it began.
+    pub started: Time,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Time>,
+    /// How it stood.
+    pub state: String,
+    /// Whether it was the run before a removal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removal: bool,
+}
+
 impl FullReceipt {
     /// What does not add up in it; empty for a receipt that is consistent.
     pub fn problems(&self) -> Vec<String> {

@@ -10,6 +10,7 @@ pub mod receipts;
 pub mod records;
 mod requests;
 mod restore;
+pub mod setup;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -125,7 +126,7 @@ impl Access {
     /// # Errors
     /// As [`Access::environments`].
     pub async fn environments_called(&self, scope: &Scope, text: &str) -> Result<Vec<Environment>, Error> {
-        let mut found = match text.parse::<BranchName>() {
+        let mut found = match BranchName::from_stored(text) {
             Ok(branch) => self.environments_of_branch(scope, &branch).await?,
             Err(_) => Vec::new(),
         };

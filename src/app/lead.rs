@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::cluster::election::Election;
 use crate::cluster::{self, Connection};
 use crate::config::Config;
 
@@ -15,7 +15,7 @@ pub struct Leadership(watch::Receiver<bool>);
 
 /// The part that a replica takes in the election, until it resigns.
 #[derive(Debug)]
-pub struct Candidacy(Option<JoinHandle<Result<LeaseManager, LeaseManagerError>>>);
+pub struct Candidacy(Option<JoinHandle<()>>);
 
 /// Why no leader could be agreed on.
 #[derive(Debug, thiserror::Error)]
@@ -35,17 +35,12 @@ pub enum Error {
         name: String,
         /// The cause.
         #[source]
-        source: LeaseManagerError,
+        source: cluster::Error,
     },
 }
 
-/// In seconds. A successor waits this long after the last sign of life.
-const LEASE_DURATION: u64 = 15;
 /// How long giving the Lease back may take.
 const RESIGNATION: Duration = Duration::from_secs(3);
-/// In seconds before the end of the Lease: renewed by then, or lost. Wide enough that a slow renewal arrives before the fence around
-/// writes closes.
-const LEASE_GRACE: u64 = 8;
 
 impl Leadership {
     /// A replica without rivals leads from the start.
@@ -67,15 +62,11 @@ impl Leadership {
             source,
         };
         let client = connection.candidate(identity).map_err(Error::Connect)?;
-        let election = LeaseManagerBuilder::new(client, config.lease_name.as_str())
-            .with_namespace(&namespace)
-            .with_identity(identity)
-            .with_duration(LEASE_DURATION)
-            .with_grace(LEASE_GRACE)
-            .build()
+        let election = Election::stand(client, &namespace, config.lease_name.as_str(), identity)
             .await
             .map_err(wrap)?;
-        let (receiver, task) = election.watch().await;
+        let (sender, receiver) = watch::channel(false);
+        let task = tokio::spawn(election.run(sender));
         Ok((Self(receiver), Candidacy(Some(task))))
     }
 

@@ -3,6 +3,7 @@
 pub mod removal;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use kube::ResourceExt;
 use tokio::sync::mpsc;
@@ -218,7 +219,7 @@ pub(super) fn observer(access: &Access) -> Result<Observer, Error> {
     let (unused, _) = mpsc::channel(1);
     Ok(Observer {
         kinds: Kinds::new(connection.controller()),
-        live: LiveObjects::new(connection.controller(), unused),
+        live: LiveObjects::new(connection.controller(), unused, Duration::MAX),
         connection,
     })
 }

@@ -1,5 +1,7 @@
 //! `graftling serve`: starts everything, stops everything.
 
+mod ends;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -7,6 +9,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::ends::{lost_lead, stop_signal};
+use super::audiences::Audiences;
 use super::lead::{self, Candidacy, Leadership};
 use crate::cluster::error::chain;
 use crate::cluster::kinds::Kinds;
@@ -26,12 +30,13 @@ use crate::controller::hosts::Hosts;
 use crate::controller::inbox::Inbox;
 use crate::controller::memory::Memory;
 use crate::controller::orphans::Orphans;
+use crate::controller::patience::Patience;
 use crate::controller::reconcile::Reconciler;
 use crate::controller::relay::Relay;
 use crate::controller::settings::{Scope, Settings};
 use crate::controller::sources::{self, Sources};
 use crate::controller::stores::{self, Change, Stores};
-use crate::controller::sync::{EndedMemory, Progress, ServerClock, Sync};
+use crate::controller::sync::{BrakeMemory, EndedMemory, Progress, ServerClock, Sync, Unfinished, Unread};
 use crate::controller::witnesses::Witnesses;
 use crate::controller::{dispatch, queue};
 use crate::githost::endpoint::Endpoints;
@@ -99,7 +104,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let listeners = Listeners::bind(&config).await?;
     let servers = listeners.start(&config, &parts, &shutdown);
     let (changes, receiver) = mpsc::channel(CHANNEL_CAPACITY);
-    let stores = stores::start(&parts.connection.controller(), &parts.settings.scope, &changes);
+    let stores = stores::start(&parts.connection.controller(), &parts.settings, &changes);
     let (leadership, candidacy) = stand(&config, &parts).await?;
     let mut work = tokio::spawn(work(parts, unfenced, stores, receiver, leadership.clone(), shutdown.clone()));
     tokio::select! {
@@ -288,6 +293,16 @@ fn renderer(settings: &Settings) -> Renderer {
     renderer
 }
 
+/// What sees live objects, and wakes environments when they change.
+fn observer(parts: &Parts, wakes: mpsc::Sender<Wake>) -> Observer {
+    let client = parts.connection.controller();
+    Observer {
+        connection: parts.connection.clone(),
+        live: LiveObjects::new(client.clone(), wakes, parts.settings.resync),
+        kinds: Kinds::new(client),
+    }
+}
+
 async fn lead(
     parts: Parts,
     stores: Stores,
@@ -303,11 +318,7 @@ async fn lead(
         Err(error) => return tracing::error!(error = %chain(&error), "bundles cannot be fetched"),
     };
     let (wakes, woken) = mpsc::channel(CHANNEL_CAPACITY);
-    let observer = Observer {
-        connection: parts.connection.clone(),
-        live: LiveObjects::new(client.clone(), wakes.clone()),
-        kinds: Kinds::new(client.clone()),
-    };
+    let observer = observer(&parts, wakes.clone());
     let errands = match Carrier::new(&parts.settings.outbound, observer.clone(), hosts.clone()) {
         Ok(carrier) => Errands::new(Arc::new(carrier), Bounds::SERVER, wakes.clone(), parts.metrics.clone()),
         Err(error) => return tracing::error!(error = %chain(&error), "stages cannot ask anything of the outside"),
@@ -322,6 +333,7 @@ async fn lead(
         publisher: publisher.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
+        patience: Patience::default(),
         diagnoses: Diagnoses::default(),
         witnesses: Witnesses::default(),
         bundles: Bundles::new(sources, renderer(&parts.settings), parts.metrics.clone()),
@@ -329,6 +341,7 @@ async fn lead(
         metrics: parts.metrics.clone(),
     });
     let sync = Arc::new(sync(&parts, &stores, &hosts, &publisher));
+    let audiences = Audiences::new(&client, &hosts, &reconciler);
     let (triggers, queued) = mpsc::channel(CHANNEL_CAPACITY);
     let dispatcher = dispatch::Dispatcher {
         stores,
@@ -338,11 +351,12 @@ async fn lead(
         memory: reconciler.memory.clone(),
         witnesses: reconciler.witnesses.clone(),
         errands,
+        bells: audiences.bells(),
         triggers,
     };
     let passes = queue::run(reconciler, queued, shutdown.clone());
     tokio::select! {
-        () = async { futures::join!(passes, sync.run(shutdown.clone())); } => {}
+        () = async { futures::join!(passes, sync.run(shutdown.clone()), audiences.run(shutdown.clone())); } => {}
         () = dispatcher.run(changes, woken) => {}
     }
 }
@@ -360,6 +374,9 @@ fn sync(parts: &Parts, stores: &Stores, hosts: &Hosts, publisher: &Publisher) ->
         orphans: Orphans::default(),
         progress: Progress::default(),
         ended: EndedMemory::default(),
+        brakes: BrakeMemory::default(),
+        unfinished: Unfinished::default(),
+        unread: Unread::default(),
         clock: ServerClock::default(),
     }
 }
@@ -368,22 +385,4 @@ fn sync(parts: &Parts, stores: &Stores, hosts: &Hosts, publisher: &Publisher) ->
 fn scanner(client: kube::Client, wakes: mpsc::Sender<Wake>, metrics: Metrics) -> Scanner {
     let count = move |cost: &Cost| metrics.residue_scan(cost.duration, cost.requests, cost.environments);
     Scanner::new(client, wakes, Arc::new(count))
-}
-
-async fn lost_lead(mut leadership: Leadership) {
-    leadership.gained().await;
-    leadership.lost().await;
-}
-
-/// SIGTERM from Kubernetes, Ctrl-C from a person.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        tracing::error!("SIGTERM cannot be received");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
 }

@@ -8,6 +8,7 @@ use super::diagnostics::{self, Colours};
 use super::environment::{
     AdoptError, ApproveError, Blocked, ConfirmError, FollowError, RequestError, ResolveError, RestoreError, UnstickError,
 };
+use super::githost::GitHostError;
 use super::output::OutputError;
 use super::project::ProjectError;
 use super::receipt::{FindError, VerifyError};
@@ -21,12 +22,13 @@ Exit codes:
   0  done
   1  the operation failed
   2  the command line or a setting is wrong
-  3  there is no such environment, Project or receipt
+  3  there is no such environment, Project, GitHost or receipt
   4  refused: ambiguous, changed meanwhile, or not confirmed
   5  the cluster is not configured, not reachable, or does not permit it
   6  a receipt was changed, or nobody trusted signed it
   7  a receipt is not signed
-  8  a dry run: something would keep it from its end";
+  8  a dry run: something would keep it from its end
+  9  a check of a GitHost: something is missing";
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub enum Exit {
     Unsigned = 7,
     /// What was planned would not come to its end: something blocks it.
     Blocked = 8,
+    /// What was checked is not complete.
+    Incomplete = 9,
 }
 
 impl From<Exit> for ExitCode {
@@ -165,7 +169,7 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Exit> {
     cause.is::<ConfigError>().then_some(Exit::Usage).or_else(|| of_control(cause))
 }
 
-/// What came of a request by hand.
+/// What came of a request by hand, or of a look at a GitHost.
 fn of_control(cause: &(dyn StdError + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<ApproveError>() {
         return Some(match error {
@@ -174,6 +178,12 @@ fn of_control(cause: &(dyn StdError + 'static)) -> Option<Exit> {
             | ApproveError::FindSeveral { .. }
             | ApproveError::Overtaken { .. }
             | ApproveError::Reserve { .. } => Exit::Refused,
+        });
+    }
+    if let Some(error) = cause.downcast_ref::<GitHostError>() {
+        return Some(match error {
+            GitHostError::FindNone { .. } => Exit::NotFound,
+            GitHostError::Incomplete { .. } => Exit::Incomplete,
         });
     }
     if cause.is::<RequestError>() {

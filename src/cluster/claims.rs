@@ -48,10 +48,8 @@ impl Observer {
             namespace,
             name,
         };
-        let resource = match self.kinds.resolve(&of_kind(None, String::new())).await {
-            Ok(resource) => resource,
-            Err(Error::UnknownKind { .. }) => return Ok(None),
-            Err(error) => return Err(error),
+        let Some(resource) = self.kinds.find(&of_kind(None, String::new())).await? else {
+            return Ok(None);
         };
         let api: Api<DynamicObject> = Api::all_with(self.connection.controller(), &resource.api);
         let params = ListParams::default().match_any();

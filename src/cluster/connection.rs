@@ -2,6 +2,7 @@
 
 mod clock;
 mod fence;
+pub mod patience;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,9 @@ use self::clock::ServerClock;
 use self::fence::WriteFence;
 use super::Error;
 use crate::domain::name::{Namespace, ObjectName};
+
+/// An answer of the API server.
+type Answer = Response<Box<DynBody>>;
 
 /// The way to one cluster. Cheap to clone.
 #[derive(Clone)]
@@ -58,7 +62,11 @@ impl Connection {
         let builder = ClientBuilder::try_from(config.clone()).map_err(Error::Connect)?;
         Ok(Self {
             config,
-            controller: builder.with_layer(&read_clock).with_layer(&fenced(&fence)).build(),
+            controller: builder
+                .with_layer(&put_off())
+                .with_layer(&read_clock)
+                .with_layer(&fenced(&fence))
+                .build(),
             clock,
             fence,
             deployers: Arc::default(),
@@ -129,8 +137,17 @@ impl Connection {
             request
         });
         let builder = ClientBuilder::try_from(self.config.clone()).map_err(Error::Connect)?;
-        Ok(builder.with_layer(&layer).with_layer(&fenced(&self.fence)).build())
+        Ok(builder
+            .with_layer(&put_off())
+            .with_layer(&layer)
+            .with_layer(&fenced(&self.fence))
+            .build())
     }
+}
+
+/// Reads how long an answer asks to wait.
+fn put_off() -> MapResponseLayer<fn(Answer) -> Answer> {
+    MapResponseLayer::new(patience::read)
 }
 
 /// Asks the fence before each request.

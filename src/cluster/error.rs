@@ -111,6 +111,19 @@ impl Error {
         matches!(self, Self::Read { source: kube::Error::Api(status), .. } | Self::Write { source: kube::Error::Api(status), .. } if status.code == 404)
     }
 
+    /// Whether the API server did not answer, or not with what is about this request: whatever it was would be granted later, unchanged.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::ResolveKind { source, .. }
+            | Self::Read { source, .. }
+            | Self::List { source, .. }
+            | Self::Exec { source, .. }
+            | Self::Write { source, .. } => is_outage(source),
+            Self::TimedOut { .. } | Self::TellTime => true,
+            Self::Connect(_) | Self::UnknownKind { .. } | Self::LookForForeign { .. } | Self::WatchBehind { .. } => false,
+        }
+    }
+
     /// The whole story in one line: this error and its causes, none told twice.
     pub fn chain(&self) -> String {
         chain(self)
@@ -164,6 +177,14 @@ pub fn classify(error: &kube::Error) -> FailureClass {
         500 if status.message.contains("failed to create typed patch object") => FailureClass::Rejected,
         400..=499 => FailureClass::Rejected,
         _ => FailureClass::Transient,
+    }
+}
+
+/// Whether the API server did not answer, or only that it cannot now.
+pub fn is_outage(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => matches!(status.code, 429 | 500..) && classify(error) == FailureClass::Transient,
+        _ => true,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use kube::api::DynamicObject;
 use kube::discovery::{ApiResource, Scope, pinned_kind};
@@ -15,8 +16,16 @@ use crate::domain::manifest::ObjectKey;
 #[derive(Clone)]
 pub struct Kinds {
     client: Client,
-    known: Arc<RwLock<HashMap<(String, String), Resource>>>,
+    known: Arc<RwLock<HashMap<Id, Resource>>>,
+    /// Kinds that the cluster did not serve, and when it was asked.
+    absent: Arc<RwLock<HashMap<Id, Instant>>>,
 }
+
+/// API version and kind.
+type Id = (String, String);
+
+/// For how long whoever only looks takes a kind for absent without asking again.
+const ABSENT_FOR: Duration = Duration::from_secs(60);
 
 /// A kind as the API serves it.
 #[derive(Debug, Clone)]
@@ -33,6 +42,29 @@ impl Kinds {
         Self {
             client,
             known: Arc::default(),
+            absent: Arc::default(),
+        }
+    }
+
+    /// As [`Kinds::resolve`] for whoever looks at what there is: `None` for a kind that the cluster does not serve, or did not a minute
+    /// ago. Nobody creates objects of it then, and so it need not be asked for with every environment.
+    ///
+    /// # Errors
+    /// [`Error::ResolveKind`] if the cluster does not say.
+    pub async fn find(&self, key: &ObjectKey) -> Result<Option<Resource>, Error> {
+        let id = (key.api_version(), key.kind.clone());
+        let asked = self.absent.read().unwrap_or_else(PoisonError::into_inner).get(&id).copied();
+        if asked.is_some_and(|asked| asked.elapsed() < ABSENT_FOR) {
+            return Ok(None);
+        }
+        match self.resolve(key).await {
+            Ok(resource) => Ok(Some(resource)),
+            Err(Error::UnknownKind { .. }) => {
+                let mut absent = self.absent.write().unwrap_or_else(PoisonError::into_inner);
+                absent.insert(id, Instant::now());
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -5,16 +5,16 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::StreamExt;
 use kube::api::DynamicObject;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use tokio::sync::{mpsc, watch};
 
-use super::backoff::WatchBackoff;
 use super::kinds::Resource;
+use super::relist::relisting;
 use super::{Error, MARKS};
 use crate::api::keys;
 use crate::domain::manifest::ObjectKey;
@@ -29,11 +29,14 @@ pub struct LiveObjects {
     client: Client,
     shared: Arc<Mutex<Shared>>,
     wake: mpsc::Sender<Wake>,
+    resync: Duration,
 }
 
 #[derive(Default)]
 struct Shared {
     kinds: HashMap<GroupKind, KindCache>,
+    /// The namespace of each environment's object, for what is found to be gone and cannot say it any more.
+    homes: HashMap<String, String>,
 }
 
 type GroupKind = (String, String);
@@ -55,6 +58,8 @@ struct KindCache {
     seen: u64,
     /// Written by us since the watch last began to list.
     written: HashSet<ObjectKey>,
+    /// Taken out because an answer said that they are gone, which the watch has not said.
+    doubted: HashSet<ObjectKey>,
     listed: BTreeSet<ObjectKey>,
     state: watch::Sender<WatchState>,
 }
@@ -67,19 +72,21 @@ enum WatchState {
 }
 
 /// How long an observation waits for the first listing of a kind.
-const SYNC_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
+const SYNC_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long to wait after a listing was refused: doubled from the one to the other.
-const REFUSED_AT_FIRST: std::time::Duration = std::time::Duration::from_secs(1);
-const REFUSED_FOR_LONG: std::time::Duration = std::time::Duration::from_secs(60);
+const REFUSED_AT_FIRST: Duration = Duration::from_secs(1);
+const REFUSED_FOR_LONG: Duration = Duration::from_secs(60);
 
 impl LiveObjects {
-    /// An empty cache. Environments to look at again are sent to `wake`.
-    pub fn new(client: Client, wake: mpsc::Sender<Wake>) -> Self {
+    /// An empty cache. Environments to look at again are sent to `wake`. Each kind is listed anew every `resync`, so that an event that
+    /// never came is made up for.
+    pub fn new(client: Client, wake: mpsc::Sender<Wake>, resync: Duration) -> Self {
         Self {
             client,
             shared: Arc::default(),
             wake,
+            resync,
         }
     }
 
@@ -132,20 +139,23 @@ impl LiveObjects {
         match kind.objects.get(&live.key) {
             Some(known) if known.version >= live.version => {}
             // The watch has passed this version and does not show the object: it was deleted since.
-            None if live.version <= kind.seen => {}
+            None if live.version <= kind.seen && !kind.doubted.contains(&live.key) => {}
             _ => {
+                kind.doubted.remove(&live.key);
                 kind.objects.insert(live.key.clone(), live.clone());
                 kind.written.insert(live.key.clone());
             }
         }
     }
 
-    /// Takes out an object that the server said does not exist.
+    /// Takes out an object that the server said does not exist. The answer may have been old: another one brings the object back, until
+    /// the watch says as well that it is gone.
     pub fn forget(&self, key: &ObjectKey, uid: &str) {
         if let Some(kind) = self.lock().kinds.get_mut(&group_kind(key))
             && kind.objects.get(key).is_some_and(|known| known.uid == uid)
         {
             kind.objects.remove(key);
+            kind.doubted.insert(key.clone());
         }
     }
 
@@ -165,7 +175,7 @@ impl LiveObjects {
     async fn follow(self, resource: Resource, id: GroupKind) {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource.api);
         let config = watcher::Config::default().labels(keys::ENVIRONMENT_LABEL);
-        let mut events = watcher(api, config).backoff(WatchBackoff::default()).boxed();
+        let mut events = relisting(api, config, self.resync).boxed();
         let mut patience = REFUSED_AT_FIRST;
         while let Some(event) = events.next().await {
             match event {
@@ -173,10 +183,10 @@ impl LiveObjects {
                     if !matches!(event, Event::Init) {
                         patience = REFUSED_AT_FIRST;
                     }
-                    if let Some(wake) = self.take(&id, &resource, event)
-                        && self.wake.send(wake).await.is_err()
-                    {
-                        return;
+                    for wake in self.take(&id, &resource, event) {
+                        if self.wake.send(wake).await.is_err() {
+                            return;
+                        }
                     }
                 }
                 Err(error) if is_forbidden(&error) => {
@@ -192,21 +202,24 @@ impl LiveObjects {
         }
     }
 
-    /// Takes an event into the cache and says which environment to look at again.
-    fn take(&self, id: &GroupKind, resource: &Resource, event: Event<DynamicObject>) -> Option<Wake> {
+    /// Takes an event into the cache and says which environments to look at again.
+    fn take(&self, id: &GroupKind, resource: &Resource, event: Event<DynamicObject>) -> Vec<Wake> {
         let mut shared = self.lock();
         let with_its_namespace = matches!(&event, Event::Delete(object) if shared.is_ending(object.metadata.namespace.as_deref()));
-        let kind = shared.kinds.get_mut(id)?;
-        match event {
+        shared.learn_home(&event);
+        let Shared { kinds, homes } = &mut *shared;
+        let Some(kind) = kinds.get_mut(id) else { return Vec::new() };
+        let wake = match event {
             Event::Init => {
                 kind.begin_listing();
                 None
             }
             Event::InitApply(object) => kind.list(resource, &object),
             Event::InitDone => {
-                kind.end_listing();
                 kind.state.send_replace(WatchState::Synced);
-                None
+                let missing = kind.end_listing();
+                let woken = missing.into_iter().filter_map(|name| Some((homes.get(&name)?.clone(), name)));
+                return woken.collect();
             }
             // A watch that was refused in between goes on where it was.
             Event::Apply(object) => {
@@ -218,7 +231,8 @@ impl LiveObjects {
                 // Of an ending namespace only the end is news.
                 kind.delete(resource, &object).filter(|_| !with_its_namespace)
             }
-        }
+        };
+        wake.into_iter().collect()
     }
 
     /// Whether that is news.
@@ -235,6 +249,21 @@ impl LiveObjects {
 // === impl Shared ===
 
 impl Shared {
+    /// Remembers where an environment's object is, until the environment's namespace is gone.
+    fn learn_home(&mut self, event: &Event<DynamicObject>) {
+        match event {
+            Event::Apply(object) | Event::InitApply(object) => {
+                if let Some((namespace, name)) = wake(object) {
+                    self.homes.insert(name, namespace);
+                }
+            }
+            Event::Delete(object) if object.metadata.namespace.is_none() => {
+                self.homes.remove(object.metadata.name.as_deref().unwrap_or_default());
+            }
+            Event::Delete(_) | Event::Init | Event::InitDone => {}
+        }
+    }
+
     /// Whether a namespace of ours is known to be ending.
     fn is_ending(&self, namespace: Option<&str>) -> bool {
         let Some(name) = namespace else { return false };
@@ -258,6 +287,7 @@ impl KindCache {
             objects: HashMap::new(),
             seen: 0,
             written: HashSet::new(),
+            doubted: HashSet::new(),
             listed: BTreeSet::new(),
             state,
         }
@@ -265,22 +295,27 @@ impl KindCache {
 
     fn begin_listing(&mut self) {
         self.written.clear();
+        self.doubted.clear();
         self.listed.clear();
     }
 
+    /// A listing that shows what is known is no news.
     fn list(&mut self, resource: &Resource, object: &DynamicObject) -> Option<Wake> {
         let live = reduce(resource, object)?;
         self.listed.insert(live.key.clone());
-        self.insert(live);
-        wake(object)
+        let is_news = self.insert(live);
+        wake(object).filter(|_| is_news)
     }
 
-    fn end_listing(&mut self) {
+    /// Takes out what the listing did not show, and says which environments miss something.
+    fn end_listing(&mut self) -> BTreeSet<String> {
         let Self {
             objects, listed, written, ..
         } = self;
-        objects.retain(|key, _| listed.contains(key) || written.contains(key));
+        let missing = objects.extract_if(|key, _| !listed.contains(key) && !written.contains(key));
+        let environments = missing.filter_map(|(_, live)| live.environment).collect();
         listed.clear();
+        environments
     }
 
     fn apply(&mut self, resource: &Resource, object: &DynamicObject) -> Option<Wake> {
@@ -292,17 +327,21 @@ impl KindCache {
         wake(object).filter(|_| is_news)
     }
 
-    fn insert(&mut self, live: LiveObject) {
+    /// Whether it is newer than what was known.
+    fn insert(&mut self, live: LiveObject) -> bool {
+        self.doubted.remove(&live.key);
         self.seen = self.seen.max(live.version);
         let newer = self.objects.get(&live.key).is_none_or(|known| known.version < live.version);
         if newer {
             self.objects.insert(live.key.clone(), live);
         }
+        newer
     }
 
     fn delete(&mut self, resource: &Resource, object: &DynamicObject) -> Option<Wake> {
         let live = reduce(resource, object)?;
         self.seen = self.seen.max(live.version);
+        self.doubted.remove(&live.key);
         if self.objects.get(&live.key).is_some_and(|known| known.version <= live.version) {
             self.objects.remove(&live.key);
         }

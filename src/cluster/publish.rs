@@ -226,6 +226,10 @@ impl Publisher {
         data.extend(receipt.signature.as_ref().map(|signature| (SIGNATURE_KEY, signature)));
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &environment.namespace().unwrap_or_default());
         let expires = now + SignedDuration::from_hours(24 * RECEIPT_DAYS);
+        // The Environment goes, and what is still to be told of it has to survive it.
+        let mut annotations = super::told::handed_over(environment);
+        annotations.insert(keys::BRANCH_ANNOTATION.to_owned(), environment.spec.branch.clone());
+        annotations.insert(keys::EXPIRES_ANNOTATION.to_owned(), expires.to_string());
         let body = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -236,10 +240,7 @@ impl Publisher {
                     (keys::RECEIPT_LABEL): "true",
                     (keys::PROJECT_LABEL): environment.spec.project_ref.name,
                 },
-                "annotations": {
-                    (keys::BRANCH_ANNOTATION): environment.spec.branch,
-                    (keys::EXPIRES_ANNOTATION): expires.to_string(),
-                },
+                "annotations": annotations,
             },
             "data": data,
         });

@@ -38,15 +38,10 @@ impl Observer {
         };
         let ending = home.deletion.is_some();
         view.observed.insert(home.key.clone(), home);
-        let read = |(key, entry): (&ObjectKey, &Entry)| {
-            let client = match entry.stage {
-                Stage::Namespace | Stage::Guardrails => self.connection.controller(),
-                Stage::Deploy => as_deployer.clone(),
-            };
-            self.read_for_teardown(client, key.clone(), ending)
-        };
         let inside = inventory.present().filter(|(key, _)| key.namespace.is_some());
-        let reads: Vec<_> = inside.map(read).collect();
+        let reads: Vec<_> = inside
+            .map(|(key, entry)| self.read_for_teardown(self.reader(&as_deployer, entry), key.clone(), ending))
+            .collect();
         let found: Vec<_> = stream::iter(reads).buffer_unordered(FAN_OUT).try_collect().await?;
         view.observed
             .extend(found.into_iter().flatten().map(|live| (live.key.clone(), live)));
@@ -54,6 +49,29 @@ impl Observer {
             view.pods = self.pods(namespace).await?;
         }
         Ok(view)
+    }
+
+    /// Reads objects under keys of the inventory that are in the namespace.
+    ///
+    /// # Errors
+    /// The first read that failed.
+    pub async fn read_inside(&self, deployer: &Deployer, inventory: &Inventory, keys: Vec<ObjectKey>) -> Result<Observed, Error> {
+        let as_deployer = self.connection.deployer(deployer)?;
+        let mut observed = Observed::new();
+        for key in keys {
+            let Some(entry) = inventory.get(&key) else { continue };
+            let live = self.read_for_teardown(self.reader(&as_deployer, entry), key.clone(), false).await?;
+            observed.extend(live.map(|live| (key, live)));
+        }
+        Ok(observed)
+    }
+
+    /// As whom an object is read: as whoever made it.
+    fn reader(&self, as_deployer: &Client, entry: &Entry) -> Client {
+        match entry.stage {
+            Stage::Namespace | Stage::Guardrails => self.connection.controller(),
+            Stage::Deploy => as_deployer.clone(),
+        }
     }
 
     /// What the inventory has outside of the namespace, which may outlive it.

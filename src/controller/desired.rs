@@ -1,5 +1,6 @@
 //! From what is asked for to the objects that an environment should consist of.
 
+mod failure;
 mod record;
 
 use std::collections::BTreeSet;
@@ -8,8 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use self::failure::{Failure, refuse, unavailable};
 pub use self::record::{admission, admit_record};
-use super::sources::{self, Sources};
+use super::sources::Sources;
 use crate::api::Environment;
 use crate::api::convert::environment::{Identity, pull_request_to_domain};
 use crate::api::convert::first_deploy::is_first_deploy;
@@ -23,9 +25,8 @@ use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
 use crate::domain::render::{Address, BRANCH_FILE, Layer, Layered, RenderContext, Scheme, layer_values, value_problems};
 use crate::domain::run::Staged;
-use crate::githost::Class;
 use crate::metrics::{Metrics, RenderResult};
-use crate::render::{self, Limit, Renderer, SandboxLevel};
+use crate::render::{Renderer, SandboxLevel};
 
 /// Bundles, from where they come to what they give.
 #[derive(Clone)]
@@ -89,6 +90,8 @@ pub struct Refusal {
     pub message: String,
     /// When to look again, because not everything that it depends on is watched.
     pub again: Duration,
+    /// Whether the branch has left the commit that is asked for: the next look at the repository asks for another one.
+    pub is_outdated: bool,
 }
 
 impl Refusal {
@@ -98,6 +101,7 @@ impl Refusal {
             reason,
             message,
             again: Duration::from_secs(30),
+            is_outdated: false,
         }
     }
 }
@@ -106,6 +110,11 @@ impl Wish {
     /// What an Environment asks for under its Project's settings.
     pub fn new(environment: &Environment, identity: &Identity, project: Project, deployer_role: ObjectName, url_port: Option<u16>) -> Self {
         let pull_request = environment.spec.pull_request.as_ref();
+        // The branch cannot change, so nobody takes an environment out of this class.
+        let project = match identity.branch.pull_request() {
+            Some(_) => project.for_fork(),
+            None => project,
+        };
         Self {
             identity: identity.clone(),
             project,
@@ -255,86 +264,6 @@ impl Bundles {
         self.sources.files(wish).await.map_err(|error| unavailable(wish, &bundle, &error))
     }
 }
-
-/// A refusal, and how it counts.
-struct Failure {
-    result: RenderResult,
-    refusal: Refusal,
-}
-
-impl Failure {
-    fn new(wish: &Wish, error: &render::Error) -> Self {
-        let refusal = match error {
-            render::Error::ReadBranchFile { problems } => {
-                let message = format!("Project {}: {}", wish.project.key.name, summary(problems));
-                Refusal::new("InvalidBranchFile", message)
-            }
-            other => refuse(wish, &explain(other)),
-        };
-        Self {
-            result: result(error),
-            refusal,
-        }
-    }
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self {
-            result: RenderResult::Rejected,
-            refusal,
-        }
-    }
-}
-
-fn result(error: &render::Error) -> RenderResult {
-    match error {
-        render::Error::Exceed { limit, .. } => match limit {
-            Limit::Cpu | Limit::Wall => RenderResult::TimedOut,
-            Limit::Memory | Limit::Answer => RenderResult::TooLarge,
-            Limit::Stack => RenderResult::Crashed,
-        },
-        render::Error::AwaitWorker { .. } => RenderResult::TimedOut,
-        render::Error::EndWorker { .. } | render::Error::StartWorker { .. } => RenderResult::Crashed,
-        _ => RenderResult::Rejected,
-    }
-}
-
-fn refuse(wish: &Wish, problem: &str) -> Refusal {
-    let (project, bundle) = (&wish.project.key.name, &wish.project.bundle);
-    Refusal::new("InvalidBundle", format!("Project {project}: bundle {bundle}: {problem}"))
-}
-
-/// A status has room for the first problems of a bundle; the command line shows all.
-fn explain(error: &render::Error) -> String {
-    match error {
-        render::Error::ParseBundle { problems } => summary(problems),
-        render::Error::RenderBundle(errors) => summary(&errors.0),
-        other => crate::cluster::error::chain(other),
-    }
-}
-
-/// Without its files nothing is known of what the environment should be, so nothing of it is touched.
-fn unavailable(wish: &Wish, what: &str, error: &sources::Error) -> Refusal {
-    let (project, error_text) = (&wish.project.key.name, crate::cluster::error::chain(error));
-    let refusal = Refusal::new("InvalidBundle", format!("Project {project}: {what}: {error_text}"));
-    if error.is_about_content() {
-        return refusal;
-    }
-    let again = match error.class() {
-        Class::Transient | Class::RateLimited(None) => UNAVAILABLE,
-        Class::RateLimited(Some(wait)) => wait.max(UNAVAILABLE),
-        Class::NeedsAttention => refusal.again,
-    };
-    Refusal {
-        reason: "BundleUnavailable",
-        message: format!("{}; what runs keeps running", refusal.message),
-        again,
-    }
-}
-
-/// A source that fails is asked again after this time.
-const UNAVAILABLE: Duration = Duration::from_secs(10);
 
 /// The kinds that an environment may consist of.
 ///

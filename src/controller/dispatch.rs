@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::errands::Errands;
 use super::hosts::Hosts;
 use super::inbox::Offer;
 use super::memory::Memory;
+use super::outbox::Bell;
 use super::relay;
 use super::stores::{Change, Stores};
 use super::sync::Sync;
@@ -40,6 +43,8 @@ pub struct Dispatcher {
     pub witnesses: Witnesses,
     /// What is asked of the outside.
     pub errands: Errands,
+    /// Who tells others of environments.
+    pub bells: Vec<Bell>,
     /// Environments to work on.
     pub triggers: mpsc::Sender<ObjectRef<Environment>>,
 }
@@ -82,12 +87,17 @@ impl ProjectVersion {
 
 /// How often the Secrets of GitHosts are read anew, so that a rotated secret is taken up; sooner if sweeps are more frequent.
 const SECRETS: Duration = Duration::from_secs(60);
+/// So many GitHosts are read anew at the same time.
+const CONCURRENT_HOSTS: usize = 8;
+/// Whatever hangs keeps no other from its turn for longer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Dispatcher {
     /// Dispatches until the senders are gone.
     pub async fn run(self, mut changes: mpsc::Receiver<Change>, mut woken: mpsc::Receiver<Wake>) {
         let mut seen = Seen::default();
         let mut secrets = tokio::time::interval(SECRETS.min(self.sync.settings.sweep_interval));
+        let mut round = None;
         self.catch_up(&mut seen).await;
         loop {
             tokio::select! {
@@ -99,7 +109,7 @@ impl Dispatcher {
                     Some((namespace, name)) => self.trigger(&name, &namespace).await,
                     None => return,
                 },
-                _ = secrets.tick() => self.refresh_hosts(),
+                _ = secrets.tick() => self.refresh_hosts(&mut round),
             }
         }
     }
@@ -158,13 +168,28 @@ impl Dispatcher {
         });
     }
 
-    fn refresh_hosts(&self) {
-        for object in self.stores.githosts.state() {
-            if self.sync.settings.scope.contains(object.namespace().as_deref()) {
-                let (hosts, publisher) = (self.hosts.clone(), self.publisher.clone());
-                tokio::spawn(async move { hosts.refresh(&object, Some(&publisher)).await });
-            }
+    /// One round at a time: an API server that answers slowly is not asked for more and more.
+    fn refresh_hosts(&self, round: &mut Option<AbortOnDropHandle<()>>) {
+        if round.as_ref().is_some_and(|round| !round.is_finished()) {
+            return;
         }
+        let mut objects = self.stores.githosts.state();
+        objects.retain(|object| self.sync.settings.scope.contains(object.namespace().as_deref()));
+        let (hosts, publisher) = (self.hosts.clone(), self.publisher.clone());
+        *round = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let refresh = |object: Arc<GitHost>| {
+                let (hosts, publisher) = (&hosts, &publisher);
+                async move {
+                    if tokio::time::timeout(PATIENCE, hosts.refresh(&object, Some(publisher)))
+                        .await
+                        .is_err()
+                    {
+                        tracing::warn!(githost = %object.name_any(), "the Secrets of a GitHost could not be read in time; what is known goes on");
+                    }
+                }
+            };
+            stream::iter(objects).for_each_concurrent(CONCURRENT_HOSTS, refresh).await;
+        })));
     }
 
     /// A changed Project is looked at at once, and so are all its environments; a relayed hint is taken in.
@@ -206,6 +231,7 @@ impl Dispatcher {
     async fn trigger_environments_of(&self, project: &Project) {
         for environment in self.stores.environments.state() {
             if environment.namespace() == project.namespace() && environment.spec.project_ref.name == project.name_any() {
+                self.bells.iter().for_each(|bell| bell.changed(&environment));
                 self.trigger(&environment.name_any(), &environment.namespace().unwrap_or_default())
                     .await;
             }
@@ -214,6 +240,7 @@ impl Dispatcher {
 
     async fn environment(&self, object: &Environment, seen: &mut Seen) {
         self.memory.caught_up(object);
+        self.bells.iter().for_each(|bell| bell.changed(object));
         let uid = object.uid().unwrap_or_default();
         let version = (
             object.metadata.generation,
@@ -228,6 +255,7 @@ impl Dispatcher {
     /// The branch may have come back while its environment was being torn down.
     fn environment_gone(&self, object: &Environment, seen: &mut Seen) {
         let uid = object.uid().unwrap_or_default();
+        self.bells.iter().for_each(|bell| bell.gone(object));
         seen.environments.remove(&uid);
         self.memory.release(&uid);
         self.witnesses.release(&uid);

@@ -8,6 +8,7 @@
 mod around;
 mod carry;
 mod checkout;
+mod courier;
 mod image;
 mod inside;
 mod look;
@@ -25,6 +26,7 @@ use tokio::sync::mpsc;
 
 pub use self::around::Around;
 pub use self::carry::{Carrier, PrepareError};
+pub use self::courier::{Courier, Letter, Undelivered};
 pub use self::look::{Looked, Place};
 use self::pool::{Job, Pool};
 use crate::cluster::live::Wake;

@@ -12,12 +12,15 @@ use secrecy::SecretString;
 use crate::api::convert::condition::{Claim, conditions};
 use crate::api::githost::{Provider, Webhook};
 use crate::api::{GitHost as GitHostObject, GitHostStatus};
-use crate::cluster::error::chain;
+use crate::cluster::error::{chain, is_outage};
 use crate::cluster::publish::Publisher;
 use crate::domain::git;
 use crate::domain::name::GitHostKey;
+use crate::githost::bitbucket;
 use crate::githost::endpoint::{Endpoint, Endpoints};
+use crate::githost::gitea::{self, Gitea};
 use crate::githost::github::{self, Github};
+use crate::githost::gitlab::{self, Gitlab};
 use crate::githost::plain::{Credentials, PlainGit};
 use crate::githost::{self, GitHost};
 
@@ -36,6 +39,8 @@ pub struct Connected {
     pub url: String,
     /// Whether the host knows pull requests.
     pub tells_pull_requests: bool,
+    /// Whether it costs no budget to hear that nothing has changed, as at GitHub for who has credentials.
+    pub unchanged_is_free: bool,
     /// The connection.
     pub host: Arc<dyn GitHost>,
 }
@@ -56,6 +61,15 @@ pub enum Error {
     Secret {
         /// What is wrong and how to mend it.
         problem: String,
+    },
+    /// The API server does not say what a Secret holds.
+    #[error("could not read Secret {name}")]
+    ReadSecret {
+        /// Its name.
+        name: String,
+        /// The cause.
+        #[source]
+        source: kube::Error,
     },
     /// The settings do not make a connection.
     #[error("could not prepare the connection")]
@@ -120,13 +134,20 @@ impl Hosts {
                 Ok(())
             }
             Err(error) => {
-                connections.remove(key);
+                let is_kept = error.is_outage() && connections.get(key).is_some_and(|known| known.url == object.spec.url);
+                if !is_kept {
+                    connections.remove(key);
+                }
                 Err(error)
             }
         }
     }
 
-    async fn make_connection(&self, object: &GitHostObject) -> Result<Connected, Error> {
+    /// A connection as `object` says, by the Secret that it names.
+    ///
+    /// # Errors
+    /// The Secret cannot be used, or the settings make no connection.
+    pub async fn make_connection(&self, object: &GitHostObject) -> Result<Connected, Error> {
         let spec = &object.spec;
         let secret = match &spec.credentials {
             Some(reference) => Some(self.secret(object, &reference.name).await?),
@@ -136,8 +157,28 @@ impl Hosts {
             Provider::Github => {
                 let mut settings = github::Settings::new(spec.url.clone());
                 settings.api_url.clone_from(&spec.api_url);
-                settings.token = secret.as_ref().map(|secret| text(secret, "token")).transpose()?;
+                match &secret {
+                    Some(secret) if has(secret, "privateKey") => settings.app = Some(app(secret)?),
+                    Some(secret) => settings.token = Some(text(secret, "token")?),
+                    None => {}
+                }
                 Arc::new(Github::connect(&settings).map_err(Error::Connect)?)
+            }
+            Provider::Gitlab => {
+                let mut settings = gitlab::Settings::new(spec.url.clone());
+                settings.api_url.clone_from(&spec.api_url);
+                settings.token = secret.as_ref().map(|secret| text(secret, "token")).transpose()?;
+                Arc::new(Gitlab::connect(&settings).map_err(Error::Connect)?)
+            }
+            Provider::Bitbucket => {
+                let settings = bitbucket_settings(object, secret.as_ref())?;
+                bitbucket::connect(&settings).map_err(Error::Connect)?
+            }
+            Provider::Gitea => {
+                let mut settings = gitea::Settings::new(spec.url.clone());
+                settings.api_url.clone_from(&spec.api_url);
+                settings.token = secret.as_ref().map(|secret| text(secret, "token")).transpose()?;
+                Arc::new(Gitea::connect(&settings).map_err(Error::Connect)?)
             }
             Provider::Git => {
                 let credentials = secret.as_ref().map(basic_credentials).transpose()?;
@@ -146,16 +187,19 @@ impl Hosts {
         };
         Ok(Connected {
             url: spec.url.clone(),
+            unchanged_is_free: spec.provider == Provider::Github && secret.is_some(),
             tells_pull_requests: match spec.provider {
-                Provider::Github => true,
+                Provider::Github | Provider::Gitlab | Provider::Bitbucket | Provider::Gitea => true,
                 Provider::Git => false,
             },
             host,
         })
     }
 
-    /// No secret, no endpoint: an unsigned delivery must never be believed.
+    /// No secret, no endpoint: an unsigned delivery must never be believed. Where the API server does not tell the secret for now, the one
+    /// that is known goes on: a delivery that is refused is lost, as few hosts send any twice.
     async fn open_endpoint(&self, object: &GitHostObject, key: &GitHostKey) -> Result<(), (&'static str, String)> {
+        let mut is_kept = false;
         let opened = match &object.spec.webhook {
             None => Err((
                 "NoWebhookSecret",
@@ -164,25 +208,35 @@ impl Hosts {
             Some(webhook) => self
                 .webhook_secret(object, webhook)
                 .await
-                .map_err(|error| ("WebhookSecretUnusable", format!("there is no webhook endpoint: {error}"))),
+                .inspect_err(|error| is_kept = error.is_outage())
+                .map_err(|error| ("WebhookSecretUnusable", format!("there is no webhook endpoint: {}", chain(&error)))),
         };
         match opened {
             Ok(secret) => {
                 let provider = match object.spec.provider {
                     Provider::Github => git::Provider::Github,
+                    Provider::Gitlab => git::Provider::Gitlab,
+                    Provider::Bitbucket => git::Provider::Bitbucket,
+                    Provider::Gitea => git::Provider::Gitea,
                     Provider::Git => git::Provider::Git,
                 };
                 self.endpoints.set(key.clone(), Endpoint { provider, secret });
                 Ok(())
             }
             Err(problem) => {
-                self.endpoints.remove(key);
+                if !is_kept {
+                    self.endpoints.remove(key);
+                }
                 Err(problem)
             }
         }
     }
 
-    async fn webhook_secret(&self, object: &GitHostObject, webhook: &Webhook) -> Result<SecretString, Error> {
+    /// What the deliveries of `object` are signed with.
+    ///
+    /// # Errors
+    /// The Secret cannot be used.
+    pub async fn webhook_secret(&self, object: &GitHostObject, webhook: &Webhook) -> Result<SecretString, Error> {
         let secret = self.secret(object, &webhook.secret.name).await?;
         text(&secret, &webhook.secret.key)
     }
@@ -192,9 +246,20 @@ impl Hosts {
         let problem = match api.get_opt(name).await {
             Ok(Some(secret)) => return Ok(secret),
             Ok(None) => format!("Secret {name} does not exist"),
+            Err(source) if is_outage(&source) => {
+                let name = name.to_owned();
+                return Err(Error::ReadSecret { name, source });
+            }
             Err(error) => format!("Secret {name} cannot be read: {}", chain(&error)),
         };
         Err(Error::Secret { problem })
+    }
+}
+
+impl Error {
+    /// Whether it is the API server that did not answer: then nothing is known to be wrong.
+    fn is_outage(&self) -> bool {
+        matches!(self, Self::ReadSecret { .. })
     }
 }
 
@@ -224,6 +289,39 @@ pub(super) fn text(secret: &Secret, key: &str) -> Result<SecretString, Error> {
         "" => Err(wrong("has nothing under the")),
         text => Ok(SecretString::from(text.to_owned())),
     }
+}
+
+fn has(secret: &Secret, key: &str) -> bool {
+    secret.data.as_ref().is_some_and(|data| data.contains_key(key))
+}
+
+/// The GitHub App of a Secret that has its private key.
+fn app(secret: &Secret) -> Result<github::App, Error> {
+    use secrecy::ExposeSecret;
+    let number = |key: &str| {
+        let parsed = text(secret, key)?.expose_secret().trim().parse();
+        parsed.map_err(|_| Error::Secret {
+            problem: format!("Secret {} has no number under the key {key:?}", secret.name_any()),
+        })
+    };
+    Ok(github::App {
+        id: number("appId")?,
+        installation: number("installationId")?,
+        private_key: text(secret, "privateKey")?,
+    })
+}
+
+fn bitbucket_settings(object: &GitHostObject, secret: Option<&Secret>) -> Result<bitbucket::Settings, Error> {
+    use secrecy::ExposeSecret;
+    let mut settings = bitbucket::Settings::new(object.spec.url.clone());
+    settings.api_url.clone_from(&object.spec.api_url);
+    if let Some(secret) = secret {
+        settings.token = Some(text(secret, "token")?);
+        if has(secret, "username") {
+            settings.username = Some(text(secret, "username")?.expose_secret().to_owned());
+        }
+    }
+    Ok(settings)
 }
 
 fn basic_credentials(secret: &Secret) -> Result<Credentials, Error> {

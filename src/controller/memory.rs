@@ -76,6 +76,7 @@ mod tests {
             pull_request: None,
             values: serde_json::Map::new(),
             suspend: false,
+            pinned: false,
             grace: None,
             request: None,
             approvals: Vec::new(),

@@ -26,6 +26,7 @@ use super::desired::Bundles;
 use super::diagnoses::Diagnoses;
 use super::errands::Errands;
 use super::memory::Memory;
+use super::patience::Patience;
 use super::settings::Settings;
 use super::stores::Stores;
 use super::witnesses::Witnesses;
@@ -35,7 +36,7 @@ use crate::api::convert::project::ttl;
 use crate::api::convert::run::run as run_of;
 use crate::api::{Environment, EnvironmentStatus};
 use crate::cluster;
-use crate::cluster::connection::Deployer;
+use crate::cluster::connection::{Deployer, patience};
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::{Announcement, Publisher};
 use crate::cluster::residue::Scanner;
@@ -57,6 +58,8 @@ pub struct Reconciler {
     pub stores: Stores,
     /// What we wrote last.
     pub memory: Memory,
+    /// Which environments have to wait because the API server said so.
+    pub patience: Patience,
     /// Why environments are not ready, as far as it was asked.
     pub diagnoses: Diagnoses,
     /// Tokens of accounts that are being removed.
@@ -114,9 +117,13 @@ impl Reconciler {
     pub async fn reconcile(&self, cached: Arc<Environment>) -> Result<Action, Error> {
         let started = Instant::now();
         let environment = self.memory.newest(cached);
+        let uid = environment.metadata.uid.clone().unwrap_or_default();
+        if let Some(left) = self.patience.left(&uid, started) {
+            return Ok(Action::requeue(left));
+        }
         let pass = async {
             if environment.metadata.deletion_timestamp.is_some() {
-                self.diagnoses.release(environment.metadata.uid.as_deref().unwrap_or_default());
+                self.diagnoses.release(&uid);
                 self.teardown(&environment).await
             } else if let Some(grace) = rest::rests(&environment) {
                 self.rest(&environment, &grace).await
@@ -124,7 +131,13 @@ impl Reconciler {
                 self.deploy(&environment).await
             }
         };
-        let result = match tokio::time::timeout(DEADLINE, pass).await {
+        // A pass is a large future: boxed, so that it is not moved through the stack of whoever waits for it.
+        let (ended, asked) = patience::told(tokio::time::timeout(DEADLINE, Box::pin(pass))).await;
+        if let Some(wait) = asked {
+            tracing::debug!(environment = %environment.name_any(), seconds = wait.as_secs(), "the API server asks to wait");
+            self.patience.put_off(&uid, wait, Instant::now());
+        }
+        let result = match ended {
             Ok(result) => result.map_err(Error::Cluster),
             Err(_) => Err(Error::Deadline),
         };

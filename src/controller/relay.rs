@@ -18,6 +18,7 @@ use super::stores::{Change, Stores};
 use crate::api::{Project, keys};
 use crate::cluster::error::chain;
 use crate::domain::event::{CommentHint, DeliveryId, Happening, Hint, RepositoryHint};
+use crate::domain::git::BranchName;
 use crate::domain::name::GitHostKey;
 
 /// A replica that follows.
@@ -159,7 +160,7 @@ pub(super) fn read(text: &str) -> Option<Hint> {
             id: relayed.repository_id.and_then(|id| id.parse().ok()),
             name: relayed.repository.parse().ok()?,
         },
-        branch: relayed.branch.parse().ok()?,
+        branch: BranchName::from_stored(&relayed.branch).ok()?,
         happening: if relayed.deleted {
             Happening::BranchDeleted
         } else {

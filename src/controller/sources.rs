@@ -8,6 +8,7 @@ mod archive;
 mod cache;
 mod config_map;
 mod directory;
+mod mirrors;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use kube::{Api, Client};
 
 use self::archive::Archives;
 use self::cache::{Cache, Key};
+use self::mirrors::places;
 use super::desired::Wish;
 use super::hosts::{Connected, Hosts};
 use super::settings::SourceSettings;
@@ -144,6 +146,15 @@ impl Error {
         }
     }
 
+    /// Whether the commit is no head any more, and its host gives the files of heads alone.
+    pub fn is_outdated(&self) -> bool {
+        match self {
+            Self::ReadCommit { source, .. } => matches!(**source, githost::Error::BranchMoved { .. }),
+            Self::Shared(error) => error.is_outdated(),
+            _ => false,
+        }
+    }
+
     /// Whether there are files and they are wrong, rather than no files.
     pub fn is_about_content(&self) -> bool {
         match self {
@@ -218,15 +229,9 @@ impl Sources {
             revision: commit.revision.clone(),
             path: path.clone(),
         };
-        let (sources, name, path, host) = (
-            self.clone(),
-            wish.project.repository.clone(),
-            path.clone(),
-            wish.project.host.clone(),
-        );
+        let (sources, places, path) = (self.clone(), places(&wish.project), path.clone());
         let fetch = async move {
-            let connected = sources.connected(&host).await.ok_or_else(|| Error::FindHost(host.name.clone()))?;
-            match connected.host.files(&name, &commit, &path).await {
+            match sources.files_at(&places, &commit, &path).await? {
                 Ok(files) => accept(files),
                 Err(error) => Err(Error::ReadCommit {
                     commit,
@@ -251,21 +256,15 @@ impl Sources {
     pub async fn branch_file(&self, wish: &Wish, file: &'static str) -> Result<Option<Vec<u8>>, Error> {
         let path: &TreePath = &file.parse().map_err(Error::NameBranchFile)?;
         let commit = own_commit(wish);
-        let (sources, name, place, host) = (
-            self.clone(),
-            wish.project.repository.clone(),
-            path.clone(),
-            wish.project.host.clone(),
-        );
+        let (sources, places, place) = (self.clone(), places(&wish.project), path.clone());
         let key = Key::Commit {
-            host: host.clone(),
+            host: wish.project.host.clone(),
             repository: wish.identity.repository.clone(),
             revision: commit.revision.clone(),
             path: path.clone(),
         };
         let fetch = async move {
-            let connected = sources.connected(&host).await.ok_or_else(|| Error::FindHost(host.name.clone()))?;
-            let files = match connected.host.files(&name, &commit, &place).await {
+            let files = match sources.files_at(&places, &commit, &place).await? {
                 Ok(files) => files,
                 // That there is none is kept too, or every pass would ask again.
                 Err(githost::Error::PathNotFound { .. }) => BTreeMap::new(),

@@ -1,21 +1,23 @@
 //! Our own custom resources, kept by watches, and what happened to them.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::{self, Store};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, reflector::store};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 
-use super::settings::Scope;
+use super::settings::{Scope, Settings};
 use crate::api::{Environment, GitHost, Project};
-use crate::cluster::backoff::WatchBackoff;
 use crate::cluster::error::chain;
+use crate::cluster::relist::relisting;
 use crate::domain::event::RepositoryHint;
 use crate::domain::name::GitHostKey;
 
@@ -50,35 +52,17 @@ pub enum Change {
 }
 
 /// Starts the watches. The tasks end when the receiver of `changes` is dropped.
-pub fn start(client: &Client, scope: &Scope, changes: &mpsc::Sender<Change>) -> Stores {
-    let (githosts, writer) = store();
-    tokio::spawn(follow(
-        watch::<GitHost>(client, writer, scope, changes),
-        scope.clone(),
-        changes.clone(),
-        |object| Some(Change::GitHost(object)),
-        |object| Some(Change::GitHostGone(object)),
-    ));
-    let (projects, writer) = store();
-    tokio::spawn(follow(
-        watch::<Project>(client, writer, scope, changes),
-        scope.clone(),
-        changes.clone(),
-        |object| Some(Change::Project(object)),
-        |object| Some(Change::ProjectGone(object)),
-    ));
-    let (environments, writer) = store();
-    tokio::spawn(follow(
-        watch::<Environment>(client, writer, scope, changes),
-        scope.clone(),
-        changes.clone(),
-        |object| Some(Change::Environment(object)),
-        |object| Some(Change::EnvironmentGone(object)),
-    ));
+pub fn start(client: &Client, settings: &Settings, changes: &mpsc::Sender<Change>) -> Stores {
+    let of = Watched {
+        client: client.clone(),
+        scope: settings.scope.clone(),
+        resync: settings.resync,
+        changes: changes.clone(),
+    };
     Stores {
-        githosts,
-        projects,
-        environments,
+        githosts: of.follow(Change::GitHost, Change::GitHostGone),
+        projects: of.follow(Change::Project, Change::ProjectGone),
+        environments: of.follow(Change::Environment, Change::EnvironmentGone),
     }
 }
 
@@ -98,9 +82,21 @@ impl Stores {
     /// Cheap, whatever Projects there are: nothing of them is converted.
     pub fn projects_of(&self, host: &GitHostKey, repository: &RepositoryHint) -> Vec<Arc<Project>> {
         let mut projects = self.projects.state();
-        projects.retain(|project| is_of_host(project, host) && is_of_repository(project, repository));
+        projects.retain(|project| {
+            let is_primary = is_of_host(project, host) && is_of_repository(project, repository);
+            is_primary || is_mirrored(project, host, repository)
+        });
         projects
     }
+}
+
+/// Whether a host has a mirror of that name. Its identifier there is not known: after a renaming, the Project has to name it anew.
+fn is_mirrored(project: &Project, host: &GitHostKey, repository: &RepositoryHint) -> bool {
+    let is_here = project.metadata.namespace.as_deref() == Some(host.namespace.as_str());
+    is_here
+        && project.spec.mirrors.iter().any(|mirror| {
+            mirror.git_host_ref.name == host.name.as_str() && repository.name.as_str().eq_ignore_ascii_case(&mirror.repository)
+        })
 }
 
 fn is_of_host(project: &Project, host: &GitHostKey) -> bool {
@@ -113,39 +109,85 @@ fn is_of_repository(project: &Project, repository: &RepositoryHint) -> bool {
     same_id || repository.name.as_str().eq_ignore_ascii_case(&project.spec.repository)
 }
 
-/// What cannot be understood is left out and told: one such object must not hide all others. It only comes around the schema, or with
-/// definitions of another version.
-fn watch<K>(
-    client: &Client,
-    writer: reflector::store::Writer<K>,
-    scope: &Scope,
-    changes: &mpsc::Sender<Change>,
-) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + use<K>
-where
-    K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
-{
-    let (scope, changes) = (scope.clone(), changes.clone());
-    watcher(Api::<DeserializeGuard<K>>::all(client.clone()), watcher::Config::default())
-        .backoff(WatchBackoff::default())
-        .filter_map(move |event| {
-            let read = event.map(understand).transpose();
-            let (scope, changes) = (scope.clone(), changes.clone());
-            async move {
-                match read {
-                    Some(Ok(Err(invalid))) => {
-                        if scope.contains(invalid.metadata.namespace.as_deref()) {
-                            tell::<K>(invalid, &changes).await;
+/// What all our watches have.
+struct Watched {
+    client: Client,
+    scope: Scope,
+    resync: Duration,
+    changes: mpsc::Sender<Change>,
+}
+
+impl Watched {
+    /// Begins to watch a kind, and hands on what happens to it.
+    fn follow<K>(
+        &self,
+        applied: impl Fn(Box<K>) -> Change + Send + 'static,
+        deleted: impl Fn(Box<K>) -> Change + Send + 'static,
+    ) -> Store<K>
+    where
+        K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
+    {
+        let (kept, writer) = store();
+        let unreadable = Unreadable::default();
+        let events = self.watch(writer, unreadable.clone());
+        let follower = Follower {
+            scope: self.scope.clone(),
+            changes: self.changes.clone(),
+            kept: kept.clone(),
+            unreadable,
+        };
+        tokio::spawn(follower.follow(events, applied, deleted));
+        kept
+    }
+
+    /// What cannot be understood is left out and told: one such object must not hide all others. It only comes around the schema, or with
+    /// definitions of another version.
+    fn watch<K>(
+        &self,
+        writer: reflector::store::Writer<K>,
+        unreadable: Unreadable,
+    ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + use<K>
+    where
+        K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
+    {
+        let (scope, changes) = (self.scope.clone(), self.changes.clone());
+        let api = Api::<DeserializeGuard<K>>::all(self.client.clone());
+        relisting(api, watcher::Config::default(), self.resync)
+            .filter_map(move |event| {
+                let read = event.map(understand).transpose();
+                let (scope, changes, unreadable) = (scope.clone(), changes.clone(), unreadable.clone());
+                async move {
+                    match read {
+                        Some(Ok(Err(invalid))) => {
+                            unreadable.insert(invalid.metadata.uid.clone());
+                            if scope.contains(invalid.metadata.namespace.as_deref()) {
+                                tell::<K>(invalid, &changes).await;
+                            }
+                            None
                         }
-                        None
+                        Some(Ok(Ok(event))) => Some(Ok(event)),
+                        Some(Err(error)) => Some(Err(error)),
+                        None => None,
                     }
-                    Some(Ok(Ok(event))) => Some(Ok(event)),
-                    Some(Err(error)) => Some(Err(error)),
-                    None => None,
                 }
-            }
-        })
-        .modify(leave_out_fields)
-        .reflect(writer)
+            })
+            .modify(leave_out_fields)
+            .reflect(writer)
+    }
+}
+
+/// The UIDs of objects that were there and could not be understood: no listing shows them, and yet they are not gone.
+#[derive(Clone, Default)]
+struct Unreadable(Arc<Mutex<HashSet<String>>>);
+
+impl Unreadable {
+    fn insert(&self, uid: Option<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(uid);
+    }
+
+    fn contains(&self, uid: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(uid)
+    }
 }
 
 /// Who wrote when is asked for, which fields never: there is no reason to hold them in memory for each object.
@@ -184,48 +226,75 @@ async fn tell<K: kube::Resource<DynamicType = ()>>(invalid: InvalidObject, chang
     let _ = changes.send(Change::Unreadable(Box::new(reference), invalid.error)).await;
 }
 
-/// Hands on what happened. What a listing holds is handed on when it is complete: only then does the store hold it, and a pass that began
-/// before would work on what was there before, and nothing would call for another.
-async fn follow<K>(
-    events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
+/// Hands on what happened to the objects of one kind.
+struct Follower<K: kube::Resource<DynamicType = ()> + 'static> {
     scope: Scope,
     changes: mpsc::Sender<Change>,
-    applied: impl Fn(Box<K>) -> Option<Change>,
-    deleted: impl Fn(Box<K>) -> Option<Change>,
-) where
-    K: kube::Resource<DynamicType = ()>,
-{
-    let mut events = std::pin::pin!(events);
-    let mut listed = Vec::new();
-    while let Some(event) = events.next().await {
-        let news = match event {
-            Ok(Event::Init) => {
-                listed.clear();
-                Vec::new()
-            }
-            Ok(Event::InitApply(object)) if in_scope(&scope, &object) => {
-                listed.extend(applied(Box::new(object)));
-                Vec::new()
-            }
-            Ok(Event::InitDone) => std::mem::take(&mut listed),
-            Ok(Event::Apply(object)) if in_scope(&scope, &object) => Vec::from_iter(applied(Box::new(object))),
-            Ok(Event::Delete(object)) if in_scope(&scope, &object) => Vec::from_iter(deleted(Box::new(object))),
-            Ok(_) => Vec::new(),
-            Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), error = %chain(&error), "watch interrupted");
-                Vec::new()
-            }
-        };
-        for change in news {
-            if changes.send(change).await.is_err() {
-                return;
+    kept: Store<K>,
+    unreadable: Unreadable,
+}
+
+impl<K: kube::Resource<DynamicType = ()> + Clone + 'static> Follower<K> {
+    /// Hands on what happened. What a listing holds is handed on when it is complete: only then does the store hold it, and a pass that began
+    /// before would work on what was there before, and nothing would call for another. What was there before a listing and is not in it has
+    /// ended unseen, and is handed on as any end.
+    async fn follow(
+        self,
+        events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
+        applied: impl Fn(Box<K>) -> Change,
+        deleted: impl Fn(Box<K>) -> Change,
+    ) {
+        let mut events = std::pin::pin!(events);
+        let mut before = Vec::new();
+        let mut listed = Vec::new();
+        let mut shown = HashSet::new();
+        while let Some(event) = events.next().await {
+            let news = match event {
+                Ok(Event::Init) => {
+                    listed.clear();
+                    shown.clear();
+                    // Until the listing is complete, the store holds what was before.
+                    before = self.kept.state();
+                    Vec::new()
+                }
+                Ok(Event::InitApply(object)) => {
+                    shown.extend(object.meta().uid.clone());
+                    if self.is_ours(&object) {
+                        listed.push(applied(Box::new(object)));
+                    }
+                    Vec::new()
+                }
+                Ok(Event::InitDone) => {
+                    let gone = std::mem::take(&mut before)
+                        .into_iter()
+                        .filter(|object| self.is_gone(object, &shown));
+                    let gone = gone.map(|object| deleted(Box::new(K::clone(&object))));
+                    gone.chain(std::mem::take(&mut listed)).collect()
+                }
+                Ok(Event::Apply(object)) if self.is_ours(&object) => vec![applied(Box::new(object))],
+                Ok(Event::Delete(object)) if self.is_ours(&object) => vec![deleted(Box::new(object))],
+                Ok(_) => Vec::new(),
+                Err(error) => {
+                    tracing::warn!(kind = %K::kind(&()), error = %chain(&error), "watch interrupted");
+                    Vec::new()
+                }
+            };
+            for change in news {
+                if self.changes.send(change).await.is_err() {
+                    return;
+                }
             }
         }
     }
-}
 
-fn in_scope<K: kube::Resource>(scope: &Scope, object: &K) -> bool {
-    scope.contains(object.meta().namespace.as_deref())
+    fn is_ours(&self, object: &K) -> bool {
+        self.scope.contains(object.meta().namespace.as_deref())
+    }
+
+    fn is_gone(&self, object: &K, shown: &HashSet<String>) -> bool {
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        self.is_ours(object) && !shown.contains(uid) && !self.unreadable.contains(uid)
+    }
 }
 
 #[cfg(test)]
@@ -240,22 +309,40 @@ mod tests {
     fn project(name: &str) -> Project {
         let host = json!({ "name": "git" });
         let spec = json!({ "repository": "shop", "gitHostRef": host, "bundle": { "name": "web" }, "domain": "example.com" });
-        serde_json::from_value(json!({ "metadata": { "name": name, "namespace": "n" }, "spec": spec })).unwrap()
+        serde_json::from_value(json!({ "metadata": { "name": name, "namespace": "n", "uid": name }, "spec": spec })).unwrap()
     }
 
-    /// The names that are told of these events.
+    /// The names that are told of these events, with a minus before those that are told to be gone.
     async fn told(events: Vec<Event<Project>>) -> Vec<String> {
         let (sender, mut receiver) = mpsc::channel(16);
-        let events = stream::iter(events.into_iter().map(Ok));
-        let gone = |object| Some(Change::ProjectGone(object));
-        follow(events, Scope::default(), sender, |object| Some(Change::Project(object)), gone).await;
+        let (kept, writer) = store();
+        let events = stream::iter(events.into_iter().map(Ok)).reflect(writer);
+        let follower = Follower {
+            scope: Scope::default(),
+            changes: sender,
+            kept,
+            unreadable: Unreadable::default(),
+        };
+        follower.follow(events, Change::Project, Change::ProjectGone).await;
         let mut names = Vec::new();
         while let Some(change) = receiver.recv().await {
-            if let Change::Project(object) | Change::ProjectGone(object) = change {
-                names.push(object.metadata.name.unwrap());
+            match change {
+                Change::Project(object) => names.push(object.metadata.name.unwrap()),
+                Change::ProjectGone(object) => names.push(format!("-{}", object.metadata.name.unwrap())),
+                _ => {}
             }
         }
         names
+    }
+
+    #[tokio::test]
+    async fn f18_what_a_new_listing_does_not_hold_any_more_is_told_to_be_gone() {
+        let apply = |name: &str| Event::InitApply(project(name));
+        let listing = vec![Event::Init, apply("a"), apply("b"), Event::InitDone];
+        let broken_off = vec![Event::Init, Event::Init];
+        let again = vec![apply("b"), apply("c"), Event::InitDone];
+        let all = [listing, broken_off, again].concat();
+        assert_eq!(told(all).await, ["a", "b", "-a", "b", "c"]);
     }
 
     #[tokio::test]

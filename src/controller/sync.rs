@@ -4,28 +4,35 @@
 //! what the host confirms is acted on.
 
 mod act;
+mod again;
 mod brake;
 mod clock;
 mod comments;
+mod decide;
 mod ended;
+mod mirrors;
 mod project;
 mod receipts;
 mod retire;
+mod sweep;
+mod unfinished;
+mod unread;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, stream};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Client, ResourceExt};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
+pub use self::brake::BrakeMemory;
 pub use self::clock::ServerClock;
 pub use self::ended::EndedMemory;
 use self::project::Sighting;
+use self::sweep::Outcome;
+pub use self::unfinished::Unfinished;
+pub use self::unread::Unread;
 use super::hosts::Hosts;
 use super::inbox::{Inbox, PendingHint};
 use super::orphans::Orphans;
@@ -36,8 +43,8 @@ use crate::api::convert;
 use crate::cluster::publish::Publisher;
 use crate::domain::git::BranchName;
 use crate::domain::name::ProjectKey;
-use crate::domain::policy;
-use crate::domain::roster::Absences;
+use crate::domain::policy::{self, Forks};
+use crate::domain::roster::{Absences, ChangedPaths};
 use crate::githost::Class;
 use crate::metrics::{Metrics, Refusal};
 
@@ -63,6 +70,12 @@ pub struct Sync {
     pub progress: Progress,
     /// What is stored of environments that a rule has ended.
     pub ended: EndedMemory,
+    /// What the brakes hold.
+    pub brakes: BrakeMemory,
+    /// What could not be written, because the API server did not answer.
+    pub unfinished: Unfinished,
+    /// What could not be read at a Git host.
+    pub unread: Unread,
     /// What time it is.
     pub clock: ServerClock,
 }
@@ -76,21 +89,17 @@ pub struct Progress(Mutex<HashMap<ProjectKey, Arc<tokio::sync::Mutex<ProjectProg
 struct ProjectProgress {
     absences: Absences,
     closures: Absences,
+    changed_paths: ChangedPaths,
     /// After a rate limit or a failure: not before this.
     not_before: Option<Instant>,
     failures: u32,
-    /// Since when the brake holds any environment.
-    braked_since: Option<Time>,
     /// Branches that are refused, and were counted.
     refused: BTreeSet<(BranchName, Refusal)>,
 }
 
-/// The namespace and the name of a GitHost, as a Project names it.
-type HostPlace = (String, String);
-
 /// So many Projects talk to one Git host at the same time.
 const CONCURRENT_PROJECTS: usize = 8;
-/// A host that fails is asked again after a sweep interval, doubled up to this.
+/// A repository that cannot be read at a host that answers is asked for again after a sweep interval, doubled up to this.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
 
 impl Sync {
@@ -100,12 +109,16 @@ impl Sync {
         let sweeps = self.clone().sweep_for_ever();
         let receipts = self.clone().expire_receipts_for_ever();
         let comments = self.clone().serve_comments();
+        let unfinished = self.clone().take_up_for_ever();
+        let unread = self.clone().read_again_for_ever();
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = hints => {}
             () = sweeps => {}
             () = receipts => {}
             () = comments => {}
+            () = unfinished => {}
+            () = unread => {}
         }
     }
 
@@ -151,71 +164,20 @@ impl Sync {
         in_scope.then(|| convert::project::project(object).ok()).flatten()
     }
 
-    /// Lists the repository of every Project at each tick. Each Git host has its own pace: one that does not answer delays its own
-    /// Projects and no others.
-    async fn sweep_for_ever(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(self.settings.sweep_interval);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut sweeps: HashMap<HostPlace, AbortOnDropHandle<()>> = HashMap::new();
-        loop {
-            ticks.tick().await;
-            self.find_orphans().await;
-            sweeps.retain(|_, sweep| !sweep.is_finished());
-            for (host, projects) in self.objects_by_host() {
-                sweeps
-                    .entry(host)
-                    .or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(self.clone().sweep_host(projects))));
-            }
-            self.count_environments();
-            self.count_held();
-        }
-    }
-
-    async fn find_orphans(&self) {
-        let (stores, scope) = (&self.stores, &self.settings.scope);
-        self.orphans.find(&self.client, stores, scope, &self.metrics, &self.publisher).await;
-    }
-
-    /// All Projects in scope, valid or not, by the GitHost that they name.
-    fn objects_by_host(&self) -> HashMap<HostPlace, Vec<Arc<Project>>> {
-        let mut by_host: HashMap<_, Vec<_>> = HashMap::new();
-        for object in self.stores.projects.state() {
-            let namespace = object.namespace().unwrap_or_default();
-            if self.settings.scope.contains(Some(&namespace)) {
-                let host = (namespace, object.spec.git_host_ref.name.clone());
-                by_host.entry(host).or_default().push(object);
-            }
-        }
-        by_host
-    }
-
-    async fn sweep_host(self: Arc<Self>, projects: Vec<Arc<Project>>) {
-        stream::iter(projects)
-            .for_each_concurrent(CONCURRENT_PROJECTS, |object| {
-                let sync = self.clone();
-                async move { sync.sweep_project(&object).await }
-            })
-            .await;
-    }
-
-    /// Lists the repository of one Project, unless its host asked for patience.
-    pub async fn sweep_project(&self, object: &Project) {
-        let project = match convert::project::project(object) {
-            Ok(project) => project,
-            Err(problems) => return self.report_invalid(object, &problems).await,
+    async fn look_up(&self, object: &Project, project: &policy::Project, hints: &[PendingHint]) -> Outcome {
+        let progress = self.progress.of(&project.key);
+        let mut progress = progress.lock().await;
+        let (forks, own): (Vec<_>, Vec<_>) = hints.iter().cloned().partition(|hint| hint.branch.pull_request().is_some());
+        let outcome = match own.is_empty() {
+            true => Outcome::Fine,
+            false => self.look(object, project, Sighting::Branches(&own), &mut progress).await,
         };
-        let progress = self.progress.of(&project.key);
-        let mut progress = progress.lock().await;
-        if progress.not_before.is_some_and(|time| time > Instant::now()) {
-            return;
+        // No branch tells of a pull request from a fork: all of them are listed, as patiently as in a sweep.
+        let is_patient = progress.not_before.is_none_or(|time| time <= Instant::now());
+        if !forks.is_empty() && project.forks == Forks::Approve && is_patient {
+            self.look(object, project, Sighting::Everything, &mut progress).await;
         }
-        self.look(object, &project, Sighting::Everything, &mut progress).await;
-    }
-
-    async fn look_up(&self, object: &Project, project: &policy::Project, hints: &[PendingHint]) {
-        let progress = self.progress.of(&project.key);
-        let mut progress = progress.lock().await;
-        self.look(object, project, Sighting::Branches(hints), &mut progress).await;
+        outcome
     }
 
     fn count_environments(&self) {

@@ -1,14 +1,22 @@
 //! What a comment on a pull request asks for, and whether its author may ask for it.
 //!
-//! Two words are understood, at the beginning of a comment: `/preview approve [STAGE]` and `/preview reject [STAGE]`.
+//! What is understood stands at the beginning of a comment: `/preview approve [STAGE]` and `/preview reject [STAGE]` about a run, and the
+//! orders of [`Order`] about the environment as a whole.
 
+mod fork;
+mod order;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 
 use super::run::RunNumber;
 use super::run::approval::{Approval, Verdict};
+
+pub use fork::{Approves, approves, as_commit};
+pub use order::{Decision, Order, Standing, Step, Subject, decide};
 
 /// A comment as its Git host has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +49,15 @@ pub enum Permission {
 }
 
 /// What a comment asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// A word on a stage that waits.
+    Judge(Command),
+    /// Something of the environment as a whole.
+    Order(Order),
+}
+
+/// A word on a stage that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// What is said.
@@ -79,6 +96,9 @@ pub enum NoEffect {
         /// The author.
         author: String,
     },
+    /// It was written long ago.
+    #[error("the comment is older than an hour: write another one")]
+    Late,
     /// Nothing waits.
     #[error("no stage waits for approval")]
     NothingWaits,
@@ -124,7 +144,7 @@ impl NoEffect {
             Self::Automated => "CommentAutomated",
             Self::Permission { .. } => "CommentNotPermitted",
             Self::NothingWaits | Self::OtherWaits { .. } | Self::SeveralWait { .. } => "CommentUnasked",
-            Self::Older { .. } => "CommentTooOld",
+            Self::Late | Self::Older { .. } => "CommentTooOld",
             Self::Reserved { .. } => "CommentOutsideOfGroup",
         }
     }
@@ -152,9 +172,48 @@ pub fn command(body: &str) -> Option<Command> {
     (is_possible && words.next().is_none()).then_some(Command { verdict, stage })
 }
 
+/// What every comment of our own holds.
+pub const MARKER: &str = "<!-- graftling";
+
+/// Nothing older is acted on: whoever restores a backup of a host, or delivers again what was delivered, asks for nothing.
+pub const FRESH: Duration = Duration::from_secs(60 * 60);
+
+/// What a comment asks for; `None` if it is none of our words, or we wrote it ourselves.
+pub fn wish(body: &str) -> Option<Wish> {
+    if body.contains(MARKER) {
+        return None;
+    }
+    if let Some(command) = command(body) {
+        return Some(Wish::Judge(command));
+    }
+    let mut words = body.lines().next()?.split_whitespace();
+    let verb = words.next().filter(|address| *address == ADDRESS).and_then(|_| words.next())?;
+    order::read(verb, words).map(Wish::Order)
+}
+
 /// Whether a text can be a command at all: what a hint is worth a look for.
 pub fn is_addressed(body: &str) -> bool {
-    command(body).is_some()
+    wish(body).is_some()
+}
+
+/// Whether a comment may lead to anything at `now`, whatever it asks for.
+///
+/// # Errors
+/// Why not.
+pub fn heard(comment: &Comment, permission: Permission, now: Timestamp) -> Result<&str, NoEffect> {
+    if comment.edited {
+        return Err(NoEffect::Edited);
+    }
+    let Some(author) = comment.author.as_deref().filter(|_| !comment.automated) else {
+        return Err(NoEffect::Automated);
+    };
+    if permission < Permission::Write {
+        return Err(NoEffect::Permission { author: author.to_owned() });
+    }
+    if now.duration_since(comment.created) > SignedDuration::try_from(FRESH).unwrap_or(SignedDuration::MAX) {
+        return Err(NoEffect::Late);
+    }
+    Ok(author)
 }
 
 /// What a comment amounts to.

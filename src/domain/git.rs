@@ -11,6 +11,12 @@ use super::name::{NameError, name_type};
 pub enum Provider {
     /// github.com or a GitHub Enterprise Server.
     Github,
+    /// gitlab.com or a GitLab of one's own.
+    Gitlab,
+    /// Bitbucket Cloud or Bitbucket Data Center.
+    Bitbucket,
+    /// Gitea or Forgejo.
+    Gitea,
     /// Any plain Git remote: refs by the Git protocol, hints from our own post-receive hook.
     Git,
 }
@@ -76,9 +82,11 @@ pub struct PullRequest {
     /// The number that people use.
     pub number: u64,
     /// The branch to merge.
+    #[serde(deserialize_with = "BranchName::read_stored")]
     pub head: BranchName,
-    /// Whether the head branch lives in another repository.
-    pub from_fork: bool,
+    /// Set when the head branch lives in another repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Fork>,
     /// The branch to merge into.
     pub base: String,
     /// The author's login.
@@ -89,6 +97,16 @@ pub struct PullRequest {
     pub labels: Vec<String>,
     /// Whether it is a draft.
     pub draft: bool,
+}
+
+/// Where a pull request comes from whose head is no branch of the repository itself.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Fork {
+    /// The head of the pull request. The repository itself has no branch that would tell it.
+    pub revision: Revision,
+    /// The other repository's name, as the host tells it; none once it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
 }
 
 /// Every branch of a repository at one time: a host gives this only when it saw all pages.
@@ -119,12 +137,15 @@ pub struct RefLookup {
 
 impl Provider {
     /// Every provider.
-    pub const ALL: [Self; 2] = [Self::Github, Self::Git];
+    pub const ALL: [Self; 5] = [Self::Github, Self::Gitlab, Self::Bitbucket, Self::Gitea, Self::Git];
 
     /// The provider's name in custom resources and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Bitbucket => "bitbucket",
+            Self::Gitea => "gitea",
             Self::Git => "git",
         }
     }
@@ -140,19 +161,59 @@ impl FromStr for Provider {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|provider| provider.as_str() == text)
-            .ok_or_else(|| NameError::new("provider", text, "must be \"github\" or \"git\""))
+        Self::ALL.into_iter().find(|provider| provider.as_str() == text).ok_or_else(|| {
+            NameError::new(
+                "provider",
+                text,
+                "must be \"github\", \"gitlab\", \"bitbucket\", \"gitea\" or \"git\"",
+            )
+        })
     }
 }
 
 // === impl BranchName ===
 
 impl BranchName {
-    /// `refs/heads/<name>`.
+    /// What stands for the head of a pull request from a fork, which no branch of the repository tells. No branch can bear this name:
+    /// parsing refuses it.
+    pub fn of_pull_request(number: u64) -> Self {
+        Self(format!("{PULL_REQUESTS}{number}/head"))
+    }
+
+    /// The pull request from a fork that this stands for; `None` for a branch of the repository.
+    pub fn pull_request(&self) -> Option<u64> {
+        self.0.strip_prefix(PULL_REQUESTS)?.strip_suffix("/head")?.parse().ok()
+    }
+
+    /// Reads what we wrote ourselves: a branch, or what stands for a pull request from a fork.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn from_stored(text: &str) -> Result<Self, NameError> {
+        let number = text
+            .strip_prefix(PULL_REQUESTS)
+            .and_then(|rest| rest.strip_suffix("/head")?.parse().ok());
+        match number.map(Self::of_pull_request).filter(|name| name.as_str() == text) {
+            Some(name) => Ok(name),
+            None => text.parse(),
+        }
+    }
+
+    /// The same out of what another process of ours sent.
+    ///
+    /// # Errors
+    /// As [`BranchName::from_stored`].
+    pub fn read_stored<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+        Self::from_stored(&text).map_err(serde::de::Error::custom)
+    }
+
+    /// `refs/heads/<name>`, or the ref of a pull request from a fork as it is: no two of them are the same.
     pub fn full_ref(&self) -> String {
-        format!("refs/heads/{self}")
+        match self.pull_request() {
+            Some(_) => self.0.clone(),
+            None => format!("refs/heads/{self}"),
+        }
     }
 
     /// The branch of a full ref; `None` for tags, notes and anything else that is not below `refs/heads/`.
@@ -191,6 +252,9 @@ impl TreePath {
 
 // === rules ===
 
+/// Below this, hosts keep the heads of pull requests.
+const PULL_REQUESTS: &str = "refs/pull/";
+
 /// The rules of `git check-ref-format` for what follows `refs/heads/`.
 fn check_branch(text: &str) -> Result<(), String> {
     if text.is_empty() {
@@ -204,6 +268,9 @@ fn check_branch(text: &str) -> Result<(), String> {
     }
     if text == "@" || text == "HEAD" {
         return Err("is a name that Git keeps for itself".into());
+    }
+    if text.starts_with(PULL_REQUESTS) {
+        return Err("must not begin with \"refs/pull/\", which stands for pull requests from forks".into());
     }
     if let Some(character) = text
         .chars()
@@ -341,7 +408,10 @@ mod tests {
             assert_eq!(provider.to_string().parse::<Provider>().unwrap(), provider);
         }
         let refused = "GitHub".parse::<Provider>().unwrap_err();
-        assert_eq!(refused.to_string(), "provider \"GitHub\" must be \"github\" or \"git\"");
+        assert_eq!(
+            refused.to_string(),
+            "provider \"GitHub\" must be \"github\", \"gitlab\", \"bitbucket\", \"gitea\" or \"git\""
+        );
     }
 
     #[test]

@@ -128,9 +128,20 @@ fn ingress_policy(fence: &Fence<'_>, namespaces: &[&BTreeMap<String, String>]) -
     )
 }
 
-/// DNS, the environment itself and the public Internet; no private network, no link-local metadata service.
+/// DNS, the environment itself and, unless the Project's class leaves it out, the public Internet; no private network, no link-local
+/// metadata service.
 fn egress_policy(fence: &Fence<'_>) -> Manifest {
     let private = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"];
+    let mut egress = vec![
+        json!({"to": [{"podSelector": {}}]}),
+        json!({
+            "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
+            "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
+        }),
+    ];
+    if fence.guardrails.internet {
+        egress.push(json!({"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": private}}]}));
+    }
     manifest(
         fence,
         "networking.k8s.io",
@@ -139,14 +150,7 @@ fn egress_policy(fence: &Fence<'_>) -> Manifest {
         json!({"spec": {
             "podSelector": {},
             "policyTypes": ["Egress"],
-            "egress": [
-                {"to": [{"podSelector": {}}]},
-                {
-                    "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
-                    "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
-                },
-                {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": private}}]},
-            ],
+            "egress": egress,
         }}),
     )
 }

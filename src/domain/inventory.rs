@@ -143,6 +143,14 @@ impl Inventory {
         }
     }
 
+    /// Records that an object which was taken for gone has come into being after all, by a creation that arrived late.
+    pub fn come_late(&mut self, key: &ObjectKey, uid: &str) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.gone = false;
+            entry.uid = Some(uid.to_owned());
+        }
+    }
+
     /// Marks everything of one namespace as gone with it.
     pub fn mark_namespace_gone(&mut self, namespace: &str) {
         for (key, entry) in &mut self.entries {

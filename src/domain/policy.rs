@@ -1,7 +1,9 @@
 //! A Project's settings after validation: the only form in which the rest of the code sees them.
 
+mod fork;
 mod outbound;
 mod probe;
+mod pull_requests;
 mod source;
 mod values;
 
@@ -11,8 +13,10 @@ use std::time::Duration;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
+pub use self::fork::Forks;
 pub use self::outbound::{HostGlobs, Outbound};
 pub use self::probe::{UrlCheck, UrlCheckError};
+pub use self::pull_requests::{Drafts, Filter, Filters, Globs, Needs, OnClose, Pattern, PullRequestPolicy};
 pub use self::source::{ArchiveUrl, BundleSource, Directory, Sha256, TemplatesFrom};
 use super::deadline::Span;
 use super::git::{BranchName, RepositoryName};
@@ -28,6 +32,8 @@ pub struct Project {
     pub host: GitHostKey,
     /// The repository.
     pub repository: RepositoryName,
+    /// The same repository elsewhere.
+    pub mirrors: Vec<Mirror>,
     /// Which branches get an environment.
     pub branches: BranchPolicy,
     /// Where the templates come from.
@@ -52,10 +58,12 @@ pub struct Project {
     pub grace_after_delete: Option<Span>,
     /// How long an environment may be there without any activity.
     pub ttl: Option<Duration>,
-    /// What becomes of an environment whose pull request was closed.
-    pub on_close: OnClose,
+    /// What pull requests mean for the environments of their branches.
+    pub pull_requests: PullRequestPolicy,
     /// Kinds that templates may contain beyond the default list, as `group/Kind`.
     pub kinds: Vec<String>,
+    /// What becomes of pull requests from forks.
+    pub forks: Forks,
     /// What becomes of cluster-scoped objects.
     pub cluster_scoped: ClusterScoped,
     /// Cluster-scoped custom kinds that templates may contain where `cluster_scoped` lets them, as `group/Kind`.
@@ -72,14 +80,20 @@ pub struct Project {
     pub suspended: bool,
 }
 
-/// What becomes of an environment whose pull request is open no more while its branch is there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OnClose {
-    /// It stays as long as the branch.
-    #[default]
-    Keep,
-    /// It is torn down.
-    Teardown,
+impl Project {
+    /// Whether time alone can end an environment or put it to rest.
+    pub fn depends_on_time(&self) -> bool {
+        self.ttl.is_some() || self.grace_after_delete.is_some() || self.pull_requests.on_close == OnClose::Sleep
+    }
+}
+
+/// A repository on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// The GitHost.
+    pub host: GitHostKey,
+    /// The repository there.
+    pub repository: RepositoryName,
 }
 
 /// What becomes of cluster-scoped objects of a bundle.
@@ -130,6 +144,8 @@ pub struct Guardrails {
     pub ingress_from: Option<BTreeMap<String, String>>,
     /// Labels of the namespaces that checks come from; empty for none.
     pub checks_from: BTreeMap<String, String>,
+    /// Whether pods may reach the public Internet, where there are NetworkPolicies at all.
+    pub internet: bool,
     /// The Pod Security level: `privileged`, `baseline` or `restricted`.
     pub pod_security: &'static str,
 }
@@ -143,6 +159,7 @@ impl Guardrails {
             default_requests: BTreeMap::new(),
             ingress_from: None,
             checks_from: BTreeMap::new(),
+            internet: true,
             pod_security: "restricted",
         }
     }

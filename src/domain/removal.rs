@@ -16,6 +16,8 @@ pub enum Cause {
     BranchGone,
     /// The pull request is open no more, and the Project ends environments then.
     PullRequestClosed,
+    /// The pull request is open and does not pass the filters of the Project (any more).
+    PullRequestFiltered,
     /// Nothing happened for longer than the Project allows.
     Expired,
     /// A person asked for it with the command line.
@@ -65,6 +67,10 @@ impl Reason {
                     "pull request {number} of branch {branch} is open no more: the host said so twice, {} apart",
                     words(apart)
                 ),
+            ),
+            Proof::PullRequestFiltered { number, filter } => Self::new(
+                Cause::PullRequestFiltered,
+                &format!("pull request {number} of branch {branch} gets no environment: {}", filter.text()),
             ),
             Proof::Expired { idle, ttl } => Self::new(
                 Cause::Expired,

@@ -8,19 +8,27 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::git::{BranchName, Listing, PullRequest, RefLookup, Repository, RepositoryId, Revision};
-use super::name::{EnvironmentName, Identity};
+use super::git::{BranchName, Listing, PullRequest, RefLookup, RepositoryId, Revision};
+use super::name::EnvironmentName;
 use super::policy::{Project, Verdict};
 
+mod admission;
 mod brake;
 mod ended;
 mod expiry;
+mod forks;
+mod known;
+mod presence;
 mod pull_requests;
 mod rest;
 mod retirement;
 mod skipped;
-pub use brake::Brake;
+use self::known::Known;
+use self::presence::{Sight, present};
+pub use admission::ChangedPaths;
+pub use brake::{Brake, Held};
 pub use ended::{Ended, EndedBecause, MOST_ENDED};
+pub use forks::ApprovedForks;
 pub use rest::{Grace, GraceState, Rest};
 pub use retirement::{Proof, Retirement};
 pub use skipped::{SkipReason, Skipped};
@@ -62,6 +70,8 @@ pub struct Existing {
     pub grace: Option<Grace>,
     /// When something last happened to it, by the API server's clock. Unknown: it never expires.
     pub active: Option<Timestamp>,
+    /// Whether no rule of the Project ends it while its branch is there.
+    pub pinned: bool,
     /// Whether it is being torn down.
     pub deleting: bool,
 }
@@ -88,10 +98,16 @@ pub struct Question<'a> {
     pub confirmation: Duration,
     /// The digest of held retirements that somebody released.
     pub released: Option<&'a str>,
+    /// What the brake held after the look before.
+    pub held: Option<&'a Held>,
     /// Branches whose environment was removed although they are there.
     pub ended: &'a [Ended],
     /// When pull requests were first seen to be open no more, as [`Absences`] of branches.
     pub closures: &'a Absences,
+    /// What is known of the paths that pull requests change; what is not known may have changed.
+    pub changed_paths: &'a ChangedPaths,
+    /// The commits of pull requests from forks that somebody approved.
+    pub approved_forks: &'a ApprovedForks,
     /// Whether the host knows pull requests at all. One that does not never shows that one was closed.
     pub tells_pull_requests: bool,
     /// Now by the API server's clock; `None` while that cannot be relied on, and then nothing rests, ends its rest or expires.
@@ -109,7 +125,7 @@ pub struct Roster {
     pub retire: Vec<Retirement>,
     /// Environments whose branch is proven to be gone, and that are kept for a while.
     pub rest: Vec<Rest>,
-    /// Retirements and rests that are held.
+    /// Who is held from now on, those included of whom these facts say nothing.
     pub held: Option<Brake>,
     /// Retirements that would be held and that somebody released: they are among `retire`.
     pub released: Option<Brake>,
@@ -147,8 +163,10 @@ pub struct Wanted {
 /// - A branch that two looks disagree about is present.
 /// - Where the Project grants a time of grace, nothing is retired that did not rest until that time was over, and a rest is ended by the
 ///   same proof as it began.
-/// - An environment whose branch is there goes only if the branch is in `ended` of the same answer, and never in the look that moves it.
+/// - An environment whose branch is there goes only if the branch is in `ended` of the same answer, and never in the look that moves it;
+///   or because its open pull request, as the host showed it, does not pass the Project's filters.
 /// - A listing of another repository (by id) than an environment was made for says nothing about that environment.
+/// - Who was held neither goes nor rests before the branch was seen, or somebody released exactly those that are held.
 /// - The answer depends on the question alone; the order of branches does not matter.
 pub fn decide(question: &Question<'_>) -> Roster {
     let mut roster = Roster {
@@ -158,13 +176,15 @@ pub fn decide(question: &Question<'_>) -> Roster {
         ..Roster::default()
     };
     if question.project.suspended {
+        roster.held = brake::unchanged(question);
         return roster;
     }
+    let known = Known::of(question);
     match question.facts {
-        Facts::Listing(listing) => decide_listing(question, listing, &mut roster),
+        Facts::Listing(listing) => decide_listing(question, &known, listing, &mut roster),
         Facts::Lookups(lookups) => {
             for sighted in one_each(lookups) {
-                decide_lookup(question, sighted, &mut roster);
+                decide_lookup(question, &known, sighted, &mut roster);
             }
         }
     }
@@ -182,24 +202,35 @@ pub fn decide(question: &Question<'_>) -> Roster {
     roster
 }
 
-fn decide_listing(question: &Question<'_>, listing: &Listing, roster: &mut Roster) {
+fn decide_listing(question: &Question<'_>, known: &Known<'_>, listing: &Listing, roster: &mut Roster) {
     if !holds_default_branch(listing) {
         return;
     }
     for (branch, revision) in &listing.branches {
         let pull_request = own_pull_request(listing, branch);
-        present(question, &listing.repository, branch, revision, pull_request, roster);
+        let sight = Sight {
+            branch,
+            revision,
+            pull_request,
+        };
+        present(question, known, &listing.repository, sight, roster);
     }
     for environment in question.existing {
-        if environment.repository == listing.repository.id && !listing.branches.contains_key(&environment.branch) {
+        let is_of_fork = environment.branch.pull_request().is_some();
+        let is_listed = is_of_fork || listing.branches.contains_key(&environment.branch);
+        if environment.repository == listing.repository.id && !is_listed {
             absent(question, environment, false, roster);
         }
     }
+    forks::decide(question, listing, roster);
 }
 
 /// The open pull request from a branch of the repository itself.
 fn own_pull_request<'a>(listing: &'a Listing, branch: &BranchName) -> Option<&'a PullRequest> {
-    let own = listing.pull_requests.iter().filter(|pull| pull.head == *branch && !pull.from_fork);
+    let own = listing
+        .pull_requests
+        .iter()
+        .filter(|pull| pull.head == *branch && pull.fork.is_none());
     // Hosts list in an order of their own; a look-up answers with the lowest number too.
     own.min_by_key(|pull| pull.number)
 }
@@ -231,17 +262,21 @@ fn one_each(lookups: &[Sighted]) -> impl Iterator<Item = &Sighted> {
     strongest.into_values()
 }
 
-fn decide_lookup(question: &Question<'_>, sighted: &Sighted, roster: &mut Roster) {
+fn decide_lookup(question: &Question<'_>, known: &Known<'_>, sighted: &Sighted, roster: &mut Roster) {
     let lookup = &sighted.lookup;
+    if lookup.branch.pull_request().is_some() {
+        // No branch tells anything of a pull request from a fork.
+        return;
+    }
     match &lookup.head {
-        Some(revision) => present(
-            question,
-            &lookup.repository,
-            &lookup.branch,
-            revision,
-            lookup.pull_request.as_ref(),
-            roster,
-        ),
+        Some(revision) => {
+            let sight = Sight {
+                branch: &lookup.branch,
+                revision,
+                pull_request: lookup.pull_request.as_ref(),
+            };
+            present(question, known, &lookup.repository, sight, roster);
+        }
         None if !could_be_absent(lookup) => {}
         None => {
             for environment in question.existing {
@@ -260,108 +295,6 @@ fn could_be_absent(lookup: &RefLookup) -> bool {
         .default_branch
         .as_ref()
         .is_some_and(|branch| *branch != lookup.branch)
-}
-
-fn present(
-    question: &Question<'_>,
-    repository: &Repository,
-    branch: &BranchName,
-    revision: &Revision,
-    pull_request: Option<&PullRequest>,
-    roster: &mut Roster,
-) {
-    let existing: Vec<_> = question
-        .existing
-        .iter()
-        .filter(|environment| environment.branch == *branch && environment.repository == repository.id)
-        .collect();
-    for environment in &existing {
-        roster.absences.remove(&environment.name);
-    }
-    let verdict = question.project.branches.verdict(branch);
-    if verdict == Verdict::Protected {
-        return roster.skip(branch, SkipReason::Protected);
-    }
-    let alive: Vec<_> = existing.iter().copied().filter(|environment| !environment.deleting).collect();
-    let sight = Sight {
-        branch,
-        revision,
-        pull_request,
-    };
-    let staying: Vec<_> = alive
-        .iter()
-        .copied()
-        .filter(|environment| retirement::stays(question, environment, sight, roster))
-        .collect();
-    if verdict != Verdict::Included {
-        rest::wake(&staying, roster);
-    }
-    match verdict {
-        Verdict::Excluded => return roster.skip(branch, SkipReason::Excluded),
-        Verdict::NotIncluded => return roster.skip(branch, SkipReason::NotIncluded),
-        Verdict::Protected | Verdict::Included => {}
-    }
-    if !alive.is_empty() {
-        for environment in staying {
-            let shown = pull_requests::shown(question, environment, pull_request);
-            let moved = environment.revision != revision.as_str() || environment.pull_request.as_ref() != shown;
-            if moved || environment.grace.is_some() {
-                roster.refresh.push(sight.wanted(environment.name.clone(), repository, shown));
-            }
-        }
-    } else if !existing.is_empty() {
-        roster.skip(branch, SkipReason::BeingTornDown);
-    } else {
-        begin(question, repository, sight, roster);
-    }
-}
-
-/// A branch without an environment gets one, unless something speaks against it.
-fn begin(question: &Question<'_>, repository: &Repository, sight: Sight<'_>, roster: &mut Roster) {
-    if let Some(ended) = ended::of(question, &repository.id, sight) {
-        return roster.skip(sight.branch, ended.because.skip_reason());
-    }
-    let name = EnvironmentName::compute(Identity {
-        host_url: question.host_url,
-        repository: &repository.id,
-        branch: sight.branch,
-        project: &question.project.key,
-    });
-    if question.existing.iter().any(|environment| environment.name == name) {
-        roster.skip(sight.branch, SkipReason::NameTaken);
-    } else if at_capacity(question, roster) {
-        roster.skip(sight.branch, SkipReason::AtCapacity);
-    } else {
-        roster.create.push(sight.wanted(name, repository, sight.pull_request));
-    }
-}
-
-/// A branch as the host shows it.
-#[derive(Debug, Clone, Copy)]
-struct Sight<'a> {
-    branch: &'a BranchName,
-    revision: &'a Revision,
-    pull_request: Option<&'a PullRequest>,
-}
-
-impl Sight<'_> {
-    fn wanted(self, name: EnvironmentName, repository: &Repository, pull_request: Option<&PullRequest>) -> Wanted {
-        Wanted {
-            name,
-            branch: self.branch.clone(),
-            repository: repository.id.clone(),
-            revision: self.revision.clone(),
-            pull_request: pull_request.cloned(),
-            grace: None,
-        }
-    }
-}
-
-fn at_capacity(question: &Question<'_>, roster: &Roster) -> bool {
-    question
-        .project
-        .max_environments
-        .is_some_and(|most| question.existing.len() + roster.create.len() >= most as usize)
 }
 
 fn absent(question: &Question<'_>, environment: &Existing, announced: bool, roster: &mut Roster) {

@@ -20,7 +20,7 @@ use super::run::Run;
 pub(super) use failure::grants_rights;
 use failure::{conclude_failure, conclude_refusal, worst};
 pub use removal::summarise_removal;
-pub use rest::{summarise_rest, summarise_restored, summarise_return};
+pub use rest::{kept, summarise_rest, summarise_restored, summarise_return};
 pub use run::summarise_run;
 
 /// Where an environment stands, in one word.
@@ -57,7 +57,7 @@ pub struct Report {
     pub run: Option<Run>,
     /// The inventory.
     pub inventory: Inventory,
-    /// Whether the wanted revision is applied completely.
+    /// Whether the wanted revision is applied completely; of a run that was rolled back, whether what it went back to is.
     pub applied: bool,
     /// How many objects were written or deleted.
     pub changed: usize,

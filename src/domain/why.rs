@@ -21,7 +21,8 @@ mod workload;
 use serde::Serialize;
 
 pub use class::Class;
-pub use mask::{MAX_EVIDENCE_LINE, MAX_LINE, masked};
+pub use mask::{MAX_EVIDENCE_LINE, MAX_LINE, masked, masked_evidence};
+pub(super) use quantity::value as quantity;
 pub use refusal::of_refusal;
 pub use scene::{LogTail, Scene, Subject, crashed_container};
 pub use standing::{is_wait, next_step};

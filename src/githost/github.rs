@@ -1,13 +1,18 @@
 //! GitHub and GitHub Enterprise Server, by their REST interface.
 
 mod api;
+mod app;
 mod archive;
+mod changes;
 mod comments;
+mod pages;
 pub(super) mod payload;
+mod report;
+mod setup;
 mod statuses;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -17,7 +22,13 @@ use http::StatusCode;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use self::api::Api;
+use self::api::{Answer, Api};
+pub use self::app::App;
+use self::pages::{List, Page, Paging};
+use super::address::{self, parse_url};
+use super::conditional::Remembered;
+use super::report::Report;
+use super::setup::Setup;
 use super::{Error, Files, GitHost, Tree, listing};
 use crate::domain::comment::{Comment, Permission};
 use crate::domain::git::{BranchName, Commit, Listing, PullRequest, RefLookup, Repository, RepositoryName, Revision, TreePath};
@@ -41,6 +52,8 @@ pub struct Settings {
     pub api_url: Option<String>,
     /// A personal, installation or fine-grained token. Without one, only public repositories can be read, 60 requests an hour.
     pub token: Option<SecretString>,
+    /// A GitHub App to act as instead of with a token.
+    pub app: Option<App>,
     /// How long one request may take, its body included.
     pub request_timeout: Duration,
 }
@@ -52,6 +65,7 @@ impl Settings {
             url: url.into(),
             api_url: None,
             token: None,
+            app: None,
             request_timeout: Duration::from_secs(10),
         }
     }
@@ -64,11 +78,19 @@ impl Settings {
 /// here: whether and when to try again is decided by [`Error::class`].
 ///
 /// # Caveats
-/// GitHub's pages are counted, not cursors: a branch deleted while pages are read moves the first branch of a later page out of sight. One
+/// Pages of pull requests are counted, not cursors: one that is closed while pages are read moves the first of a later page out of sight. One
 /// listing is therefore not enough to retire anything.
+///
+/// # Cost
+/// A listing is one request for the repository, one for all branches and one for each hundred open pull requests. Each asks only for what has
+/// changed: where nothing has, none of them counts against the rate limit.
 #[derive(Clone)]
 pub struct Github {
     api: Api,
+    repositories: Remembered<Repository>,
+    heads: Remembered<Page<(BranchName, Revision)>>,
+    pulls: Remembered<Page<PullRequest>>,
+    account: report::Account,
 }
 
 impl Github {
@@ -82,40 +104,58 @@ impl Github {
             None => api_url(parse_url("url", &settings.url)?),
         };
         Ok(Self {
-            api: Api::connect(base, settings.token.as_ref(), settings.request_timeout)?,
+            api: Api::connect(base, settings)?,
+            repositories: Remembered::default(),
+            heads: Remembered::default(),
+            pulls: Remembered::default(),
+            account: report::Account::default(),
         })
     }
 
     async fn find_repository(&self, operation: &'static str, name: &RepositoryName) -> Result<Repository, Error> {
         let (owner, repository) = owner_and_name(name)?;
-        let answer = self.api.get(operation, self.api.url(&["repos", owner, repository])).await?;
-        match answer.status {
+        let url = self.api.url(&["repos", owner, repository]);
+        let read = |answer: &Answer| match answer.status {
             StatusCode::OK => answer.decode::<wire::Repository>(operation)?.into_domain(operation),
             StatusCode::NOT_FOUND => Err(Error::RepositoryNotFound {
                 operation,
                 repository: name.clone(),
             }),
             _ => Err(answer.unexpected(operation)),
-        }
+        };
+        let found = self.api.get_if_changed(operation, &url, &self.repositories, read).await?;
+        Ok(Repository::clone(&found))
     }
 
+    /// All branches in one answer, however many there are: GitHub does not cut this list.
     async fn branches(&self, repository: &Repository) -> Result<BTreeMap<BranchName, Revision>, Error> {
-        let url = self.below(repository, &["branches"])?;
-        let branches: Vec<wire::Branch> = self.api.all_pages(LIST_BRANCHES, url, &repository.name).await?;
-        branches
-            .into_iter()
-            .filter_map(|branch| branch.into_domain(LIST_BRANCHES).transpose())
-            .collect()
+        let list = List {
+            operation: LIST_BRANCHES,
+            repository: &repository.name,
+            paging: Paging::Whole,
+            remembered: &self.heads,
+        };
+        let url = self.below(repository, &["git", "matching-refs", "heads"])?;
+        let heads = list
+            .all(&self.api, url, |head: wire::Reference| head.into_branch(LIST_BRANCHES))
+            .await?;
+        Ok(heads.into_iter().collect())
     }
 
     async fn pull_requests(&self, repository: &Repository, head: Option<&str>) -> Result<Vec<PullRequest>, Error> {
+        let list = List {
+            operation: LIST_PULL_REQUESTS,
+            repository: &repository.name,
+            paging: Paging::Counted,
+            remembered: &self.pulls,
+        };
         let mut url = self.below(repository, &["pulls"])?;
         url.query_pairs_mut().append_pair("state", "open");
         if let Some(head) = head {
             url.query_pairs_mut().append_pair("head", head);
         }
-        let pulls: Vec<wire::PullRequest> = self.api.all_pages(LIST_PULL_REQUESTS, url, &repository.name).await?;
-        Ok(pulls.into_iter().filter_map(|pull| pull.into_domain(&repository.id)).collect())
+        let read = |pull: wire::PullRequest| Ok(pull.into_domain(&repository.id));
+        list.all(&self.api, url, read).await
     }
 
     /// The open pull request with the lowest number from `branch` of the same repository.
@@ -124,7 +164,7 @@ impl Github {
         let pulls = self.pull_requests(repository, Some(&format!("{owner}:{branch}"))).await?;
         Ok(pulls
             .into_iter()
-            .filter(|pull| !pull.from_fork && pull.head == *branch)
+            .filter(|pull| pull.fork.is_none() && pull.head == *branch)
             .min_by_key(|pull| pull.number))
     }
 
@@ -191,6 +231,7 @@ impl GitHost for Github {
 
     fn listing<'a>(&'a self, name: &'a RepositoryName) -> BoxFuture<'a, Result<Listing, Error>> {
         async move {
+            self.api.budget().spare(LIST_BRANCHES)?;
             let repository = self.find_repository(LIST_BRANCHES, name).await?;
             let branches = self.branches(&repository).await?;
             let pull_requests = self.pull_requests(&repository, None).await?;
@@ -207,7 +248,7 @@ impl GitHost for Github {
         archive::files(self, name, at, path).boxed()
     }
 
-    fn comment<'a>(&'a self, name: &'a RepositoryName, id: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>> {
+    fn comment<'a>(&'a self, name: &'a RepositoryName, _pull_request: u64, id: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>> {
         comments::comment(self, name, id).boxed()
     }
 
@@ -217,6 +258,11 @@ impl GitHost for Github {
 
     fn checkout<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit) -> BoxFuture<'a, Result<Tree, Error>> {
         archive::checkout(self, name, at).boxed()
+    }
+
+    /// Without a token nothing can be written.
+    fn report(&self) -> Option<&dyn Report> {
+        self.api.has_token().then_some(self)
     }
 
     fn commit_status<'a>(
@@ -235,6 +281,19 @@ impl GitHost for Github {
         run: &'a str,
     ) -> BoxFuture<'a, Result<Vec<ReportedRun>, Error>> {
         statuses::check_runs(self, name, revision, run).boxed()
+    }
+
+    fn changed_paths<'a>(
+        &'a self,
+        name: &'a RepositoryName,
+        base: &'a BranchName,
+        head: &'a Revision,
+    ) -> BoxFuture<'a, Result<Option<BTreeSet<String>>, Error>> {
+        changes::changed_paths(self, name, base, head).boxed()
+    }
+
+    fn setup(&self) -> Option<&dyn Setup> {
+        Some(self)
     }
 }
 
@@ -261,31 +320,8 @@ fn api_url(url: Url) -> Url {
     api
 }
 
-fn parse_url(field: &str, text: &str) -> Result<Url, Error> {
-    let problem = match Url::parse(text) {
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => "must begin with https:// or http://".to_owned(),
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => "must not contain credentials: use the Secret".to_owned(),
-        Ok(url) if url.query().is_some() || url.fragment().is_some() => "must not have a query or a fragment".to_owned(),
-        Ok(url) => return Ok(url),
-        Err(error) => format!("is no URL: {error}"),
-    };
-    Err(Error::Misconfigured {
-        problem: format!("the GitHost's {field} {problem}"),
-    })
-}
-
-/// The parts of `owner/name`. GitHub allows letters, digits, `-`, `_` and `.` in them.
 fn owner_and_name(name: &RepositoryName) -> Result<(&str, &str), Error> {
-    let is_valid = |part: &str| {
-        let characters = part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        characters && !matches!(part, "" | "." | "..")
-    };
-    match name.as_str().split_once('/') {
-        Some((owner, repository)) if is_valid(owner) && is_valid(repository) => Ok((owner, repository)),
-        _ => Err(Error::Misconfigured {
-            problem: format!("the Project's repository {name} must have the form OWNER/NAME on GitHub"),
-        }),
-    }
+    address::owner_and_name(name, "GitHub")
 }
 
 #[cfg(test)]

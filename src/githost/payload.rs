@@ -3,11 +3,12 @@
 //! Only the fields that say where to look are read; whatever else a host sends, now or later, is skipped.
 
 use http::{HeaderMap, header};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{github, plain};
-use crate::domain::event::{Delivery, DeliveryId};
-use crate::domain::git::Provider;
+use super::{bitbucket, gitea, github, gitlab, plain};
+use crate::domain::event::{BranchHint, Delivery, DeliveryId, Happening, RepositoryHint};
+use crate::domain::git::{BranchName, Provider};
 use crate::domain::name::NameError;
 
 /// Reads a delivery whose signature was verified.
@@ -20,6 +21,9 @@ use crate::domain::name::NameError;
 pub fn parse(provider: Provider, headers: &HeaderMap, body: &[u8]) -> Result<Delivery, PayloadError> {
     match provider {
         Provider::Github => github::payload::parse(headers, body),
+        Provider::Gitlab => gitlab::payload::parse(headers, body),
+        Provider::Bitbucket => bitbucket::payload::parse(headers, body),
+        Provider::Gitea => gitea::payload::parse(headers, body),
         Provider::Git => plain::payload::parse(headers, body),
     }
 }
@@ -28,6 +32,9 @@ pub fn parse(provider: Provider, headers: &HeaderMap, body: &[u8]) -> Result<Del
 pub fn delivery_id(provider: Provider, headers: &HeaderMap) -> DeliveryId {
     let name = match provider {
         Provider::Github => github::payload::DELIVERY,
+        Provider::Gitlab => gitlab::payload::delivery_header(headers),
+        Provider::Bitbucket => bitbucket::payload::delivery_header(headers),
+        Provider::Gitea => gitea::payload::DELIVERY,
         Provider::Git => plain::payload::DELIVERY,
     };
     headers
@@ -134,4 +141,51 @@ pub(super) fn decode<T: DeserializeOwned>(event: &'static str, headers: &HeaderM
         line: error.line(),
         column: error.column(),
     })
+}
+
+/// The hint about one branch, unless no environment can ever belong to it.
+pub(super) fn hint(repository: RepositoryHint, branch: Result<BranchName, NameError>, happening: Happening) -> Delivery {
+    match branch {
+        Ok(branch) => Delivery::Hints(vec![BranchHint {
+            repository,
+            branch,
+            happening,
+        }]),
+        Err(_) => Delivery::Ignored("a branch whose name is not supported"),
+    }
+}
+
+/// A repository as GitHub writes it, and Gitea after it.
+#[derive(Deserialize)]
+pub(super) struct NamedRepository {
+    pub(super) id: u64,
+    full_name: String,
+}
+
+/// The payload of `create` and `delete` at GitHub and Gitea, whose ref is a short name.
+#[derive(Deserialize)]
+pub(super) struct NamedReference {
+    r#ref: String,
+    ref_type: String,
+    repository: NamedRepository,
+}
+
+impl NamedRepository {
+    pub(super) fn hint(&self, event: &'static str) -> Result<RepositoryHint, PayloadError> {
+        let refuse = |field| move |source| PayloadError::ReadField { event, field, source };
+        Ok(RepositoryHint {
+            id: Some(self.id.to_string().parse().map_err(refuse("repository.id"))?),
+            name: self.full_name.parse().map_err(refuse("repository.full_name"))?,
+        })
+    }
+}
+
+impl NamedReference {
+    pub(super) fn read(&self, event: &'static str, happening: Happening) -> Result<Delivery, PayloadError> {
+        let repository = self.repository.hint(event)?;
+        if self.ref_type != "branch" {
+            return Ok(Delivery::Ignored("a ref that is no branch"));
+        }
+        Ok(hint(repository, self.r#ref.parse(), happening))
+    }
 }

@@ -165,7 +165,7 @@ impl GitHost for PlainGit {
     }
 
     // A plain remote has neither comments nor accounts.
-    fn comment<'a>(&'a self, _: &'a RepositoryName, _: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>> {
+    fn comment<'a>(&'a self, _: &'a RepositoryName, _: u64, _: u64) -> BoxFuture<'a, Result<Option<Comment>, Error>> {
         async { Ok(None) }.boxed()
     }
 

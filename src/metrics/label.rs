@@ -42,6 +42,12 @@ label_values! {
     DeliveryProvider {
         /// GitHub.
         Github => "github",
+        /// GitLab.
+        Gitlab => "gitlab",
+        /// Bitbucket Cloud or Bitbucket Data Center.
+        Bitbucket => "bitbucket",
+        /// Gitea or Forgejo.
+        Gitea => "gitea",
         /// A plain Git remote with a hook script.
         Git => "git",
         /// Nobody knows: the request met no endpoint.
@@ -100,6 +106,8 @@ label_values! {
         BranchGone => "branch_gone",
         /// The pull request is open no more.
         PullRequestClosed => "pull_request_closed",
+        /// The pull request does not pass the filters of the Project.
+        PullRequestFiltered => "pull_request_filtered",
         /// Nothing happened for too long.
         Expired => "expired",
         /// A person asked for it with the command line.
@@ -116,6 +124,7 @@ impl From<Cause> for RemovalCause {
         match cause {
             Cause::BranchGone => Self::BranchGone,
             Cause::PullRequestClosed => Self::PullRequestClosed,
+            Cause::PullRequestFiltered => Self::PullRequestFiltered,
             Cause::Expired => Self::Expired,
             Cause::Requested => Self::Requested,
             Cause::Orphaned => Self::Orphaned,
@@ -360,6 +369,9 @@ impl From<Option<Provider>> for DeliveryProvider {
     fn from(provider: Option<Provider>) -> Self {
         match provider {
             Some(Provider::Github) => Self::Github,
+            Some(Provider::Gitlab) => Self::Gitlab,
+            Some(Provider::Bitbucket) => Self::Bitbucket,
+            Some(Provider::Gitea) => Self::Gitea,
             Some(Provider::Git) => Self::Git,
             None => Self::None,
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use futures::Stream;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method};
+use jiff::Timestamp;
 use warp::reply::Response;
 use warp::{Buf, Filter as _};
 
@@ -131,7 +132,8 @@ impl Receiver {
     {
         check_media(headers)?;
         let body = self.budget.read(body, declared_length(headers)).await.map_err(Refusal::Read)?;
-        signature::verify(endpoint.provider, &endpoint.secret, headers, body.as_bytes()).map_err(Refusal::Signature)?;
+        let verified = signature::verify(endpoint.provider, &endpoint.secret, headers, body.as_bytes(), Timestamp::now());
+        verified.map_err(Refusal::Signature)?;
         match payload::parse(endpoint.provider, headers, body.as_bytes()).map_err(Refusal::Payload)? {
             Delivery::Hints(hints) => self.offer(key, hints, delivery),
             Delivery::Comment(hint) => self.offer_comment(PendingComment { host: key.clone(), hint }),

@@ -90,6 +90,9 @@ fn help_is_what_was_agreed_on() {
         ("help-env-rollback", &["env", "rollback", "--help"]),
         ("help-env-sync", &["env", "sync", "--help"]),
         ("help-env-rerun", &["env", "rerun", "--help"]),
+        ("help-githost", &["githost", "--help"]),
+        ("help-githost-check", &["githost", "check", "--help"]),
+        ("help-githost-install", &["githost", "install", "--help"]),
         ("help-project", &["project", "--help"]),
         ("help-project-release-brake", &["project", "release-brake", "--help"]),
     ] {

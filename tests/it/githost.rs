@@ -1,12 +1,16 @@
 //! What every Git host must answer, over real repositories; and what GitHub's and Git's failures must never be taken for.
 
+mod bitbucket;
 mod comments;
 mod contract;
 mod files;
 mod git_faults;
+mod gitea;
 mod github;
+mod gitlab;
 mod hook;
-mod http_backend;
+pub(crate) mod http_backend;
+mod reports;
 mod scratch;
 mod statuses;
 
@@ -16,8 +20,11 @@ use graftling::domain::git::{BranchName, Provider, RepositoryName};
 use graftling::githost::GitHost;
 use graftling::githost::github::{Github, Settings};
 use graftling::githost::plain::PlainGit;
+use testbed::bitbucket::FakeBitbucket;
 use testbed::github::FakeGithub;
+use testbed::gitlab::FakeGitlab;
 
+use self::gitea::GiteaFront;
 use self::http_backend::HttpBackend;
 use self::scratch::Scratch;
 
@@ -33,13 +40,24 @@ struct Case {
     host: Arc<dyn GitHost>,
     name: RepositoryName,
     github: Option<FakeGithub>,
+    gitlab: Option<FakeGitlab>,
+    gitea: Option<GiteaFront>,
+    bitbucket: Option<FakeBitbucket>,
     _server: Option<HttpBackend>,
 }
 
 impl Case {
     /// One case for each way to reach a repository, each with a repository of its own that has no branches yet.
     async fn all() -> Vec<Self> {
-        vec![Self::github().await, Self::directory(), Self::served().await]
+        vec![
+            Self::github().await,
+            Self::gitlab().await,
+            Self::gitea().await,
+            Self::bitbucket_cloud().await,
+            Self::bitbucket_server().await,
+            Self::directory(),
+            Self::served().await,
+        ]
     }
 
     async fn github() -> Self {
@@ -73,6 +91,9 @@ impl Case {
             host,
             name: name.parse().expect("the name is valid"),
             github: None,
+            gitlab: None,
+            gitea: None,
+            bitbucket: None,
             _server: None,
         }
     }
@@ -84,9 +105,14 @@ impl Case {
 
     /// Makes the repository go away.
     fn delete_repository(&self) {
-        match &self.github {
-            Some(github) => github.remove_repository(ID),
-            None => std::fs::remove_dir_all(self.scratch.directory()).expect("the directory can be removed"),
+        if let Some(gitea) = &self.gitea {
+            return gitea.remove();
+        }
+        match (&self.github, &self.gitlab, &self.bitbucket) {
+            (Some(github), ..) => github.remove_repository(ID),
+            (None, Some(gitlab), _) => gitlab.remove_project(ID),
+            (None, None, Some(bitbucket)) => bitbucket.remove_repository(ID),
+            (None, None, None) => std::fs::remove_dir_all(self.scratch.directory()).expect("the directory can be removed"),
         }
     }
 }

@@ -4,6 +4,7 @@ mod architecture;
 mod charts;
 mod checkout;
 mod cli;
+mod contest;
 mod context;
 mod e2e;
 mod fuzz;

@@ -88,7 +88,7 @@ async fn feature_p4_the_web_bundle_gives_the_same_manifests_as_ever() {
     full.pull_request = Some(PullRequest {
         number: 12,
         head: "feature/ä#1".parse().unwrap(),
-        from_fork: false,
+        fork: None,
         base: "main".into(),
         author: "ann".into(),
         title: "Say: hello".into(),

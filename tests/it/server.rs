@@ -5,6 +5,8 @@
 mod admin;
 mod client;
 mod delivery;
+mod figures;
+mod generator;
 mod lifecycle;
 mod limits;
 

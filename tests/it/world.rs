@@ -6,6 +6,8 @@ pub mod chart;
 mod look;
 mod node;
 pub mod objects;
+mod proxied;
+mod servers;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,9 +19,11 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testbed::fault_proxy::FaultProxy;
+pub use testbed::subject::{merge, repository_name};
 use testbed::wait;
 use testbed::webhook::Response;
-use testbed::{ControlPlane, Invocation, Repository, Running, TestNamespace};
+use testbed::{ControlPlane, Repository, Running, TestNamespace};
 
 pub use look::{ready_reason, without_main};
 
@@ -37,6 +41,7 @@ pub struct World {
     pub folder: TempDir,
     pub release: String,
     pub server: Option<Server>,
+    proxy: Option<FaultProxy>,
     options: Options,
 }
 
@@ -57,6 +62,10 @@ pub struct Options {
     pub bundles: PathBuf,
     /// Values of the chart beyond those of every world, as `--set` takes them.
     pub chart_values: Vec<String>,
+    /// What servers find in their environment.
+    pub environment: Vec<(String, String)>,
+    /// Whether servers reach the API server through a proxy of the world's own.
+    pub proxied: bool,
 }
 
 impl Default for Options {
@@ -67,6 +76,8 @@ impl Default for Options {
             absence_confirmation: "1s",
             bundles: root().join("tests/bundles"),
             chart_values: Vec::new(),
+            environment: Vec::new(),
+            proxied: false,
         }
     }
 }
@@ -108,6 +119,10 @@ impl World {
         let namespace = plane.namespace(name).await;
         let release = namespace.name().to_owned();
         chart::install(&client, &release, &release, &options.chart_values).await;
+        let proxy = match options.proxied {
+            true => Some(FaultProxy::before_api_server(plane).await.unwrap()),
+            false => None,
+        };
         Self {
             plane,
             namespace,
@@ -115,6 +130,7 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             release,
             server: None,
+            proxy,
             options,
         }
     }
@@ -128,51 +144,8 @@ impl World {
     /// Starts a server with further arguments, without making it the world's own.
     pub async fn another_server(&self, name: &str, arguments: &[&str]) -> Server {
         let kubeconfig = self.folder.path().join(format!("{name}.kubeconfig"));
-        self.plane
-            .service_account_kubeconfig(self.namespace.name(), &self.release, &kubeconfig)
-            .await
-            .unwrap();
-        let fixed = [
-            "serve",
-            "--listen=127.0.0.1:0",
-            "--admin-listen=127.0.0.1:0",
-            "--log-format=text",
-            "--log-level=info,graftling=debug",
-        ];
-        let running = Invocation::new(env!("CARGO_BIN_EXE_graftling"))
-            .arguments(fixed)
-            .arguments([
-                format!("--bundles={}", self.options.bundles.display()),
-                format!("--sweep-interval={}", self.options.sweep_interval),
-                format!("--absence-confirmation={}", self.options.absence_confirmation),
-                format!("--watch-namespaces={}", self.namespace.name()),
-                format!("--deployer-cluster-role={}-deployer", self.release),
-                format!("--approval-policy={}-approvals", self.release),
-            ])
-            .arguments(self.key_arguments(arguments))
-            .arguments(&self.options.arguments)
-            .arguments(arguments)
-            .environment("KUBECONFIG", &kubeconfig)
-            .start()
-            .unwrap();
-        let line = running
-            .wait_for_line("the server to listen", LONG, |line| line.contains("listening"))
-            .await
-            .unwrap();
-        Server {
-            webhook: format!("http://{}", field(&line, "webhook")),
-            admin: format!("http://{}", field(&line, "admin")),
-            running,
-        }
-    }
-
-    /// Where the key for receipts is, unless `arguments` say so themselves.
-    fn key_arguments(&self, arguments: &[&str]) -> Vec<String> {
-        let mut place = vec![format!("--key-name={}-receipt-key", self.release)];
-        if !arguments.iter().any(|argument| argument.starts_with("--key-namespace")) {
-            place.push(format!("--key-namespace={}", self.namespace.name()));
-        }
-        place
+        self.write_kubeconfig(&kubeconfig).await;
+        self.server_by(&kubeconfig, arguments, []).await
     }
 
     /// The running server.
@@ -354,45 +327,4 @@ impl World {
 /// The name of the ConfigMap with an environment's receipt.
 pub fn receipt_name(environment: &Environment) -> String {
     graftling::api::receipt::config_map_name(&environment.name_any(), &environment.uid().unwrap())
-}
-
-/// The repository's name below its directory.
-pub fn repository_name(repository: &Repository) -> String {
-    repository.path().file_name().unwrap().to_string_lossy().into_owned()
-}
-
-/// The value of `name=value` in a log line.
-fn field(line: &str, name: &str) -> String {
-    let plain: String = strip_ansi(line);
-    let start = plain.find(&format!("{name}=")).unwrap_or_else(|| panic!("no {name} in {plain}")) + name.len() + 1;
-    plain[start..].split_whitespace().next().unwrap().trim_matches('"').to_owned()
-}
-
-fn strip_ansi(line: &str) -> String {
-    let mut plain = String::new();
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        if character == '\u{1b}' {
-            for next in characters.by_ref() {
-                if next.is_ascii_alphabetic() {
-                    break;
-                }
-            }
-        } else {
-            plain.push(character);
-        }
-    }
-    plain
-}
-
-/// Merges `over` into `base`, objects deeply.
-pub fn merge(base: &mut Value, over: Value) {
-    match (base, over) {
-        (Value::Object(base), Value::Object(over)) => {
-            for (key, value) in over {
-                merge(base.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (base, over) => *base = over,
-    }
 }

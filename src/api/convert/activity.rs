@@ -21,9 +21,9 @@ pub fn latest(environment: &Environment, status: Option<&EnvironmentStatus>) -> 
     [created, written(environment), ready, extended].into_iter().flatten().max()
 }
 
-/// When the environment expires unless something happens before.
+/// When the environment expires unless something happens before; never, while it is pinned.
 pub fn expires_at(environment: &Environment, status: &EnvironmentStatus, ttl: Option<Duration>) -> Option<Time> {
-    let latest = latest(environment, Some(status))?;
+    let latest = latest(environment, Some(status)).filter(|_| !environment.spec.pinned)?;
     Some(Time(deadline::add(latest, ttl?)))
 }
 

@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::project::{EndedBranch, EndedReason};
+use crate::domain::git::BranchName;
 use crate::domain::roster::{Ended, EndedBecause};
 
 /// The memory as the roster uses it. An entry that cannot be read can only come around the schema, and is left out.
@@ -10,11 +11,12 @@ pub fn from_stored(stored: &[EndedBranch]) -> Vec<Ended> {
     let read = |entry: &EndedBranch| {
         Some(Ended {
             repository: entry.repository_id.parse().ok()?,
-            branch: entry.branch.parse().ok()?,
+            branch: BranchName::from_stored(&entry.branch).ok()?,
             revision: entry.revision.parse().ok()?,
             because: match entry.reason {
                 EndedReason::Expired => EndedBecause::Expired,
                 EndedReason::PullRequestClosed => EndedBecause::PullRequestClosed,
+                EndedReason::Requested => EndedBecause::Requested,
             },
         })
     };
@@ -31,6 +33,7 @@ pub fn to_stored(ended: &[Ended], before: &[EndedBranch], now: &Time) -> Vec<End
             reason: match one.because {
                 EndedBecause::Expired => EndedReason::Expired,
                 EndedBecause::PullRequestClosed => EndedReason::PullRequestClosed,
+                EndedBecause::Requested => EndedReason::Requested,
             },
             at: now.clone(),
         };
@@ -53,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_memory_survives_being_stored_and_keeps_its_times() {
-        let ended = [EndedBecause::Expired, EndedBecause::PullRequestClosed].map(|because| Ended {
+        let ended = [EndedBecause::Expired, EndedBecause::PullRequestClosed, EndedBecause::Requested].map(|because| Ended {
             repository: "1".parse().unwrap(),
             branch: "feature/a".parse().unwrap(),
             revision: "ab".repeat(20).parse().unwrap(),
@@ -64,6 +67,6 @@ mod tests {
         assert_eq!(from_stored(&stored), ended[..1]);
         let both = to_stored(&ended, &stored, &later);
         assert_eq!(from_stored(&both), ended);
-        assert_eq!([&both[0].at, &both[1].at], [&first, &later]);
+        assert_eq!([&both[0].at, &both[1].at, &both[2].at], [&first, &later, &later]);
     }
 }

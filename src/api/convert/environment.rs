@@ -7,11 +7,13 @@ use super::activity;
 use super::condition::{Claim, conditions};
 use super::history;
 pub use super::inventory::{entries, inventory, stored_inventory};
-use crate::api::environment::{Environment, EnvironmentSpec, EnvironmentStatus, NamespaceStatus, Phase, PullRequest};
+use super::run::last_good_revision;
+use crate::api::environment::{Environment, EnvironmentSpec, EnvironmentStatus, Fork, NamespaceStatus, Phase, PullRequest};
 use crate::api::project::LocalReference;
 use crate::domain::git::{self, BranchName, RepositoryId, Revision};
 use crate::domain::name::{EnvironmentName, Namespace, ProjectKey};
 use crate::domain::roster::{Existing, Wanted};
+use crate::domain::run::RunState;
 use crate::domain::status::{self, Report};
 
 /// An Environment whose identity could be read.
@@ -44,7 +46,7 @@ pub fn identity(environment: &Environment) -> Result<Identity, String> {
             namespace: read::<Namespace>("metadata.namespace", &environment.namespace().unwrap_or_default())?,
             name: read("spec.projectRef.name", &spec.project_ref.name)?,
         },
-        branch: read("spec.branch", &spec.branch)?,
+        branch: BranchName::from_stored(&spec.branch).map_err(|error| format!("spec.branch: {error}"))?,
         repository: read("spec.repositoryId", &spec.repository_id)?,
         revision: read("spec.revision", &spec.revision)?,
     })
@@ -70,6 +72,7 @@ pub fn existing(environment: &Environment) -> Result<Existing, String> {
         revision: environment.spec.revision.clone(),
         grace: environment.spec.grace.as_ref().map(super::grace::grace),
         active: activity::latest(environment, environment.status.as_ref()),
+        pinned: environment.spec.pinned,
         deleting: environment.metadata.deletion_timestamp.is_some(),
     })
 }
@@ -79,7 +82,12 @@ pub fn pull_request_to_domain(pull: &PullRequest, head: &BranchName) -> git::Pul
     git::PullRequest {
         number: u64::try_from(pull.number).unwrap_or_default(),
         head: head.clone(),
-        from_fork: false,
+        fork: pull.fork.as_ref().and_then(|fork| {
+            Some(git::Fork {
+                revision: fork.revision.parse().ok()?,
+                repository: fork.repository.clone(),
+            })
+        }),
         base: pull.base.clone(),
         author: pull.author.clone(),
         title: pull.title.clone(),
@@ -104,9 +112,14 @@ pub fn spec(wanted: &Wanted, project: &ProjectKey) -> EnvironmentSpec {
             title: pull.title.clone(),
             labels: pull.labels.clone(),
             draft: pull.draft,
+            fork: pull.fork.as_ref().map(|fork| Fork {
+                revision: fork.revision.to_string(),
+                repository: fork.repository.clone(),
+            }),
         }),
         values: serde_json::Map::new(),
         suspend: false,
+        pinned: false,
         grace: wanted.grace.as_ref().map(super::grace::stored),
         // What people write: left out of an apply, it is neither owned nor taken away.
         request: None,
@@ -130,8 +143,12 @@ pub fn status(environment: &Environment, identity: &Identity, report: &Report, n
     let revision = status.revision.get_or_insert_default();
     revision.wanted = Some(identity.revision.to_string());
     if report.applied {
-        let of_run = report.run.as_ref().map(|run| run.revision.clone());
-        revision.applied = of_run.or_else(|| revision.wanted.clone());
+        revision.applied = match &report.run {
+            // Nothing to go back to leaves what is there.
+            Some(run) if run.state == RunState::RolledBack => last_good_revision(&status.history).or(revision.applied.take()),
+            Some(run) => Some(run.revision.clone()),
+            None => revision.wanted.clone(),
+        };
     }
     status.phase = Some(phase);
     status.conditions = conditions(&status.conditions, &claims(report), environment.metadata.generation, now);
@@ -223,6 +240,19 @@ pub fn phase(phase: status::Phase) -> Phase {
         status::Phase::Resting => Phase::Resting,
         status::Phase::Deleting => Phase::Deleting,
         status::Phase::Blocked => Phase::Blocked,
+    }
+}
+
+/// A stored phase as the domain knows it.
+pub fn phase_to_domain(phase: Phase) -> status::Phase {
+    match phase {
+        Phase::Pending => status::Phase::Pending,
+        Phase::Deploying => status::Phase::Deploying,
+        Phase::Ready => status::Phase::Ready,
+        Phase::Failed => status::Phase::Failed,
+        Phase::Resting => status::Phase::Resting,
+        Phase::Deleting => status::Phase::Deleting,
+        Phase::Blocked => status::Phase::Blocked,
     }
 }
 

@@ -14,6 +14,8 @@ pub fn grace(stored: &Grace) -> roster::Grace {
         state: match stored.state {
             GraceState::Resting => roster::GraceState::Resting,
             GraceState::Restored => roster::GraceState::Restored,
+            GraceState::Sleeping => roster::GraceState::Sleeping,
+            GraceState::Woken => roster::GraceState::Woken,
         },
         since: stored.since.0,
         until: stored.until.0,
@@ -27,6 +29,8 @@ pub fn stored(grace: &roster::Grace) -> Grace {
         state: match grace.state {
             roster::GraceState::Resting => GraceState::Resting,
             roster::GraceState::Restored => GraceState::Restored,
+            roster::GraceState::Sleeping => GraceState::Sleeping,
+            roster::GraceState::Woken => GraceState::Woken,
         },
         since: Time(grace.since),
         until: Time(grace.until),

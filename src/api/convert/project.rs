@@ -13,7 +13,7 @@ use crate::domain::git::{Commit, RepositoryName};
 use crate::domain::name::{DomainName, GitHostKey, Namespace, ObjectName, ProjectKey};
 use crate::domain::plan::teardown;
 use crate::domain::policy::{
-    self, AllowedKeys, BranchPolicy, BundleSource, ClaimPolicy, ClusterScoped, OnClose, Outbound, Permission, Rule, TemplatesFrom,
+    self, AllowedKeys, BranchPolicy, BundleSource, ClaimPolicy, ClusterScoped, Forks, Mirror, Outbound, Permission, Rule, TemplatesFrom,
 };
 
 /// Reads a Project.
@@ -24,6 +24,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
     let mut problems = Vec::new();
     let spec = &project.spec;
     let names = names(&mut problems, project);
+    let mirrors = mirrors(&mut problems, project);
     let bundle = bundle(&mut problems, &spec.bundle);
     let branches = BranchPolicy::new(&spec.branches.include, &spec.branches.exclude, &spec.branches.protected)
         .map_err(|error| problems.push(error.to_string()))
@@ -33,6 +34,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
     let branch_file = branch_file(&mut problems, &spec.branch_file);
     let grace_after_delete = read_grace(&mut problems, spec.lifecycle.grace_after_delete.as_deref());
     let url_check = url_check(&mut problems, spec.probe.as_ref());
+    let pull_requests = super::pull_requests::policy(&mut problems, &spec.pull_requests);
     check_rest(&mut problems, spec);
     let (Some(names), Some(bundle), Some(branches), Some(outbound)) = (names, bundle, branches, outbound) else {
         return Err(problems);
@@ -44,6 +46,7 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         host: names.host,
         key: names.key,
         repository: names.repository,
+        mirrors,
         branches,
         bundle,
         values: spec.values.clone(),
@@ -56,7 +59,11 @@ pub fn project(project: &Project) -> Result<policy::Project, Vec<String>> {
         max_environments: spec.lifecycle.max_environments,
         grace_after_delete,
         ttl: ttl(project),
-        on_close: on_close(spec.pull_requests.on_close),
+        pull_requests,
+        forks: match spec.policy.forks {
+            project::Forks::Ignore => Forks::Ignore,
+            project::Forks::Approve => Forks::Approve,
+        },
         kinds: spec.policy.kinds.clone(),
         cluster_scoped: cluster_scoped(spec.policy.cluster_scoped),
         cluster_kinds: spec.policy.cluster_kinds.clone(),
@@ -98,6 +105,24 @@ fn names(problems: &mut Vec<String>, project: &Project) -> Option<Names> {
     })
 }
 
+fn mirrors(problems: &mut Vec<String>, project: &Project) -> Vec<Mirror> {
+    let namespace = project.namespace().unwrap_or_default().parse::<Namespace>().ok();
+    let mut mirrors = Vec::new();
+    for (index, mirror) in project.spec.mirrors.iter().enumerate() {
+        let name = read(
+            problems,
+            &format!("spec.mirrors[{index}].gitHostRef.name"),
+            &mirror.git_host_ref.name,
+        );
+        let repository = read(problems, &format!("spec.mirrors[{index}].repository"), &mirror.repository);
+        if let (Some(namespace), Some(name), Some(repository)) = (namespace.clone(), name, repository) {
+            let host = GitHostKey { namespace, name };
+            mirrors.push(Mirror { host, repository });
+        }
+    }
+    mirrors
+}
+
 /// What a Project says of teardowns. It is read apart from the rest: whatever else is wrong with a Project, its environments can go.
 pub fn teardown_rules(project: &Project) -> teardown::Rules {
     teardown::Rules {
@@ -132,15 +157,9 @@ fn check_rest(problems: &mut Vec<String>, spec: &project::ProjectSpec) {
     if let Some(text) = &spec.lifecycle.ttl {
         read::<Span>(problems, "spec.lifecycle.ttl", text);
     }
+    super::notification::check(problems, spec);
     check_kinds(problems, "kinds", &spec.policy.kinds);
     check_kinds(problems, "clusterKinds", &spec.policy.cluster_kinds);
-}
-
-fn on_close(policy: project::OnClose) -> OnClose {
-    match policy {
-        project::OnClose::Keep => OnClose::Keep,
-        project::OnClose::Teardown => OnClose::Teardown,
-    }
 }
 
 fn check_kinds(problems: &mut Vec<String>, field: &str, kinds: &[String]) {
@@ -279,6 +298,7 @@ fn guardrails(settings: &Guardrails, claims: ClaimPolicy) -> policy::Guardrails 
         default_limits,
         default_requests,
         checks_from: settings.network.checks_from.clone(),
+        internet: true,
         ingress_from: (settings.network.mode == NetworkMode::Isolated).then(|| settings.network.ingress_from.clone()),
         pod_security: match settings.pod_security {
             PodSecurity::Privileged => "privileged",

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::environment::EnvironmentStatus;
 use crate::api::environment::run::{RunStatus, StageStatus};
+use crate::api::environment::{EnvironmentStatus, HistoryEntry};
 use crate::domain::inventory::Stage;
 use crate::domain::run::{ByHand, Run, RunNumber, RunState, Source, StageRun, StageState};
 use crate::domain::status::StageReport;
@@ -62,6 +62,12 @@ pub fn last_good(status: Option<&EnvironmentStatus>) -> Option<RunNumber> {
         .flat_map(|status| &status.history)
         .filter(|run| run.result == "Ready");
     good.find_map(|run| run.run).map(RunNumber)
+}
+
+/// The revision of the last run that ended well, as far as the history goes.
+pub fn last_good_revision(history: &[HistoryEntry]) -> Option<String> {
+    let good = history.iter().find(|run| run.result == "Ready");
+    good.map(|run| run.revision.clone())
 }
 
 /// What came of the stages before the removal, a line for each.

@@ -20,11 +20,13 @@ pub struct EndedBranch {
     pub at: Time,
 }
 
-/// Which rule of a Project ended an environment.
+/// Which rule of a Project ended an environment, if any did.
 #[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 pub enum EndedReason {
     /// `lifecycle.ttl`.
     Expired,
     /// `pullRequests.onClose`.
     PullRequestClosed,
+    /// None: somebody wrote `/preview down` on its pull request.
+    Requested,
 }

@@ -24,6 +24,24 @@ pub enum ClusterScoped {
     Share,
 }
 
+/// What becomes of pull requests from forks.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum Forks {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// A pull request gets an environment at exactly the commit that somebody who may write to the repository approved, by a comment
+    /// `/preview approve <commit>`. A push needs another approval; until then what was approved is shown. Such environments are fenced
+    /// more tightly, get no Secrets, and read neither bundle nor `.graftling.yaml` from the fork. They go when the pull request is closed.
+    Approve,
+}
+
+impl Forks {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::Ignore
+    }
+}
+
 /// Which things that a cluster has only once templates may claim.
 #[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]

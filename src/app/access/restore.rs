@@ -8,7 +8,7 @@ use crate::api::convert::{self, grace};
 use crate::api::environment::{Environment, Phase};
 use crate::cluster::environments::{self, Precondition};
 use crate::cluster::{self, clock};
-use crate::domain::roster::{Existing, GraceState, Wanted};
+use crate::domain::roster::{Existing, Wanted};
 
 /// What a request to restore an environment led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Access {
         let Some(mark) = fresh.spec.grace.as_ref().map(grace::grace) else {
             return Ok(Restoration::NotResting(fresh.status.and_then(|status| status.phase)));
         };
-        if mark.state == GraceState::Restored {
+        if !mark.state.is_down() {
             return Ok(Restoration::AlreadyRestored(mark.until));
         }
         let (existing, project) = match convert::environment::existing(&fresh)

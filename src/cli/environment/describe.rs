@@ -98,6 +98,13 @@ fn kept_until(grace: &Grace) -> String {
     let next = match grace.state {
         GraceState::Resting => "then it is torn down",
         GraceState::Restored => "then it rests once more",
+        GraceState::Sleeping => {
+            return format!(
+                "it is pushed, or its pull request reopened; since {}: {}",
+                grace.since.0, grace.reason
+            );
+        }
+        GraceState::Woken => "then it sleeps once more",
     };
     format!("{}, {next}; since {}: {}", grace.until.0, grace.since.0, grace.reason)
 }
@@ -129,7 +136,15 @@ fn pull_request(pull_request: &PullRequest) -> String {
         [] => String::new(),
         labels => format!(", labelled {}", labels.join(", ")),
     };
-    format!("#{number} {title:?} by {author} into {base}{draft}{labels}")
+    let fork = match &pull_request.fork {
+        Some(fork) => format!(
+            ", from {} at {}",
+            fork.repository.as_deref().unwrap_or("a fork that is gone"),
+            short(&fork.revision)
+        ),
+        None => String::new(),
+    };
+    format!("#{number} {title:?} by {author} into {base}{draft}{labels}{fork}")
 }
 
 fn conditions(conditions: &[Condition], now: Timestamp) -> Option<String> {

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use super::Selection;
 use super::show::{NONE, reference};
 use crate::api::Environment;
+use crate::api::environment::GraceState;
 use crate::app::access::Restoration;
 use crate::cli::output::print;
 use crate::cli::printable::printable;
@@ -72,7 +73,15 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 fn told(environment: &Environment, restoration: Restoration) -> Result<String, RestoreError> {
     let named = reference(environment);
     let branch = printable(&environment.spec.branch);
-    let stays = |until: Timestamp| format!("branch {branch} is still gone, so it rests again after {until} unless the branch is pushed");
+    let sleeps = environment
+        .spec
+        .grace
+        .as_ref()
+        .is_some_and(|grace| matches!(grace.state, GraceState::Sleeping | GraceState::Woken));
+    let stays = |until: Timestamp| match sleeps {
+        true => format!("its pull request is still closed, so it sleeps again after {until} unless branch {branch} is pushed"),
+        false => format!("branch {branch} is still gone, so it rests again after {until} unless the branch is pushed"),
+    };
     match restoration {
         Restoration::Requested(until) => Ok(format!("{named} restored: {}\n", stays(until))),
         Restoration::AlreadyRestored(until) => Ok(format!("{named} was restored already: {}\n", stays(until))),

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use crate::api::Environment;
-use crate::api::environment::Phase;
+use crate::api::environment::{GraceState, Phase};
 use crate::cli::output::{OutputError, json, yaml};
 use crate::cli::table::{age, table};
 
@@ -92,6 +92,7 @@ pub fn phase(environment: &Environment) -> String {
 pub fn kept(environment: &Environment, now: Timestamp) -> String {
     let grace = environment.spec.grace.as_ref();
     match grace.filter(|_| environment.metadata.deletion_timestamp.is_none()) {
+        Some(grace) if grace.state == GraceState::Sleeping => String::new(),
         Some(grace) if grace.until.0 > now => format!(" ({} left)", age(Some(now), grace.until.0)),
         Some(_) => " (ends at the next look)".to_owned(),
         None => String::new(),

@@ -91,7 +91,8 @@ impl WriteFence {
         if parts.status.is_success()
             && let Ok(lease) = serde_json::from_slice::<Lease>(&bytes)
         {
-            self.set(Lead::told_by(&lease.spec.unwrap_or_default(), &identity, Moment::now()));
+            let told = Lead::told_by(&lease.spec.unwrap_or_default(), &identity, Moment::now());
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).learn(told);
         }
         Ok(Response::from_parts(parts, Body::from(bytes)))
     }
@@ -115,6 +116,14 @@ impl Lead {
                 lasts: Duration::from_secs(seconds).saturating_sub(MARGIN),
             }),
             _ => Self::Others,
+        }
+    }
+
+    /// Who looks at the Lease again renews nothing: what was known of a renewal stays, however the clock on the wall has moved since.
+    fn learn(&mut self, told: Self) {
+        match (&*self, &told) {
+            (Self::Ours(known), Self::Ours(told)) if known.sent == told.sent => {}
+            _ => *self = told,
         }
     }
 

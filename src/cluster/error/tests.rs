@@ -18,7 +18,7 @@ fn answer(code: u16, message: &str, cause: Option<&str>) -> kube::Error {
 }
 
 #[test]
-fn every_answer_has_its_class() {
+fn f13_f21_f25_f28_f31_f32_every_answer_has_its_class() {
     use FailureClass::{Conflict, Forbidden, NamespaceEnding, Rejected, Transient, UnknownKind};
     for (code, message, cause, class) in [
         (

@@ -37,7 +37,7 @@ fn watching(kinds: &[&str]) -> LiveObjects {
         Err::<http::Response<kube::client::Body>, _>(std::io::Error::other("no server"))
     });
     let (wake, _) = mpsc::channel(1);
-    let live = LiveObjects::new(Client::new(service, "default"), wake);
+    let live = LiveObjects::new(Client::new(service, "default"), wake, Duration::MAX);
     for kind in kinds {
         let (state, _) = watch::channel(WatchState::Synced);
         live.lock().kinds.insert((String::new(), (*kind).to_owned()), KindCache::new(state));
@@ -46,7 +46,7 @@ fn watching(kinds: &[&str]) -> LiveObjects {
 }
 
 fn wakes(live: &LiveObjects, kind: &str, event: Event<DynamicObject>) -> bool {
-    live.take(&(String::new(), kind.to_owned()), &resource(kind), event).is_some()
+    live.take(&(String::new(), kind.to_owned()), &resource(kind), event).len() == 1
 }
 
 #[tokio::test]
@@ -66,6 +66,59 @@ async fn the_end_of_an_object_wakes_its_environment_and_what_changes_of_it_until
         "a finalizer is gone"
     );
     assert!(wakes(&live, "Service", Event::Delete(object("Service", 5, marked(&[])))));
+}
+
+#[tokio::test]
+async fn f18_f19_what_a_new_listing_shows_changed_or_does_not_show_wakes_its_environment_and_nothing_else_does() {
+    let live = watching(&["Service"]);
+    wakes(&live, "Service", Event::Apply(object("Service", 1, json!({}))));
+    wakes(&live, "Service", Event::Init);
+    assert!(
+        !wakes(&live, "Service", Event::InitApply(object("Service", 1, json!({})))),
+        "as it was"
+    );
+    assert!(!wakes(&live, "Service", Event::InitDone));
+    wakes(&live, "Service", Event::Init);
+    assert!(
+        wakes(&live, "Service", Event::InitApply(object("Service", 2, json!({})))),
+        "it changed unseen"
+    );
+    wakes(&live, "Service", Event::InitDone);
+    wakes(&live, "Service", Event::Init);
+    let id = (String::new(), "Service".to_owned());
+    let woken = live.take(&id, &resource("Service"), Event::InitDone);
+    assert_eq!(woken, [("team".to_owned(), "shop-a".to_owned())], "it ended unseen");
+}
+
+#[tokio::test]
+async fn f20_an_answer_that_the_watch_has_passed_brings_nothing_back() {
+    let live = watching(&["Service"]);
+    let answer = |version| reduce(&resource("Service"), &object("Service", version, json!({}))).unwrap();
+    let known = || live.get(&answer(1).key).map(|known| known.version);
+    wakes(&live, "Service", Event::Apply(object("Service", 3, json!({}))));
+    live.record(&answer(2));
+    assert_eq!(known(), Some(3), "what the watch shows is newer");
+    wakes(&live, "Service", Event::Delete(object("Service", 5, json!({}))));
+    live.record(&answer(4));
+    assert_eq!(known(), None, "it was deleted since");
+    live.record(&answer(6));
+    assert_eq!(known(), Some(6), "it was made anew since");
+}
+
+#[tokio::test]
+async fn f20_what_one_answer_denied_another_one_brings_back_until_the_watch_says_that_it_is_gone() {
+    let live = watching(&["Service"]);
+    let answer = reduce(&resource("Service"), &object("Service", 3, json!({}))).unwrap();
+    let is_known = || live.get(&answer.key).is_some();
+    wakes(&live, "Service", Event::Apply(object("Service", 3, json!({}))));
+    live.forget(&answer.key, &answer.uid);
+    assert!(!is_known());
+    live.record(&answer);
+    assert!(is_known(), "the answer was from the past");
+    live.forget(&answer.key, &answer.uid);
+    wakes(&live, "Service", Event::Delete(object("Service", 5, json!({}))));
+    live.record(&answer);
+    assert!(!is_known(), "the watch has said so as well");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::cluster::connection::Deployer;
 use crate::controller::desired::Addresses;
 use crate::domain::git::{Commit, RepositoryName};
 use crate::domain::name::{GitHostKey, Namespace};
-use crate::domain::policy::{Outbound, Project};
+use crate::domain::policy::{Mirror, Outbound, Project};
 use crate::domain::run::RunNumber;
 
 /// What surrounds an errand. The same for all errands of one pass.
@@ -29,6 +29,8 @@ pub struct Around {
     pub git_host: GitHostKey,
     /// The repository.
     pub repository: RepositoryName,
+    /// The same repository elsewhere.
+    pub mirrors: Vec<Mirror>,
     /// The wished commit.
     pub commit: Commit,
     /// The facts that a webhook is told unless it is told something else.
@@ -56,6 +58,7 @@ impl Around {
             outbound: project.outbound.clone(),
             git_host: project.host.clone(),
             repository: project.repository.clone(),
+            mirrors: project.mirrors.clone(),
             commit: Commit {
                 branch: identity.branch.clone(),
                 revision: identity.revision.clone(),

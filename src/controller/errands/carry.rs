@@ -27,7 +27,7 @@ pub struct Carrier {
 /// Why there can be no carrier.
 #[derive(Debug, thiserror::Error)]
 #[error("could not prepare the clients for errands: {0}")]
-pub struct PrepareError(String);
+pub struct PrepareError(pub(super) String);
 
 impl Carrier {
     /// A carrier that reads environments by `observer` and Git hosts by `hosts`.

@@ -11,7 +11,7 @@ use crate::cluster::observe::Observer;
 use crate::controller::hosts::Hosts;
 use crate::domain::errand::{Answer, told};
 use crate::domain::stage::checkout::MARKER;
-use crate::githost::{Class, Error, tar_of};
+use crate::githost::{Class, Error, Tree, tar_of};
 
 /// How many checkouts are in memory at one time.
 const AT_ONCE: usize = 2;
@@ -66,6 +66,17 @@ impl Checkouts {
         }
     }
 
+    /// The files from the first mirror that has the commit.
+    async fn checkout_of_mirrors(&self, around: &Around) -> Option<Tree> {
+        for mirror in &around.mirrors {
+            let Some(connected) = self.hosts.get(&mirror.host) else { continue };
+            if let Ok(tree) = connected.host.checkout(&mirror.repository, &around.commit).await {
+                return Some(tree);
+            }
+        }
+        None
+    }
+
     async fn tar(&self, around: &Around) -> Result<Vec<u8>, Answer> {
         let Some(connected) = self.hosts.get(&around.git_host) else {
             return Err(Answer::bad(format!(
@@ -73,11 +84,10 @@ impl Checkouts {
                 around.git_host.name
             )));
         };
-        let tree = connected
-            .host
-            .checkout(&around.repository, &around.commit)
-            .await
-            .map_err(|error| failed(&error))?;
+        let tree = match connected.host.checkout(&around.repository, &around.commit).await {
+            Ok(tree) => tree,
+            Err(error) => self.checkout_of_mirrors(around).await.ok_or_else(|| failed(&error))?,
+        };
         let revision = around.commit.revision.clone();
         let written = tokio::task::spawn_blocking(move || tar_of(&tree, MARKER, revision.as_str())).await;
         match written {

@@ -31,22 +31,36 @@ impl Secrets {
 
     /// The text under a key of a marked Secret.
     pub(super) async fn key(&self, around: &Around, name: &str, key: &str) -> Result<SecretString, NoAnswer> {
-        let secret = self.marked(around, name).await?;
+        let secret = self.of(around, name).await?;
+        text(&secret, key).map_err(|error| NoAnswer::Refused(error.to_string()))
+    }
+
+    /// The text under a key of a marked Secret of a namespace in which Projects live.
+    pub(super) async fn key_in(&self, namespace: &str, name: &str, key: &str) -> Result<SecretString, NoAnswer> {
+        let secret = self.marked(namespace, name).await?;
         text(&secret, key).map_err(|error| NoAnswer::Refused(error.to_string()))
     }
 
     /// The credentials for a registry in a marked Secret of type `kubernetes.io/dockerconfigjson`.
     pub(super) async fn credentials(&self, around: &Around, name: &str, registry: &str) -> Result<Credentials, NoAnswer> {
         const KEY: &str = ".dockerconfigjson";
-        let secret = self.marked(around, name).await?;
+        let secret = self.of(around, name).await?;
         let config = text(&secret, KEY).map_err(|error| NoAnswer::Refused(error.to_string()))?;
         let problem = || NoAnswer::Refused(format!("Secret {name} has no credentials for {registry} under the key {KEY:?}"));
         credentials(config.expose_secret(), registry).ok_or_else(problem)
     }
 
-    async fn marked(&self, around: &Around, name: &str) -> Result<Secret, NoAnswer> {
-        let namespace = &around.deployer.namespace;
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace.as_str());
+    /// What code of strangers runs with gets no Secrets, whoever approved its commit.
+    async fn of(&self, around: &Around, name: &str) -> Result<Secret, NoAnswer> {
+        if around.commit.branch.pull_request().is_some() {
+            let why = "environments of pull requests from forks get no Secrets of the Project";
+            return Err(NoAnswer::Refused(why.to_owned()));
+        }
+        self.marked(around.deployer.namespace.as_str(), name).await
+    }
+
+    async fn marked(&self, namespace: &str, name: &str) -> Result<Secret, NoAnswer> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let secret = match api.get_opt(name).await {
             Ok(Some(secret)) => secret,
             Ok(None) => return Err(NoAnswer::Refused(format!("Secret {name} does not exist in {namespace}"))),

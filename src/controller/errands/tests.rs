@@ -89,6 +89,7 @@ pub(super) fn around(namespace: &str) -> Arc<Around> {
         hosts: Vec::new(),
         url: "http://shop.example".to_owned(),
         outbound: crate::domain::policy::Outbound::usual(),
+        mirrors: Vec::new(),
         git_host: crate::domain::name::GitHostKey {
             namespace: "team".parse().unwrap(),
             name: "git".parse().unwrap(),

@@ -146,7 +146,7 @@ fn is_own(name: &HeaderName) -> bool {
 }
 
 /// The headers that tell a delivery and prove where it is from.
-fn signed(key: &str, now: Timestamp, body: &str, secret: Option<&SecretString>) -> Result<HeaderMap, NoAnswer> {
+pub(super) fn signed(key: &str, now: Timestamp, body: &str, secret: Option<&SecretString>) -> Result<HeaderMap, NoAnswer> {
     let seconds = now.as_second().to_string();
     let mut texts = vec![
         ("idempotency-key", key.to_owned()),

@@ -11,7 +11,7 @@ use crate::api::convert::environment::Identity;
 use crate::api::convert::requests::open_request;
 use crate::api::convert::run::run as run_of;
 use crate::api::convert::{first_deploy, project};
-use crate::api::environment::{DeployerStatus, Environment, EnvironmentStatus};
+use crate::api::environment::{DeployerStatus, Environment, EnvironmentStatus, Phase};
 use crate::api::keys;
 use crate::cluster;
 use crate::cluster::connection::Deployer;
@@ -45,6 +45,8 @@ impl Reconciler {
             Ok(desired) => desired,
             Err(refusal) => match self.desired_of_record(environment, &wish, &deployer, &inventory).await? {
                 Some(desired) => desired,
+                // Nothing is wrong with what runs. A restarted server, which has no files yet, sees the old commit before the new one.
+                None if refusal.is_outdated && is_ready(environment) => return Ok(Pass::later(refusal.again)),
                 None => return self.refused(environment, &identity, inventory, &refusal).await,
             },
         };
@@ -188,6 +190,10 @@ impl Site<'_> {
             first_deploy::record(status, &self.identity.revision);
         }
     }
+}
+
+fn is_ready(environment: &Environment) -> bool {
+    environment.status.as_ref().is_some_and(|status| status.phase == Some(Phase::Ready))
 }
 
 fn deployer(project: &Project) -> Deployer {

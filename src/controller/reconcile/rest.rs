@@ -8,7 +8,7 @@ use super::run::Concluded;
 use super::{Pass, Reconciler};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::grace;
-use crate::api::environment::{Environment, EnvironmentStatus, GraceState};
+use crate::api::environment::{Environment, EnvironmentStatus};
 use crate::api::keys;
 use crate::cluster;
 use crate::cluster::publish::Announcement;
@@ -18,18 +18,18 @@ use crate::domain::plan::rest::{self, Whose};
 use crate::domain::plan::{Plan, Waiting};
 use crate::domain::readiness::Readiness;
 use crate::domain::roster::Grace;
-use crate::domain::status::{Phase, Report, summarise_refusal, summarise_rest, summarise_restored, summarise_return};
+use crate::domain::status::{Phase, Report, kept, summarise_refusal, summarise_rest, summarise_restored, summarise_return};
 
 /// The mark of an environment that has to rest.
 pub(super) fn rests(environment: &Environment) -> Option<Grace> {
     let mark = environment.spec.grace.as_ref();
-    mark.filter(|mark| mark.state == GraceState::Resting).map(grace::grace)
+    mark.map(grace::grace).filter(|mark| mark.state.is_down())
 }
 
 /// The mark of an environment that runs by request although its branch is gone.
 pub(super) fn restored(environment: &Environment) -> Option<Grace> {
     let mark = environment.spec.grace.as_ref();
-    mark.filter(|mark| mark.state == GraceState::Restored).map(grace::grace)
+    mark.map(grace::grace).filter(|mark| !mark.state.is_down())
 }
 
 /// Whether something of it may be scaled to zero.
@@ -49,7 +49,7 @@ impl Reconciler {
         }
         let workloads = self.observer.workloads(&inventory).await?;
         let plan = rest::plan(&whose(&identity, &inventory), &workloads);
-        let summarise = |outcomes: &[_]| summarise_rest(&identity.branch, grace.until, &plan, outcomes);
+        let summarise = |outcomes: &[_]| summarise_rest(&identity.branch, grace, &plan, outcomes);
         if plan.is_quiet() {
             let report = summarise(&[]);
             let at_rest = |status: &mut EnvironmentStatus| {
@@ -149,7 +149,7 @@ impl Reconciler {
             })
             .collect();
         let report = summarise_refusal(refusal.reason, &refusal.message, inventory, Some(refusal.again));
-        let report = summarise_restored(grace.until, &refusal.message, &waiting, report);
+        let report = summarise_restored(grace, &refusal.message, &waiting, report);
         self.publish(environment, identity, &report, |_| {}).await?;
         Ok(self.pass(&report))
     }
@@ -158,7 +158,7 @@ impl Reconciler {
     pub(super) async fn conclude_deployment(&self, identity: &Identity, mut concluded: Concluded) -> Result<Pass, cluster::Error> {
         let report = &mut concluded.report;
         if let Some(grace) = restored(&concluded.environment).filter(|_| report.phase == Phase::Ready) {
-            report.message = format!("{}; branch deleted; restored until {}", report.message, grace.until);
+            report.message = format!("{}; {}", report.message, kept(&grace));
         }
         let is_back = is_down(&concluded.environment) && report.applied;
         let written = self
@@ -176,11 +176,15 @@ impl Reconciler {
     async fn announce_return(&self, environment: &Environment) {
         let branch = &environment.spec.branch;
         let note = match restored(environment) {
+            Some(grace) if grace.state.is_of_sleep() => format!(
+                "the environment of branch {branch} is back by request; its pull request is still closed, so it sleeps again after {}",
+                grace.until
+            ),
             Some(grace) => format!(
                 "the environment of branch {branch} is back by request; the branch is still gone, so it rests again after {}",
                 grace.until
             ),
-            None => format!("branch {branch} is back, and so is its environment, with everything that it had"),
+            None => format!("the environment of branch {branch} is back, with everything that it had"),
         };
         tracing::info!(environment = %environment.name_any(), %branch, "environment back from its rest");
         let announcement = Announcement {

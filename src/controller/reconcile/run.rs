@@ -212,7 +212,9 @@ impl Reconciler {
         };
         let known = environment.status.as_ref() == Some(&stored) && is_stored(&stored);
         // What is only forgotten may be lost: the next look comes to the same.
-        if known && (plan.is_quiet() || plan.write_ahead == *inventory) {
+        let is_nothing_new = plan.is_quiet() || plan.write_ahead == *inventory;
+        // A run that is over does nothing any more, so that its end may be told with all the rest.
+        if is_nothing_new && (known || plan.is_quiet() && work.run.is_over()) {
             return Ok(environment.clone());
         }
         let report = match work.is_leaving {

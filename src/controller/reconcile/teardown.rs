@@ -26,7 +26,8 @@ use crate::domain::inventory::Inventory;
 use crate::domain::outcome::{FailureClass, Outcome};
 use crate::domain::plan::Step;
 use crate::domain::plan::teardown::references::{self, References};
-use crate::domain::plan::teardown::{self, Contents, Next, Rules, TeardownPlan};
+use crate::domain::plan::teardown::{self, Contents, Next, Rules, TeardownPlan, late};
+use crate::domain::residue::Found;
 use crate::domain::status::summarise_teardown;
 
 /// Each round empties a tier or finds it empty; what is left after so many waits for somebody.
@@ -151,7 +152,12 @@ impl Reconciler {
                     view.references = Some(references);
                 }
                 Next::LookForForeign => {
-                    let contents = self.look_inside(identity, deployer, &plan.inventory).await?;
+                    let found = self.look_inside(identity, deployer).await?;
+                    let late = late::reappeared(&plan.inventory, &found);
+                    let late = self.observer.read_inside(deployer, &plan.inventory, late).await?;
+                    let ours = late::take_back(&identity.name, &mut plan.inventory, late);
+                    view.observed.extend(ours);
+                    let contents = Contents::of(&plan.inventory, &found);
                     view.take_in(contents.clone());
                     *looked = Some((contents, Instant::now()));
                 }
@@ -162,7 +168,7 @@ impl Reconciler {
     }
 
     /// Looks at everything that the namespace holds.
-    async fn look_inside(&self, identity: &Identity, deployer: &Deployer, inventory: &Inventory) -> Result<Contents, cluster::Error> {
+    async fn look_inside(&self, identity: &Identity, deployer: &Deployer) -> Result<Vec<Found>, cluster::Error> {
         let found = self.look(identity, deployer).await?;
         // Whoever sees no Secrets sees nothing of what only the deployer may list.
         if found.unseen.iter().any(|kind| kind == "Secret") {
@@ -171,7 +177,7 @@ impl Reconciler {
                 kinds: found.unseen.join(", "),
             });
         }
-        Ok(Contents::of(inventory, &found.found))
+        Ok(found.found)
     }
 
     /// What of others goes with the namespace is recorded before it goes.

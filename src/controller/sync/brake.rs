@@ -1,23 +1,87 @@
-//! The brake as people meet it: what it holds, and the release that is used once.
+//! The brake as people meet it: what it holds, across looks, restarts and watches that are behind, and the release that is used once.
+//!
+//! What is held is part of the Project's status. Each write of that takes it from here, and never from an object that a watch has shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Resource, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 
 use super::{ProjectProgress, Sync};
+use crate::api::convert;
 use crate::api::keys;
-use crate::api::project::{Brake as StoredBrake, Project};
+use crate::api::project::{Brake as StoredBrake, Project, ProjectStatus};
 use crate::cluster::environments;
+use crate::cluster::error::chain;
 use crate::cluster::publish::Announcement;
-use crate::domain::roster::{Brake, Facts, Roster, SkipReason};
+use crate::domain::roster::{Brake, Facts, Held, Roster, SkipReason};
 use crate::metrics::Refusal;
 
-/// So many environments of a brake are named in a status.
-const NAMED: usize = 200;
+/// What the brake of each Project holds, by the Project's UID.
+#[derive(Debug, Default)]
+pub struct BrakeMemory(Mutex<HashMap<String, Remembered>>);
+
+/// What one brake holds.
+#[derive(Debug, Clone, Default)]
+struct Remembered {
+    held: Held,
+    stored: Option<StoredBrake>,
+}
+
 /// So many branches of a brake are named in an Event.
 const TOLD: usize = 10;
+
+impl BrakeMemory {
+    /// Remembers what is held from now on, and answers how many were not held before.
+    pub(super) fn learn(&self, object: &Project, brake: Option<&Brake>) -> usize {
+        let before = self.known(object).unwrap_or_default();
+        let Some(brake) = brake else {
+            self.set(object, Remembered::default());
+            return 0;
+        };
+        let since = before.stored.and_then(|stored| stored.since);
+        // As the API server writes times.
+        let now = || Time(Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default());
+        self.set(
+            object,
+            Remembered {
+                held: Held::from(brake),
+                stored: Some(convert::brake::to_stored(brake, since.unwrap_or_else(now))),
+            },
+        );
+        before.held.news(brake)
+    }
+
+    /// Has a status say what is held, unless nobody has looked yet.
+    pub(super) fn put_into(&self, object: &Project, status: &mut ProjectStatus) {
+        if let Some(known) = self.known(object) {
+            status.brake = known.stored;
+        }
+    }
+
+    fn begin(&self, object: &Project, stored: Option<StoredBrake>) -> Held {
+        let held = stored.as_ref().map(convert::brake::from_stored).unwrap_or_default();
+        let remembered = Remembered {
+            held: held.clone(),
+            stored,
+        };
+        self.set(object, remembered);
+        held
+    }
+
+    fn known(&self, object: &Project) -> Option<Remembered> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&object.uid()?).cloned()
+    }
+
+    fn set(&self, object: &Project, remembered: Remembered) {
+        if let Some(uid) = object.uid() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, remembered);
+        }
+    }
+}
 
 impl Sync {
     /// Takes the release of the brake off the Project before it is acted on, so that it can never release anything a second time; also
@@ -29,7 +93,9 @@ impl Sync {
             return true;
         };
         let is_stale = roster.released.is_none() && matches!(facts, Facts::Listing(_)) && roster.is_decided();
-        if roster.released.is_none() && !is_stale {
+        // What it names is held, but not everything is proven again yet, such as after a restart.
+        let awaits_proof = roster.held.as_ref().is_some_and(|brake| brake.digest == *digest);
+        if roster.released.is_none() && (!is_stale || awaits_proof) {
             return true;
         }
         match environments::take_release(self.client.clone(), object, digest).await {
@@ -47,7 +113,7 @@ impl Sync {
                 warning: false,
                 note: format!(
                     "somebody released {} environments by {}={digest}; they are removed: {}",
-                    brake.environments.len(),
+                    brake.count,
                     keys::RELEASE_BRAKE_ANNOTATION,
                     branches(brake)
                 ),
@@ -67,40 +133,34 @@ impl Sync {
         true
     }
 
-    /// What the status says of the brake, and one sentence; the first time that it holds these, an Event says so too.
-    pub(super) async fn tell_brake(&self, object: &Project, brake: &Brake, progress: &mut ProjectProgress) -> (StoredBrake, String) {
-        let before = object.status.as_ref().and_then(|status| status.brake.as_ref());
-        let since = progress.braked_since.clone().or_else(|| before?.since.clone());
-        // As the API server writes times.
-        let now = Time(Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default());
-        let since = since.unwrap_or(now);
-        progress.braked_since = Some(since.clone());
-        let named = |names: &mut dyn Iterator<Item = String>| names.take(NAMED).collect();
-        let held = StoredBrake {
-            digest: brake.digest.clone(),
-            environments: named(&mut brake.environments.iter().map(ToString::to_string)),
-            branches: named(&mut brake.branches.iter().map(ToString::to_string)),
-            count: u32::try_from(brake.environments.len()).unwrap_or(u32::MAX),
-            since: Some(since),
-        };
-        let (project, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
-        let message = format!(
-            "{} environments would be removed or put to rest at once; they are held until somebody runs: graftling project release-brake {project} -n {namespace}, \
-             or: kubectl annotate project {project} -n {namespace} {}={} --overwrite",
-            held.count,
-            keys::RELEASE_BRAKE_ANNOTATION,
-            held.digest
-        );
-        if before != Some(&held) {
-            self.metrics.braked(brake.environments.len());
-            let announcement = Announcement {
-                reason: "Braked",
-                warning: true,
-                note: format!("{message}; branches: {}", branches(brake)),
-            };
-            self.publisher.announce(&object.object_ref(&()), &announcement).await;
+    /// What the brake of a Project holds, the first time read from the API server itself: a watch may be behind what another process wrote
+    /// before its end. `None`: it could not be read, and nothing may be decided, or what is held could go.
+    pub(super) async fn held_of(&self, object: &Project) -> Option<Held> {
+        if let Some(known) = self.brakes.known(object) {
+            return Some(known.held);
         }
-        (held, message)
+        let api: Api<Project> = Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
+        match api.get_opt(&object.name_any()).await {
+            Ok(fresh) => {
+                let fresh = fresh.filter(|fresh| fresh.uid() == object.uid());
+                Some(self.brakes.begin(object, fresh.and_then(|fresh| fresh.status?.brake)))
+            }
+            Err(error) => {
+                tracing::warn!(project = %object.name_any(), error = %chain(&error), "nothing is decided; the next look tries again");
+                None
+            }
+        }
+    }
+
+    /// Counts and tells environments that were not held before.
+    pub(super) async fn announce_brake(&self, object: &Project, brake: &Brake, news: usize) {
+        self.metrics.braked(news);
+        let announcement = Announcement {
+            reason: "Braked",
+            warning: true,
+            note: format!("{}; branches: {}", message(object, brake), branches(brake)),
+        };
+        self.publisher.announce(&object.object_ref(&()), &announcement).await;
     }
 
     /// How many environments the brakes of all Projects in scope hold now.
@@ -131,15 +191,32 @@ impl Sync {
     }
 }
 
+/// One sentence on what is held.
+pub(super) fn message(object: &Project, brake: &Brake) -> String {
+    let (project, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
+    format!(
+        "too many environments would have been removed or put to rest at once; {} are held until their branches are seen again, or until somebody \
+         runs: graftling project release-brake {project} -n {namespace}, or: kubectl annotate project {project} -n {namespace} {}={} --overwrite",
+        brake.count,
+        keys::RELEASE_BRAKE_ANNOTATION,
+        brake.digest
+    )
+}
+
 fn refusal(reason: SkipReason) -> Option<Refusal> {
     match reason {
         SkipReason::Protected => Some(Refusal::ProtectedBranch),
         SkipReason::NameTaken => Some(Refusal::NameTaken),
         SkipReason::Excluded
         | SkipReason::NotIncluded
+        | SkipReason::NoPullRequest
+        | SkipReason::Filtered(_)
+        | SkipReason::NoWatchedPath
+        | SkipReason::AwaitingApproval
         | SkipReason::AtCapacity
         | SkipReason::BeingTornDown
         | SkipReason::Expired
+        | SkipReason::Requested
         | SkipReason::PullRequestClosed
         | SkipReason::TooManyEnded => None,
     }
@@ -156,7 +233,7 @@ fn branches(brake: &Brake) -> String {
 
 fn held_now(roster: &Roster) -> String {
     match &roster.held {
-        Some(brake) => format!(": {} are held under {}", brake.environments.len(), brake.digest),
+        Some(brake) => format!(": {} are held under {}", brake.count, brake.digest),
         None => String::new(),
     }
 }

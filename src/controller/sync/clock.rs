@@ -40,9 +40,8 @@ impl ServerClock {
 impl Sync {
     /// The API server's time, where something of the Project depends on it.
     pub(super) async fn server_time(&self, project: &Project, environments: &[Arc<Environment>]) -> Option<Timestamp> {
-        let has_deadlines = project.ttl.is_some() || project.grace_after_delete.is_some();
         let is_marked = |environment: &Arc<Environment>| environment.spec.grace.is_some();
-        match has_deadlines || environments.iter().any(is_marked) {
+        match project.depends_on_time() || environments.iter().any(is_marked) {
             true => self.clock.now(&self.client).await,
             false => None,
         }

@@ -1,4 +1,11 @@
-//! Comments on pull requests that approve or reject a stage: read at the host, judged, and written into the Environment.
+//! Comments on pull requests that ask for something: read at the host, judged, and carried out.
+//!
+//! Words on a stage go into the Environment here; orders about an environment as a whole are in `orders`, what is answered in
+//! `reply`, and `forks` has the approval of a fork's commit.
+
+mod forks;
+mod orders;
+mod reply;
 
 use std::sync::Arc;
 
@@ -13,7 +20,7 @@ use crate::api::convert;
 use crate::cluster::publish::{Announcement, is_conflict};
 use crate::cluster::{self, approvals, environments};
 use crate::controller::inbox::PendingComment;
-use crate::domain::comment::{self, Command, Comment, Permission};
+use crate::domain::comment::{self, Command, Comment, Permission, Wish};
 use crate::domain::event::CommentHint;
 use crate::domain::policy;
 use crate::domain::run::approval::Verdict;
@@ -28,7 +35,7 @@ const TRIES: usize = 5;
 /// What the host says of a comment.
 struct Heard {
     comment: Comment,
-    command: Command,
+    wish: Wish,
     permission: Permission,
 }
 
@@ -61,17 +68,25 @@ impl Sync {
         }
     }
 
-    /// A comment on a pull request without an environment costs no request.
     async fn read_comment(&self, pending: &PendingComment) {
         for object in self.stores.projects_of(&pending.host, &pending.hint.repository) {
-            let Some(project) = self.valid(&object) else { continue };
+            let Some(project) = self.valid(&object).filter(|project| !project.suspended) else {
+                continue;
+            };
             let number = i64::try_from(pending.hint.pull_request).ok();
             let mut environments = self.environments_of(&project);
             environments.retain(|environment| environment.spec.pull_request.as_ref().map(|pull| pull.number) == number);
-            if environments.is_empty() {
-                continue;
-            }
             let heard = self.hear(&project, &pending.hint).await;
+            if let Ok(Some(heard)) = &heard {
+                self.refuse_once(&project, heard).await;
+                if let Wish::Order(order) = heard.wish {
+                    self.obey(&object, &project, heard, order).await;
+                    continue;
+                }
+                if self.approve_fork(&object, &project, heard, !environments.is_empty()).await {
+                    continue;
+                }
+            }
             for environment in environments {
                 match &heard {
                     Ok(Some(heard)) => self.take_down(&project, &environment, heard).await,
@@ -92,27 +107,25 @@ impl Sync {
                 problem: format!("GitHost {} does not exist or is not ready", project.host.name),
             });
         };
-        let Some(comment) = connected.host.comment(&project.repository, hint.comment).await? else {
+        let asked = connected.host.comment(&project.repository, hint.pull_request, hint.comment);
+        let Some(comment) = asked.await? else {
             return Ok(None);
         };
-        let command = comment::command(&comment.body).filter(|_| comment.pull_request == hint.pull_request);
-        let Some(command) = command else { return Ok(None) };
+        let wish = comment::wish(&comment.body).filter(|_| comment.pull_request == hint.pull_request);
+        let Some(wish) = wish else { return Ok(None) };
         let permission = match &comment.author {
             Some(author) if !comment.automated => connected.host.permission(&project.repository, author).await?,
             _ => Permission::None,
         };
-        Ok(Some(Heard {
-            comment,
-            command,
-            permission,
-        }))
+        Ok(Some(Heard { comment, wish, permission }))
     }
 
     async fn take_down(&self, project: &policy::Project, environment: &Environment, heard: &Heard) {
+        let Wish::Judge(command) = &heard.wish else { return };
         let mut tries = TRIES;
         let effect = loop {
             tries -= 1;
-            match self.try_to_take_down(project, environment, heard).await {
+            match self.try_to_take_down(project, environment, heard, command).await {
                 Err(error) if is_conflict(&error) && tries > 0 => {}
                 Ok(effect) => break effect,
                 Err(error) => break Effect::None(UNREAD, format!("it could not be taken down, so write it again: {}", error.chain())),
@@ -126,6 +139,7 @@ impl Sync {
         project: &policy::Project,
         environment: &Environment,
         heard: &Heard,
+        command: &Command,
     ) -> Result<Effect, cluster::Error> {
         let Ok(identity) = convert::environment::identity(environment) else {
             return Ok(Effect::None(UNREAD, "the Environment cannot be understood".to_owned()));
@@ -136,7 +150,7 @@ impl Sync {
             return Ok(Effect::None(UNREAD, "the environment is gone".to_owned()));
         };
         let waiting = convert::requests::waiting(fresh.status.as_ref());
-        let approval = match comment::judge(&heard.comment, &heard.command, heard.permission, &waiting) {
+        let approval = match comment::judge(&heard.comment, command, heard.permission, &waiting) {
             Ok(approval) => approval,
             Err(reason) => return Ok(Effect::None(reason.reason(), reason.to_string())),
         };

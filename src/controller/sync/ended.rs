@@ -16,7 +16,7 @@ use crate::api::convert;
 use crate::api::project::EndedBranch;
 use crate::cluster;
 use crate::cluster::error::chain;
-use crate::domain::roster::Roster;
+use crate::domain::roster::{Ended, Roster};
 
 /// What was last stored of each Project, by its UID.
 #[derive(Debug, Default)]
@@ -70,12 +70,18 @@ impl Sync {
 
     /// Writes nothing if nothing is new.
     async fn store_ended(&self, object: &Project, before: &[EndedBranch], roster: &Roster) -> Result<(), cluster::Error> {
-        let ended = convert::ended::to_stored(&roster.ended, before, &Time(Timestamp::now()));
+        self.write_ended(object, before, &roster.ended).await
+    }
+
+    /// Stores a memory in place of the one before.
+    pub(super) async fn write_ended(&self, object: &Project, before: &[EndedBranch], ended: &[Ended]) -> Result<(), cluster::Error> {
+        let ended = convert::ended::to_stored(ended, before, &Time(Timestamp::now()));
         if ended == before {
             return Ok(());
         }
         let mut status = object.status.clone().unwrap_or_default();
         status.ended.clone_from(&ended);
+        self.brakes.put_into(object, &mut status);
         self.publisher.status(object, None, &status).await?;
         self.ended.learn(object, ended);
         Ok(())

@@ -8,19 +8,21 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use super::{ProjectProgress, Sync, uptime};
+use super::brake;
+use super::decide::{Decided, Look};
+use super::sweep::Outcome;
+use super::{ProjectProgress, Sync};
 use crate::api::convert;
 use crate::api::convert::condition::{Claim, conditions};
 use crate::api::project::{BranchHead, Project, ProjectStatus, SkippedBranch};
 use crate::api::{Environment, keys};
-use crate::cluster::environments;
 use crate::cluster::error::chain;
 use crate::controller::hosts::Connected;
 use crate::controller::inbox::PendingHint;
 use crate::domain::git::{BranchName, Listing, RepositoryId, Revision};
 use crate::domain::name::GitHostKey;
 use crate::domain::policy;
-use crate::domain::roster::{self, Existing, Facts, Question, Roster, Sighted};
+use crate::domain::roster::{Facts, Roster, Sighted};
 use crate::githost::{self, Class};
 use crate::metrics::{HostCallResult, HostOperation, SweepResult};
 
@@ -52,27 +54,52 @@ impl Sync {
     ///
     /// # Guarantees
     /// Whatever fails, nothing is retired because of it; the failure is told in the Project's status.
-    pub(super) async fn look(&self, object: &Project, project: &policy::Project, sighting: Sighting<'_>, progress: &mut ProjectProgress) {
+    pub(super) async fn look(
+        &self,
+        object: &Project,
+        project: &policy::Project,
+        sighting: Sighting<'_>,
+        progress: &mut ProjectProgress,
+    ) -> Outcome {
         if project.suspended {
-            return self.report_suspended(object).await;
+            self.report_suspended(object).await;
+            return Outcome::Unasked;
         }
         let Some(connected) = self.connected(&project.host).await else {
             let message = format!("GitHost {} does not exist or is not ready", project.host.name);
-            return self.report_problem(object, "GitHostNotReady", &message).await;
+            self.report_problem(object, "GitHostNotReady", &message).await;
+            return Outcome::Unasked;
         };
-        match self.facts(&connected, project, sighting).await {
+        match self.facts(&connected, object, project, sighting).await {
             Ok(facts) => {
                 progress.succeeded();
-                self.decide_and_act(object, project, &connected, &facts, progress).await;
+                self.unread.succeeded(&project.host, &project.key, sighting);
+                if !self.decide_and_act(object, project, &connected, &facts, progress).await {
+                    self.unfinished.add(&project.key, sighting);
+                }
+                Outcome::Fine
             }
             Err(error) => {
-                progress.failed(error.class(), self.settings.sweep_interval);
                 if matches!(sighting, Sighting::Everything) {
                     self.metrics.sweep(sweep_result(error.class()));
                 }
                 tracing::warn!(project = %project.key, error = %chain(&error), "the repository could not be looked at; nothing is retired");
                 self.report_problem(object, "SourceUnavailable", &chain(&error)).await;
+                let outcome = Outcome::of(&error, self.settings.sweep_interval);
+                if self.is_read_again(outcome, sighting) {
+                    self.unread.failed(&project.host, &project.key, sighting);
+                }
+                outcome
             }
+        }
+    }
+
+    /// Whether nobody else asks soon: sweeps await the return of a host that is away, and one that wants to be left alone is.
+    fn is_read_again(&self, outcome: Outcome, sighting: Sighting<'_>) -> bool {
+        match outcome {
+            Outcome::Unreadable(_) => true,
+            Outcome::Away => matches!(sighting, Sighting::Branches(_)),
+            Outcome::Fine | Outcome::Unasked | Outcome::Busy(_) => false,
         }
     }
 
@@ -87,31 +114,45 @@ impl Sync {
         self.hosts.get(key)
     }
 
-    async fn facts(&self, connected: &Connected, project: &policy::Project, sighting: Sighting<'_>) -> Result<Facts, githost::Error> {
+    async fn facts(
+        &self,
+        connected: &Connected,
+        object: &Project,
+        project: &policy::Project,
+        sighting: Sighting<'_>,
+    ) -> Result<Facts, githost::Error> {
         match sighting {
             Sighting::Everything => {
                 let listing = connected.host.listing(&project.repository).await;
                 self.count_host_call(HostOperation::Listing, &listing);
-                Ok(Facts::Listing(listing?))
+                let mut listing = listing?;
+                self.keep_arriving(project, &mut listing).await;
+                Ok(Facts::Listing(listing))
             }
             Sighting::Branches(hints) => {
-                let lookups: Vec<_> = hints.iter().map(|hint| self.sight(connected, project, hint)).collect();
+                let lookups: Vec<_> = hints.iter().map(|hint| self.sight(connected, object, project, hint)).collect();
                 let lookups = stream::iter(lookups).buffer_unordered(CONCURRENT_LOOKUPS).try_collect().await?;
                 Ok(Facts::Lookups(lookups))
             }
         }
     }
 
-    async fn sight(&self, connected: &Connected, project: &policy::Project, hint: &PendingHint) -> Result<Sighted, githost::Error> {
+    async fn sight(
+        &self,
+        connected: &Connected,
+        object: &Project,
+        project: &policy::Project,
+        hint: &PendingHint,
+    ) -> Result<Sighted, githost::Error> {
         let lookup = connected.host.lookup(&project.repository, &hint.branch).await;
         self.count_host_call(HostOperation::Lookup, &lookup);
         Ok(Sighted {
-            lookup: lookup?,
-            deletion_announced: hint.deletion_announced,
+            lookup: self.with_mirrors(object, project, hint, lookup).await?,
+            deletion_announced: Self::announces_deletion(project, hint),
         })
     }
 
-    fn count_host_call<T>(&self, operation: HostOperation, result: &Result<T, githost::Error>) {
+    pub(super) fn count_host_call<T>(&self, operation: HostOperation, result: &Result<T, githost::Error>) {
         let result = match result {
             Ok(_) => HostCallResult::Ok,
             Err(error) => call_result(error.class()),
@@ -119,6 +160,7 @@ impl Sync {
         self.metrics.host_call(operation, result);
     }
 
+    /// Whether nothing is left undone that an API server which answers again would let be done.
     async fn decide_and_act(
         &self,
         object: &Project,
@@ -126,48 +168,28 @@ impl Sync {
         connected: &Connected,
         facts: &Facts,
         progress: &mut ProjectProgress,
-    ) {
-        let Some(before) = self.ended_of(object).await else { return };
+    ) -> bool {
+        let Some(before) = self.ended_of(object).await else { return false };
+        let Some(held) = self.held_of(object).await else { return false };
         let ended = convert::ended::from_stored(&before);
         let released = object.annotations().get(keys::RELEASE_BRAKE_ANNOTATION);
-        let mut environments = self.environments_of(project);
-        let server_time = self.server_time(project, &environments).await;
-        let decide = |environments: &[Arc<Environment>]| {
-            let existing: Vec<Existing> = environments
-                .iter()
-                .filter_map(|environment| convert::environment::existing(environment).ok())
-                .collect();
-            roster::decide(&Question {
-                project,
-                host_url: &connected.url,
-                facts,
-                existing: &existing,
-                absences: &progress.absences,
-                now: uptime(),
-                confirmation: self.settings.absence_confirmation,
-                released: released.map(String::as_str),
-                ended: &ended,
-                closures: &progress.closures,
-                tells_pull_requests: connected.tells_pull_requests,
-                server_time,
-            })
+        let look = Look {
+            project,
+            connected,
+            facts,
+            ended: &ended,
+            approved_forks: &convert::forks::approved(object),
+            released: released.map(String::as_str),
+            held: &held,
         };
-        let mut roster = decide(&environments);
-        if project.max_environments.is_some() && !roster.create.is_empty() {
-            // The watch may be behind what was just created, and that counts.
-            match environments::list(self.client.clone(), &project.key).await {
-                Ok(fresh) => environments = fresh.into_iter().map(Arc::new).collect(),
-                Err(error) => {
-                    return tracing::warn!(project = %project.key, error = %error.chain(), "nothing is decided; the next look tries again");
-                }
-            }
-            roster = decide(&environments);
-        }
+        let Some(Decided { mut roster, environments }) = self.decide(&look, progress).await else {
+            return false;
+        };
         progress.absences.clone_from(&roster.absences);
         progress.closures.clone_from(&roster.closures);
         self.remember_ended(object, &before, &mut roster).await;
         self.carry_out((object, project, connected), facts, &environments, &roster, progress)
-            .await;
+            .await
     }
 
     async fn carry_out(
@@ -177,17 +199,21 @@ impl Sync {
         environments: &[Arc<Environment>],
         roster: &Roster,
         progress: &mut ProjectProgress,
-    ) {
+    ) -> bool {
         self.count_refusals(facts, roster, progress);
         if !self.take_release(object, facts, roster).await {
-            return;
+            return true;
         }
-        self.act(project, environments, roster).await;
+        let news = self.brakes.learn(object, roster.held.as_ref());
+        let is_done = self.act(project, environments, roster).await;
         if let Facts::Listing(listing) = facts {
             self.after_listing(project, connected, listing, roster).await;
         }
-        self.report(object, facts, environments.len() + roster.create.len(), roster, progress)
-            .await;
+        if let Some(brake) = roster.held.as_ref().filter(|_| news > 0) {
+            self.announce_brake(object, brake, news).await;
+        }
+        self.report(object, facts, environments.len() + roster.create.len(), roster).await;
+        is_done
     }
 
     async fn after_listing(&self, project: &policy::Project, connected: &Connected, listing: &Listing, roster: &Roster) {
@@ -207,7 +233,7 @@ impl Sync {
         all.into_iter().filter(|environment| ours(environment)).collect()
     }
 
-    async fn report(&self, object: &Project, facts: &Facts, environments: usize, roster: &Roster, progress: &mut ProjectProgress) {
+    async fn report(&self, object: &Project, facts: &Facts, environments: usize, roster: &Roster) {
         let mut status = object.status.clone().unwrap_or_default();
         status.repository_id = repository_id(facts).map(|id| id.to_string()).or(status.repository_id);
         status.default_branch = default_branch(facts).or(status.default_branch);
@@ -216,17 +242,8 @@ impl Sync {
             status.skipped = skipped(roster);
         }
         if let Some(brake) = &roster.held {
-            let (held, message) = self.tell_brake(object, brake, progress).await;
-            status.brake = Some(held);
+            let message = brake::message(object, brake);
             return self.write_status(object, status, ("Braked", &message), Standing::Stalled).await;
-        }
-        if matches!(facts, Facts::Listing(_)) && (roster.is_decided() || roster.released.is_some()) {
-            status.brake = None;
-            progress.braked_since = None;
-        }
-        if status.brake.is_some() {
-            // One branch says nothing about the held ones; the next sweep does.
-            return;
         }
         let message = format!("the repository was looked at; {environments} environments");
         self.write_status(object, status, ("Synced", &message), Standing::Ready).await;
@@ -266,6 +283,8 @@ impl Sync {
         if let Some(ended) = self.ended.known(object) {
             status.ended = ended;
         }
+        self.brakes.put_into(object, &mut status);
+        status.notifications = convert::notification::remembered(object, Timestamp::now());
         status.bundle = convert::project::project(object).ok().map(|project| project.bundle.label());
         status.message = Some(message.to_owned());
         // The watch may be behind our own last write; writing the same again costs a request and changes nothing.

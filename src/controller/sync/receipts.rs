@@ -19,7 +19,9 @@ impl Sync {
         let mut ticks = tokio::time::interval(EVERY);
         loop {
             ticks.tick().await;
-            if let Err(error) = self.expire_receipts(Timestamp::now()).await {
+            // Never by this machine's own clock: what went too early does not come back.
+            let Some(now) = self.clock.now(&self.client).await else { continue };
+            if let Err(error) = self.expire_receipts(now).await {
                 tracing::warn!(error = %chain(&error), "could not remove expired receipts");
             }
         }

@@ -20,18 +20,21 @@ const ATTEMPTS: usize = 3;
 
 impl Sync {
     /// Retires one Environment, after a consistent read, because the watch may be behind. `environments` are those that the decision
-    /// was made over.
-    pub(super) async fn retire(&self, project: &policy::Project, retirement: &Retirement, environments: &[Arc<Environment>]) {
+    /// was made over. Whether it is not left undone because the API server did not answer.
+    pub(super) async fn retire(&self, project: &policy::Project, retirement: &Retirement, environments: &[Arc<Environment>]) -> bool {
         let reason = Reason::proven(&retirement.branch, retirement.proof);
         match self.try_to_retire(project, retirement, environments, &reason).await {
             Ok(Retired::Deleted) => {
                 tracing::info!(project = %project.key, branch = %retirement.branch, environment = %retirement.name, %reason, "environment retired");
+                true
             }
             Ok(Retired::Overtaken) => {
                 tracing::info!(project = %project.key, branch = %retirement.branch, environment = %retirement.name, "environment not retired, as it has changed meanwhile; the next look decides anew");
+                true
             }
             Err(error) => {
                 tracing::warn!(project = %project.key, branch = %retirement.branch, error = %error.chain(), "could not retire the Environment; the next look tries again");
+                !error.is_outage()
             }
         }
     }

@@ -239,7 +239,7 @@ impl OpenPullRequest {
         PullRequest {
             number: self.number,
             head: branch.clone(),
-            from_fork: false,
+            fork: None,
             base: self.base.clone(),
             author: self.author.clone(),
             title: self.title.clone(),

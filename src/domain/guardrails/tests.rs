@@ -16,6 +16,7 @@ fn settings() -> Guardrails {
         default_requests: own(&[("cpu", "50m"), ("memory", "128Mi")]),
         ingress_from: Some(own(&[("kubernetes.io/metadata.name", "ingress-nginx")])),
         checks_from: BTreeMap::new(),
+        internet: true,
         pod_security: "baseline",
     }
 }

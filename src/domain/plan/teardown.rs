@@ -4,6 +4,7 @@ mod contents;
 mod drain;
 mod forecast;
 pub mod identities;
+pub mod late;
 mod preview;
 pub mod references;
 pub mod retain;
@@ -172,14 +173,20 @@ fn next(environment: &EnvironmentName, inventory: &Inventory, view: &View, rules
     let leaving = retain::leaving(inventory, kept);
     let stays = namespace.is_some_and(|(key, _)| kept.iter().any(|kept| kept.key == *key));
     for tier in Tier::DRAINED {
-        // Whoever still has to clean up after what is gone by now may need the rights and identities that are next.
-        if tier == Tier::Access
-            && namespace.is_some()
-            && contents::has_rights(&leaving)
-            && drain::in_use(environment, &leaving, view).is_empty()
-            && let Some(next) = contents::hold(view, rules, stays)
-        {
-            return next;
+        if tier == Tier::Access {
+            let used = drain::in_use(environment, &leaving, view);
+            // Whoever runs as an account may be ours, made so late that it was taken for gone.
+            if used.is_blocked() && view.foreign.is_none() && late::is_possible(inventory) {
+                return Next::LookForForeign;
+            }
+            // Whoever still has to clean up after what is gone by now may need the rights and identities that are next.
+            if used.is_empty()
+                && namespace.is_some()
+                && contents::has_rights(&leaving)
+                && let Some(next) = contents::hold(view, rules, stays)
+            {
+                return next;
+            }
         }
         if tier == Tier::Access
             && let Some(next) = references::guard(environment, (inventory, &leaving), view, &rules.references)

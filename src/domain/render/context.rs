@@ -20,6 +20,7 @@ const SLUG_LENGTH: usize = 40;
 #[derive(Clone, Serialize, Deserialize)]
 pub struct RenderContext {
     /// The branch.
+    #[serde(deserialize_with = "BranchName::read_stored")]
     pub branch: BranchName,
     /// The commit that the environment shall show.
     pub revision: Revision,

@@ -98,7 +98,7 @@ value: {{values.a}}
     context.pull_request = Some(PullRequest {
         number: 12,
         head: "x".parse().unwrap(),
-        from_fork: false,
+        fork: None,
         base: "main".into(),
         author: "ann".into(),
         title: "a: b".into(),
@@ -604,7 +604,7 @@ proptest! {
         let mut context = context("main", json!({}));
         context.branch = parsed;
         context.pull_request = Some(PullRequest {
-            number: 1, head: context.branch.clone(), from_fork: true, base: title.clone(), author: title.clone(), title: title.clone(), labels: vec![title.clone()], draft: false,
+            number: 1, head: context.branch.clone(), fork: None, base: title.clone(), author: title.clone(), title: title.clone(), labels: vec![title.clone()], draft: false,
         });
         let template = "a: {{branch}}\nb: {{pullRequest.title}}\nc: [{{#each pullRequest.labels}}{{this}}{{/each}}]\nd: 'x {{pullRequest.author}}'
 e: |

@@ -18,20 +18,22 @@ pub struct Ended {
     pub because: EndedBecause,
 }
 
-/// Which rule of the Project ended an environment.
+/// Which rule of the Project ended an environment, or that a person did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndedBecause {
     /// `lifecycle.ttl`.
     Expired,
     /// `pullRequests.onClose`.
     PullRequestClosed,
+    /// None: a person asked for it.
+    Requested,
 }
 
 /// So many branches are remembered for a Project: the memory is part of its status, whose size is limited.
 pub const MOST_ENDED: usize = 500;
 
 /// What the host says of a branch now.
-enum Shown<'a> {
+pub(super) enum Shown<'a> {
     /// Nothing.
     Nothing,
     /// It is gone.
@@ -64,7 +66,7 @@ pub(super) fn limit(question: &Question<'_>, roster: &mut Roster) {
     };
     let skipped = &mut roster.skipped;
     roster.retire.retain(|retirement| {
-        if retirement.head.is_none() || known(retirement) {
+        if retirement.head.is_none() || because(retirement.proof).is_none() || known(retirement) {
             return true;
         }
         let fits = room > 0;
@@ -81,7 +83,7 @@ pub(super) fn limit(question: &Question<'_>, roster: &mut Roster) {
 
 /// What is remembered from now on: what still holds, and what is about to end.
 pub(super) fn after(question: &Question<'_>, roster: &Roster) -> Vec<Ended> {
-    let holds = |ended: &&Ended| match shown(question.facts, ended) {
+    let holds = |ended: &&Ended| match shown(question.facts, &ended.repository, &ended.branch) {
         Shown::Nothing => true,
         Shown::Gone => false,
         Shown::There(head, pull_request) => ended.holds(head, pull_request) && !lives(question, ended),
@@ -100,11 +102,7 @@ pub(super) fn after(question: &Question<'_>, roster: &Roster) -> Vec<Ended> {
 }
 
 fn ending(question: &Question<'_>, retirement: &Retirement) -> Option<Ended> {
-    let because = match retirement.proof {
-        Proof::Expired { .. } => EndedBecause::Expired,
-        Proof::PullRequestClosed { .. } => EndedBecause::PullRequestClosed,
-        Proof::SeenTwice(_) | Proof::AnnouncedAndConfirmed => return None,
-    };
+    let because = because(retirement.proof)?;
     let environment = question.existing.iter().find(|environment| environment.name == retirement.name)?;
     Some(Ended {
         repository: environment.repository.clone(),
@@ -114,23 +112,45 @@ fn ending(question: &Question<'_>, retirement: &Retirement) -> Option<Ended> {
     })
 }
 
+/// What has to be remembered, or the next look would bring the environment back. A pull request that does not pass needs no memory.
+fn because(proof: Proof) -> Option<EndedBecause> {
+    match proof {
+        Proof::Expired { .. } => Some(EndedBecause::Expired),
+        Proof::PullRequestClosed { .. } => Some(EndedBecause::PullRequestClosed),
+        Proof::PullRequestFiltered { .. } | Proof::SeenTwice(_) | Proof::AnnouncedAndConfirmed => None,
+    }
+}
+
 /// An environment of the branch is there: whatever was remembered, it did not come to it, or somebody made another.
+///
+/// What a person asked for stays: what is looked at here may be older than their word, and nothing would decide it anew.
 fn lives(question: &Question<'_>, ended: &Ended) -> bool {
+    if ended.because == EndedBecause::Requested {
+        return false;
+    }
     let of_branch = |environment: &&super::Existing| environment.branch == ended.branch && environment.repository == ended.repository;
     question.existing.iter().filter(of_branch).any(|environment| !environment.deleting)
 }
 
-fn shown<'a>(facts: &'a Facts, ended: &Ended) -> Shown<'a> {
+pub(super) fn shown<'a>(facts: &'a Facts, repository: &RepositoryId, branch: &BranchName) -> Shown<'a> {
     match facts {
-        Facts::Listing(listing) if listing.repository.id != ended.repository || !holds_default_branch(listing) => Shown::Nothing,
-        Facts::Listing(listing) => match listing.branches.get(&ended.branch) {
-            Some(head) => Shown::There(head, super::own_pull_request(listing, &ended.branch)),
+        Facts::Listing(listing) if listing.repository.id != *repository || !holds_default_branch(listing) => Shown::Nothing,
+        Facts::Listing(listing) if branch.pull_request().is_some() => {
+            let number = branch.pull_request();
+            let pull = listing.pull_requests.iter().find(|pull| Some(pull.number) == number);
+            match pull.and_then(|pull| Some((pull, pull.fork.as_ref()?))) {
+                Some((pull, fork)) => Shown::There(&fork.revision, Some(pull)),
+                None => Shown::Gone,
+            }
+        }
+        Facts::Listing(listing) => match listing.branches.get(branch) {
+            Some(head) => Shown::There(head, super::own_pull_request(listing, branch)),
             None => Shown::Gone,
         },
         Facts::Lookups(lookups) => {
             let of_branch = super::one_each(lookups)
                 .map(|sighted| &sighted.lookup)
-                .find(|lookup| lookup.repository.id == ended.repository && lookup.branch == ended.branch);
+                .find(|lookup| lookup.repository.id == *repository && lookup.branch == *branch);
             match of_branch.map(|lookup| (lookup, &lookup.head)) {
                 Some((lookup, Some(head))) => Shown::There(head, lookup.pull_request.as_ref()),
                 Some((lookup, None)) if could_be_absent(lookup) => Shown::Gone,
@@ -152,6 +172,7 @@ impl EndedBecause {
         match self {
             Self::Expired => SkipReason::Expired,
             Self::PullRequestClosed => SkipReason::PullRequestClosed,
+            Self::Requested => SkipReason::Requested,
         }
     }
 }

@@ -1,4 +1,5 @@
 //! What becomes of an environment whose branch is proven to be gone: where the Project grants a time of grace, it rests before it goes.
+//! The same mark says that an environment sleeps whose pull request was closed.
 //!
 //! The mark of the rest is in the Environment itself, so it outlives a restart. Its times are the API server's. That a time is over is
 //! never enough: only a look that proves the absence once more ends a rest, and one that finds the branch takes the mark away.
@@ -12,27 +13,46 @@ use crate::domain::deadline::{Span, add, whole_second_after};
 use crate::domain::git::Revision;
 use crate::domain::removal::Reason;
 
-/// The mark of an environment whose branch is gone.
+/// The mark of an environment whose branch is gone, or whose pull request was closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grace {
     /// What the environment does meanwhile.
     pub state: GraceState,
     /// Since when, by the API server's clock.
     pub since: Timestamp,
-    /// Until when; what comes then takes a look that proves that the branch is gone still.
+    /// Until when; what comes then takes a look that proves that the branch is gone still. A sleep has no end of its own: it is `since`.
     pub until: Timestamp,
-    /// What proved that the branch is gone, in words.
+    /// What proved that the branch is gone, or the pull request closed, in words.
     pub reason: String,
 }
 
-/// What an environment does whose branch is gone.
+/// What an environment does whose branch is gone, or whose pull request was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GraceState {
     /// It is scaled to zero; its data is kept. Then it is torn down.
     Resting,
     /// Somebody asked for it: it runs. Then it rests once more.
     Restored,
+    /// Its pull request was closed: it is scaled to zero until the branch is pushed or the pull request reopened.
+    Sleeping,
+    /// Somebody asked for it while it slept: it runs. Then it sleeps once more.
+    Woken,
 }
+
+impl GraceState {
+    /// Whether the environment is scaled to zero.
+    pub fn is_down(self) -> bool {
+        matches!(self, Self::Resting | Self::Sleeping)
+    }
+
+    /// Whether its branch is there, as far as is known.
+    pub fn is_of_sleep(self) -> bool {
+        matches!(self, Self::Sleeping | Self::Woken)
+    }
+}
+
+/// So long runs who was woken although the pull request is closed.
+const WOKEN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An environment to put to rest.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,9 +74,17 @@ enum Step {
 }
 
 impl Grace {
-    /// The mark that a request to restore the environment leaves at `now`: as much time again as was granted for the rest.
+    /// The mark of an environment that goes to sleep at `now`.
+    pub(super) fn sleeping(now: Timestamp, reason: String) -> Self {
+        Self::new(GraceState::Sleeping, now, Duration::ZERO, reason)
+    }
+
+    /// The mark that a request to restore the environment leaves at `now`: as much time again as was granted for the rest, or a day.
     #[must_use]
     pub fn restored(&self, now: Timestamp) -> Self {
+        if self.state.is_of_sleep() {
+            return Self::new(GraceState::Woken, now, WOKEN, self.reason.clone());
+        }
         let granted = self.until.duration_since(self.since).unsigned_abs();
         Self::new(GraceState::Restored, now, granted, self.reason.clone())
     }
@@ -98,6 +126,8 @@ pub(super) fn end(question: &Question<'_>, environment: &Existing, proof: Proof,
 /// A mark ends by its own times, whatever the Project grants by then. Without a time that is sure, everything stays as it is.
 fn step(grace: Option<&Grace>, granted: Option<Span>, now: Option<Timestamp>, reason: impl FnOnce() -> Reason) -> Step {
     let is_over = |grace: &Grace| now.is_some_and(|now| now >= grace.until);
+    // The mark of a sleep says nothing about a branch that is gone.
+    let grace = grace.filter(|grace| !grace.state.is_of_sleep());
     match (grace, granted, now) {
         (Some(grace), ..) if !is_over(grace) => Step::Wait,
         (Some(grace), ..) if grace.state == GraceState::Resting => Step::Retire,

@@ -5,12 +5,17 @@ mod absence;
 mod brake;
 mod decisions;
 mod ended;
+mod forks;
+mod held;
 mod histories;
+mod pull_requests;
 mod rest;
 
 use std::sync::LazyLock;
 
 use super::*;
+use crate::domain::git::Repository;
+use crate::domain::name::Identity;
 use crate::domain::policy::{AllowedKeys, BranchPolicy, Guardrails};
 
 const HOST: &str = "https://git.example.com";
@@ -60,12 +65,14 @@ fn make_project() -> Project {
             default_requests: BTreeMap::new(),
             ingress_from: None,
             checks_from: BTreeMap::new(),
+            internet: true,
             pod_security: "baseline",
         },
         max_environments: None,
         grace_after_delete: None,
         ttl: None,
-        on_close: crate::domain::policy::OnClose::default(),
+        pull_requests: crate::domain::policy::PullRequestPolicy::default(),
+        forks: crate::domain::policy::Forks::default(),
         rules: Vec::new(),
         branch_file: AllowedKeys::default(),
         kinds: Vec::new(),
@@ -75,6 +82,7 @@ fn make_project() -> Project {
         outbound: crate::domain::policy::Outbound::usual(),
         retain: crate::domain::policy::Permission::default(),
         deployer: "deployer".parse().unwrap(),
+        mirrors: Vec::new(),
         suspended: false,
     }
 }
@@ -99,6 +107,7 @@ fn existing(repository: &str, branch_name: &str, digit: char) -> Existing {
         pull_request: None,
         grace: None,
         active: None,
+        pinned: false,
         deleting: false,
     }
 }
@@ -136,7 +145,7 @@ fn pull_request(number: u64, head: &str) -> PullRequest {
     PullRequest {
         number,
         head: branch(head),
-        from_fork: false,
+        fork: None,
         base: "main".into(),
         author: "ada".into(),
         title: "a change".into(),
@@ -153,11 +162,14 @@ struct Asked<'a> {
     absences: Absences,
     at: u64,
     released: Option<&'a str>,
+    held: Option<Held>,
     ended: Vec<Ended>,
     closures: Absences,
     /// By the API server's clock.
     server_time: Option<i64>,
     plain_git: bool,
+    changed_paths: ChangedPaths,
+    approved_forks: ApprovedForks,
 }
 
 fn ask(facts: Facts, existing: &[Existing]) -> Asked<'_> {
@@ -168,10 +180,13 @@ fn ask(facts: Facts, existing: &[Existing]) -> Asked<'_> {
         absences: Absences::new(),
         at: 1000,
         released: None,
+        held: None,
         ended: Vec::new(),
         closures: Absences::new(),
         server_time: None,
         plain_git: false,
+        changed_paths: ChangedPaths::new(),
+        approved_forks: ApprovedForks::new(),
     }
 }
 
@@ -182,7 +197,11 @@ impl Asked<'_> {
     }
 
     fn decide(&self) -> Roster {
-        decide(&Question {
+        self.question(decide)
+    }
+
+    fn question<T>(&self, ask: impl FnOnce(&Question<'_>) -> T) -> T {
+        ask(&Question {
             project: &self.project,
             host_url: HOST,
             facts: &self.facts,
@@ -191,8 +210,11 @@ impl Asked<'_> {
             now: Duration::from_secs(self.at),
             confirmation: CONFIRMATION,
             released: self.released,
+            held: self.held.as_ref(),
             ended: &self.ended,
             closures: &self.closures,
+            changed_paths: &self.changed_paths,
+            approved_forks: &self.approved_forks,
             tells_pull_requests: !self.plain_git,
             server_time: self.server_time.map(|seconds| Timestamp::from_second(seconds).unwrap()),
         })

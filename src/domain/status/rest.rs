@@ -1,19 +1,25 @@
-//! What a pass concludes about an environment whose branch is gone.
-
-use jiff::Timestamp;
+//! What a pass concludes about an environment whose branch is gone, or whose pull request was closed.
 
 use super::{PATIENTLY, Phase, Report, SOON, conclude_failure, is_change, needs_another_look, sentence, shorten, worst};
 use crate::domain::git::BranchName;
 use crate::domain::outcome::{self, Outcome};
 use crate::domain::plan::{Plan, Waiting};
+use crate::domain::roster::{Grace, GraceState};
 
-/// Concludes from a plan that puts an environment to rest until `until`, and what came of it.
-pub fn summarise_rest(branch: &BranchName, until: Timestamp, plan: &Plan, outcomes: &[Outcome]) -> Report {
+/// Concludes from a plan that puts an environment to rest under the mark `grace`, and what came of it.
+pub fn summarise_rest(branch: &BranchName, grace: &Grace, plan: &Plan, outcomes: &[Outcome]) -> Report {
     let mut report = report(plan, outcomes);
+    let why = cause(grace);
     report.message = match plan.waiting.first() {
-        _ if !outcomes.is_empty() || !plan.is_quiet() => "branch deleted; stopping what runs".to_owned(),
-        Some(first) => format!("branch deleted; stopping: {}", sentence(first, plan.waiting.len())),
-        None => format!("branch deleted; kept until {until}; push the branch or run graftling env restore {branch}"),
+        _ if !outcomes.is_empty() || !plan.is_quiet() => format!("{why}; stopping what runs"),
+        Some(first) => format!("{why}; stopping: {}", sentence(first, plan.waiting.len())),
+        None if grace.state == GraceState::Sleeping => {
+            format!("{why}; it sleeps; push the branch, reopen the pull request or run graftling env restore {branch}")
+        }
+        None => format!(
+            "{why}; kept until {}; push the branch or run graftling env restore {branch}",
+            grace.until
+        ),
     };
     if plan.waiting.is_empty() && outcomes.is_empty() && plan.is_quiet() {
         report.again = None;
@@ -29,9 +35,21 @@ pub fn summarise_return(plan: &Plan, outcomes: &[Outcome]) -> Report {
     conclude(report, plan, outcomes)
 }
 
+/// In few words: that an environment runs although it would rest, and until when.
+pub fn kept(grace: &Grace) -> String {
+    format!("{}; restored until {}", cause(grace), grace.until)
+}
+
+fn cause(grace: &Grace) -> &'static str {
+    match grace.state.is_of_sleep() {
+        true => "pull request closed",
+        false => "branch deleted",
+    }
+}
+
 /// Concludes about an environment that runs although its branch is gone, and whose bundle is gone with it: what it was is what it should be.
-pub fn summarise_restored(until: Timestamp, refusal: &str, waiting: &[Waiting], mut report: Report) -> Report {
-    let kept = format!("branch deleted; restored until {until}");
+pub fn summarise_restored(grace: &Grace, refusal: &str, waiting: &[Waiting], mut report: Report) -> Report {
+    let kept = kept(grace);
     (report.phase, report.reason, report.message) = match waiting.first() {
         Some(first) => (Phase::Deploying, "Waiting", format!("{kept}; {}", sentence(first, waiting.len()))),
         None => (Phase::Ready, "Restored", format!("{kept}, as it was: {refusal}")),

@@ -12,12 +12,13 @@ pub fn summarise_run(report: Report, run: &Run, stages: &[Stage], now: Timestamp
     let deadline = deadline.map(|due| due.unsigned_abs().min(std::time::Duration::from_secs(86_400)));
     let again = [report.again, deadline].into_iter().flatten().min();
     let all_reached = run.stages.iter().all(|stage| stage.state != StageState::Waiting);
-    let applied = report.applied && all_reached && matches!(run.state, RunState::Running | RunState::Succeeded | RunState::Failed);
-    let mut report = Report {
-        applied: applied && !leaves_stages_out(run),
-        again,
-        ..report
+    let applied = match run.state {
+        RunState::Running | RunState::Succeeded | RunState::Failed => report.applied && all_reached && !leaves_stages_out(run),
+        // What counts is what it went back to.
+        RunState::RolledBack => report.applied && report.phase == Phase::Ready,
+        RunState::Superseded => false,
     };
+    let mut report = Report { applied, again, ..report };
     match run.state {
         RunState::Succeeded => {}
         RunState::Running => tell_running(&mut report, run, stages),

@@ -278,7 +278,7 @@ fn an_object_that_failed_is_told_before_one_that_is_slow() {
 }
 
 #[test]
-fn every_class_of_failure_has_its_phase_and_reason() {
+fn f13_f14_f27_f31_every_class_of_failure_has_its_phase_and_reason_and_is_looked_at_again_and_never_at_once() {
     for (class, phase, reason) in [
         (FailureClass::Transient, Phase::Deploying, "ServerUnavailable"),
         (FailureClass::NamespaceEnding, Phase::Deploying, "NamespaceEnding"),
@@ -294,7 +294,11 @@ fn every_class_of_failure_has_its_phase_and_reason() {
         assert!(report.message.starts_with(&told), "L3: {}", report.message);
         let says_what_to_do = report.message.len() > told.len();
         assert_eq!(says_what_to_do, phase == Phase::Failed, "{}", report.message);
-        assert!(report.again.is_some(), "even what needs somebody is looked at again");
+        let again = report.again.unwrap();
+        assert!(
+            again >= Duration::from_secs(1),
+            "even what needs somebody is looked at again, but not at once: {again:?}"
+        );
 
         let report = summarise_teardown(&teardown(Next::LookForForeign), &[failed("Service", class)]);
         let phase = if phase == Phase::Failed { Phase::Blocked } else { Phase::Deleting };

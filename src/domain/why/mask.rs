@@ -59,7 +59,7 @@ pub fn masked(text: &str) -> String {
 }
 
 /// The same with room for what an explanation was concluded from.
-pub(super) fn masked_evidence(text: &str) -> String {
+pub fn masked_evidence(text: &str) -> String {
     cut(&one_line(text), MAX_EVIDENCE_LINE)
 }
 

@@ -7,7 +7,7 @@ pub(super) fn left(limited: &str, used: &str) -> Option<String> {
 }
 
 /// A quantity as a number of its unit.
-pub(super) fn value(text: &str) -> Option<f64> {
+pub(in crate::domain) fn value(text: &str) -> Option<f64> {
     let end = text
         .find(|character: char| !(character.is_ascii_digit() || "+-.".contains(character)))
         .unwrap_or(text.len());

@@ -1,6 +1,9 @@
 //! One request to GitHub's REST interface, and what its answer is worth.
 
+mod write;
+
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, StatusCode, header};
@@ -11,13 +14,13 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
-use crate::domain::git::RepositoryName;
 use crate::githost::Error;
+use crate::githost::budget::Budget;
+use crate::githost::conditional::Remembered;
+pub(super) use crate::githost::rest::unusable;
 
-/// The most that GitHub gives.
-const PAGE_SIZE: usize = 100;
-/// A repository with more branches or pull requests than this many pages is refused rather than cut.
-const MAX_PAGES: usize = 200;
+use super::Settings;
+
 /// A page of a hundred pull requests with the longest bodies that GitHub allows stays below.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 /// GitHub's limits start anew every hour.
@@ -29,6 +32,8 @@ pub(super) struct Api {
     client: Octocrab,
     base: Url,
     timeout: Duration,
+    budget: Budget,
+    has_token: bool,
 }
 
 /// An answer, whatever its status.
@@ -39,25 +44,43 @@ pub(super) struct Answer {
 }
 
 impl Api {
-    pub(super) fn connect(base: Url, token: Option<&SecretString>, timeout: Duration) -> Result<Self, Error> {
+    pub(super) fn connect(base: Url, settings: &Settings) -> Result<Self, Error> {
+        let timeout = settings.request_timeout;
         let misconfigured = |error: octocrab::Error| Error::Misconfigured {
             problem: format!("could not prepare the connection to {base}: {error}"),
         };
-        let mut builder = Octocrab::builder()
+        let builder = Octocrab::builder()
             .base_uri(base.as_str())
             .map_err(misconfigured)?
             .add_retry_config(RetryConfig::None)
             .set_connect_timeout(Some(timeout))
             .add_header(header::ACCEPT, "application/vnd.github+json".to_owned());
-        if let Some(token) = token {
-            builder = builder.personal_token(header_safe(token)?);
-        }
-        let client = builder.build().map_err(misconfigured)?;
-        Ok(Self { client, base, timeout })
+        let client = match (&settings.app, &settings.token) {
+            (Some(app), _) => app.client(|id, key| builder.app(id, key).build().map_err(misconfigured))?,
+            (None, Some(token)) => builder.personal_token(header_safe(token)?).build().map_err(misconfigured)?,
+            (None, None) => builder.build().map_err(misconfigured)?,
+        };
+        Ok(Self {
+            client,
+            base,
+            timeout,
+            budget: Budget::default(),
+            has_token: settings.token.is_some() || settings.app.is_some(),
+        })
     }
 
     pub(super) fn base(&self) -> &Url {
         &self.base
+    }
+
+    /// Whether requests are an account's.
+    pub(super) fn has_token(&self) -> bool {
+        self.has_token
+    }
+
+    /// What is left of the requests that the token has.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The URL of `segments` below the interface's own; every character with a meaning in URLs is escaped.
@@ -79,75 +102,64 @@ impl Api {
 
     /// As [`Api::get`], with a body of at most `limit` bytes in at most `timeout`.
     pub(super) async fn get_within(&self, operation: &'static str, url: Url, timeout: Duration, limit: usize) -> Result<Answer, Error> {
-        let answer = tokio::time::timeout(timeout, self.exchange(operation, url, limit))
+        self.bounded(operation, timeout, self.exchange(operation, url, HeaderMap::new(), limit))
+            .await
+    }
+
+    /// As [`Api::get`], but asks only whether something else is there now than what is remembered, and what.
+    pub(super) async fn get_if_changed<T>(
+        &self,
+        operation: &'static str,
+        url: &Url,
+        remembered: &Remembered<T>,
+        read: impl FnOnce(&Answer) -> Result<T, Error>,
+    ) -> Result<Arc<T>, Error> {
+        let known = remembered.get(url);
+        let validator = known.iter().map(|known| (header::IF_NONE_MATCH, known.validator.clone()));
+        let exchange = self.exchange(operation, url.clone(), validator.collect(), MAX_BODY_BYTES);
+        let answer = self.bounded(operation, self.timeout, exchange).await?;
+        match known {
+            Some(known) if answer.status == StatusCode::NOT_MODIFIED => Ok(known.value),
+            _ => {
+                let value = Arc::new(read(&answer)?);
+                remembered.put(url, answer.headers.get(header::ETAG), &value);
+                Ok(value)
+            }
+        }
+    }
+
+    async fn bounded(
+        &self,
+        operation: &'static str,
+        timeout: Duration,
+        exchange: impl Future<Output = Result<Answer, Error>>,
+    ) -> Result<Answer, Error> {
+        let answer = tokio::time::timeout(timeout, exchange)
             .await
             .map_err(|_| unreachable(operation, io::Error::from(io::ErrorKind::TimedOut)))??;
+        self.budget.observe(&answer.headers);
         match answer.failure(operation) {
             Some(error) => Err(error),
             None => Ok(answer),
         }
     }
 
-    /// The items of all pages that begin with `first`.
-    ///
-    /// # Errors
-    /// Besides those of [`Api::get`], [`Error::Unusable`] when there are more than [`MAX_PAGES`] or when a link leads elsewhere.
-    pub(super) async fn all_pages<T: DeserializeOwned>(
-        &self,
-        operation: &'static str,
-        mut first: Url,
-        repository: &RepositoryName,
-    ) -> Result<Vec<T>, Error> {
-        first.query_pairs_mut().append_pair("per_page", &PAGE_SIZE.to_string());
-        let mut items = Vec::new();
-        let mut next = Some(first.clone());
-        for number in 1..=MAX_PAGES {
-            let Some(url) = next else { return Ok(items) };
-            let answer = self.get(operation, url).await?;
-            let page: Vec<T> = match answer.status {
-                StatusCode::OK => answer.decode(operation)?,
-                StatusCode::NOT_FOUND => {
-                    return Err(Error::RepositoryNotFound {
-                        operation,
-                        repository: repository.clone(),
-                    });
-                }
-                _ => return Err(answer.unexpected(operation)),
-            };
-            next = self.next_page(operation, &answer, &first, number, page.len())?;
-            items.extend(page);
-        }
-        match next {
-            None => Ok(items),
-            Some(_) => Err(unusable(operation, format!("there are more than {MAX_PAGES} pages of {PAGE_SIZE}"))),
-        }
-    }
-
-    /// Where the next page is. A full page without a link is not trusted to be the last: the page after it is asked for by its number.
-    fn next_page(&self, operation: &'static str, answer: &Answer, first: &Url, number: usize, length: usize) -> Result<Option<Url>, Error> {
-        match answer.next_link() {
-            Some(link) => {
-                let url = Url::parse(link).map_err(|_| unusable(operation, "the link to the next page is no URL"))?;
-                if url.origin() != self.base.origin() {
-                    return Err(unusable(operation, "the link to the next page leads to another host"));
-                }
-                Ok(Some(url))
-            }
-            None if length >= PAGE_SIZE => {
-                let mut url = first.clone();
-                url.query_pairs_mut().append_pair("page", &(number + 1).to_string());
-                Ok(Some(url))
-            }
-            None => Ok(None),
-        }
-    }
-
-    async fn exchange(&self, operation: &'static str, url: Url, limit: usize) -> Result<Answer, Error> {
+    async fn exchange(&self, operation: &'static str, url: Url, headers: HeaderMap, limit: usize) -> Result<Answer, Error> {
         let response = self
             .client
-            ._get(url.as_str())
+            ._get_with_headers(relative(&url), Some(headers))
             .await
-            .map_err(|error| unreachable(operation, error))?;
+            .map_err(|error| unanswered(operation, error))?;
+        Answer::read(operation, response, limit).await
+    }
+}
+
+impl Answer {
+    /// Reads the whole body.
+    async fn read<B>(operation: &'static str, response: http::Response<B>, limit: usize) -> Result<Self, Error>
+    where
+        B: BodyExt<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    {
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, limit)
             .collect()
@@ -156,15 +168,13 @@ impl Api {
                 true => unusable(operation, format!("it has more than {} MiB", limit / 1024 / 1024)),
                 false => Error::Unreachable { operation, source },
             })?;
-        Ok(Answer {
+        Ok(Self {
             status: parts.status,
             headers: parts.headers,
             body: body.to_bytes().to_vec(),
         })
     }
-}
 
-impl Answer {
     /// The body as what the interface promises; a page of HTML, a truncated or an empty body are errors.
     pub(super) fn decode<T: DeserializeOwned>(&self, operation: &'static str) -> Result<T, Error> {
         let kind = self.header(header::CONTENT_TYPE.as_str()).unwrap_or_default();
@@ -178,6 +188,11 @@ impl Answer {
             let problem = format!("unexpected JSON in line {}, column {}", error.line(), error.column());
             unusable(operation, problem)
         })
+    }
+
+    /// Whether GitHub's own words in the body hold these.
+    pub(super) fn says(&self, words: &str) -> bool {
+        String::from_utf8_lossy(&self.body).contains(words)
     }
 
     /// The body as it came.
@@ -250,16 +265,28 @@ fn header_safe(token: &SecretString) -> Result<SecretString, Error> {
     Ok(trimmed.to_owned().into())
 }
 
+/// A URL of the interface without its host: octocrab gives an App's token to no host that is named, but for GitHub's own.
+fn relative(url: &Url) -> String {
+    match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    }
+}
+
+/// Why a request got no answer of its own: nothing came, or GitHub gave no token for it to an App.
+fn unanswered(operation: &'static str, error: octocrab::Error) -> Error {
+    match &error {
+        octocrab::Error::GitHub { source, .. } => match source.status_code.as_u16() {
+            status @ (401 | 403 | 404) => Error::Refused { operation, status },
+            status => Error::ServerError { operation, status },
+        },
+        _ => unreachable(operation, error),
+    }
+}
+
 fn unreachable(operation: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Unreachable {
         operation,
         source: Box::new(source),
-    }
-}
-
-fn unusable(operation: &'static str, problem: impl Into<String>) -> Error {
-    Error::Unusable {
-        operation,
-        problem: problem.into(),
     }
 }

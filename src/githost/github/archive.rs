@@ -5,10 +5,10 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::{Github, owner_and_name, wire};
-use crate::domain::bundle::archive::{self, ArchiveError, Contents, Limits, Selection};
 use crate::domain::git::{Commit, RepositoryName, TreePath};
 use crate::githost::Error;
-use crate::githost::checkout::{self, Tree};
+use crate::githost::checkout::Tree;
+use crate::githost::tarball;
 use crate::githost::tree::{self, Files, READ_FILES};
 
 /// The most bytes of an archive as it is sent. It holds the whole repository at one commit.
@@ -21,15 +21,12 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// # Caveats
 /// GitHub makes the archive by `git archive`: files with the attribute `export-ignore` are not in it.
 pub(super) async fn files(github: &Github, name: &RepositoryName, at: &Commit, path: &TreePath) -> Result<Files, Error> {
-    let bytes = fetch(github, name, at).await?;
-    let (commit, place) = (at.clone(), path.clone());
-    reading(move || read(&bytes, &commit, &place)).await
+    tarball::files(fetch(github, name, at).await?, at, path).await
 }
 
 /// Everything that a checkout of a commit holds. See [`files`].
 pub(super) async fn checkout(github: &Github, name: &RepositoryName, at: &Commit) -> Result<Tree, Error> {
-    let bytes = fetch(github, name, at).await?;
-    reading(move || checkout::unpacked(&bytes).map_err(tree::refuse)).await
+    tarball::checkout(fetch(github, name, at).await?).await
 }
 
 async fn fetch(github: &Github, name: &RepositoryName, at: &Commit) -> Result<Vec<u8>, Error> {
@@ -45,46 +42,5 @@ async fn fetch(github: &Github, name: &RepositoryName, at: &Commit) -> Result<Ve
             Err(tree::moved(at))
         }
         _ => Err(answer.unexpected(READ_FILES)),
-    }
-}
-
-async fn reading<T: Send + 'static>(read: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    let reading = tokio::task::spawn_blocking(read);
-    reading.await.map_err(|error| Error::Unusable {
-        operation: READ_FILES,
-        problem: format!("reading the archive was interrupted: {error}"),
-    })?
-}
-
-fn read(bytes: &[u8], at: &Commit, path: &TreePath) -> Result<Files, Error> {
-    let selection = Selection {
-        in_folder: true,
-        below: path,
-    };
-    let contents = archive::read(bytes, selection, &Limits::REPOSITORY).map_err(refused)?;
-    // Git writes the commit into the archive: a cache or a proxy in between cannot give another one unnoticed.
-    match &contents.comment {
-        Some(comment) if comment != at.revision.as_str() => Err(Error::Unusable {
-            operation: READ_FILES,
-            problem: "it is the archive of another commit".to_owned(),
-        }),
-        _ => tree::accept(at, path, without_submodules(contents)?),
-    }
-}
-
-fn without_submodules(contents: Contents) -> Result<Files, Error> {
-    match contents.empty_folders.first() {
-        Some(folder) => Err(tree::refuse(format!("{folder} is a submodule: only regular files are read"))),
-        None => Ok(contents.files),
-    }
-}
-
-fn refused(error: ArchiveError) -> Error {
-    match error {
-        ArchiveError::ReadArchive(source) => Error::Unusable {
-            operation: READ_FILES,
-            problem: format!("it is no complete archive: {source}"),
-        },
-        other => tree::refuse(other.to_string()),
     }
 }

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use crate::domain::git::{self, BranchName, RepositoryId, Revision};
-use crate::domain::name::NameError;
 use crate::githost::Error;
+use crate::githost::rest::invalid;
 
 #[derive(Deserialize)]
 pub(super) struct Repository {
@@ -14,17 +14,11 @@ pub(super) struct Repository {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Branch {
-    name: String,
-    commit: Commit,
-}
-
-#[derive(Deserialize)]
 struct Commit {
     sha: String,
 }
 
-/// The answer of `/git/ref/heads/…`.
+/// The answer of `/git/ref/heads/…`, and an item of `/git/matching-refs/heads`.
 #[derive(Deserialize)]
 pub(super) struct Reference {
     r#ref: String,
@@ -42,7 +36,7 @@ pub(super) struct Problem {
 pub(super) struct PullRequest {
     number: u64,
     head: Side,
-    base: Side,
+    base: Base,
     /// `null` when the account was deleted.
     user: Option<User>,
     title: String,
@@ -55,13 +49,20 @@ pub(super) struct PullRequest {
 #[derive(Deserialize)]
 struct Side {
     r#ref: String,
+    sha: String,
     /// `null` when the repository was deleted.
     repo: Option<SideRepository>,
 }
 
 #[derive(Deserialize)]
+struct Base {
+    r#ref: String,
+}
+
+#[derive(Deserialize)]
 struct SideRepository {
     id: u64,
+    full_name: String,
 }
 
 #[derive(Deserialize)]
@@ -85,15 +86,14 @@ impl Repository {
     }
 }
 
-impl Branch {
-    /// `None` for a branch whose name is not supported: no environment can ever belong to it.
-    pub(super) fn into_domain(self, operation: &'static str) -> Result<Option<(BranchName, Revision)>, Error> {
-        let head = self.commit.sha.parse().map_err(invalid(operation))?;
-        Ok(self.name.parse().ok().map(|name| (name, head)))
-    }
-}
-
 impl Reference {
+    /// The branch and its head; `None` for a branch whose name is not supported, which no environment can ever belong to, and for any
+    /// other ref.
+    pub(super) fn into_branch(self, operation: &'static str) -> Result<Option<(BranchName, Revision)>, Error> {
+        let head = self.object.sha.parse().map_err(invalid(operation))?;
+        Ok(BranchName::from_full_ref(&self.r#ref).and_then(Result::ok).map(|name| (name, head)))
+    }
+
     /// The head, provided that the answer is about `branch` and not about a branch whose name begins with it.
     pub(super) fn into_head(self, operation: &'static str, branch: &BranchName) -> Result<Revision, Error> {
         if self.r#ref != branch.full_ref() {
@@ -109,24 +109,29 @@ impl Reference {
 impl PullRequest {
     /// `None` for a pull request whose head is a branch name that is not supported.
     pub(super) fn into_domain(self, repository: &RepositoryId) -> Option<git::PullRequest> {
+        let is_own = self
+            .head
+            .repo
+            .as_ref()
+            .is_some_and(|head| head.id.to_string() == repository.as_str());
+        let fork = match is_own {
+            true => None,
+            false => Some(git::Fork {
+                revision: self.head.sha.parse().ok()?,
+                repository: self.head.repo.map(|head| head.full_name),
+            }),
+        };
         let mut labels: Vec<_> = self.labels.into_iter().map(|label| label.name).collect();
         labels.sort();
         Some(git::PullRequest {
             number: self.number,
             head: self.head.r#ref.parse().ok()?,
-            from_fork: self.head.repo.is_none_or(|head| head.id.to_string() != repository.as_str()),
+            fork,
             base: self.base.r#ref,
             author: self.user.map(|user| user.login).unwrap_or_default(),
             title: self.title,
             labels,
             draft: self.draft.unwrap_or_default(),
         })
-    }
-}
-
-fn invalid(operation: &'static str) -> impl Fn(NameError) -> Error {
-    move |error| Error::Unusable {
-        operation,
-        problem: format!("a {} in it {}", error.kind, error.rule),
     }
 }

@@ -96,9 +96,11 @@ fn fetch_commit<T>(
     look(&objects, commit)
 }
 
-/// Whether a server says that it has no such commit, in the words of Git's own.
+/// Whether a server says that it has no such commit, in the words of Git's own; or ended, over a pipe, before it had read all of the
+/// question, so that its words are lost: it had listed its refs a moment ago.
 fn is_unknown(cause: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(cause), |cause| cause.source()).any(|cause| cause.to_string().contains("not our ref"))
+    let says = |text: &str| text.contains("not our ref") || text.contains("Broken pipe");
+    std::iter::successors(Some(cause), |cause| cause.source()).any(|cause| says(&cause.to_string()))
 }
 
 fn handshake(transport: &mut impl Transport) -> Result<Capabilities, Cause> {
@@ -141,5 +143,24 @@ fn read_pack(answer: &mut impl BufRead) -> Result<Option<Vec<u8>>, Cause> {
         Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
         Ok(_) => Ok(Some(pack)),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_unknown_by_what_the_server_says_or_by_its_end_over_a_pipe() {
+        let error = |kind, text: &str| io::Error::new(kind, text.to_owned());
+        assert!(is_unknown(&error(io::ErrorKind::Other, "upload-pack: not our ref abab")));
+        assert!(is_unknown(&io::Error::other(error(io::ErrorKind::BrokenPipe, "Broken pipe"))));
+        for kind in [
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::TimedOut,
+            io::ErrorKind::UnexpectedEof,
+        ] {
+            assert!(!is_unknown(&error(kind, "")), "{kind:?}");
+        }
     }
 }

@@ -10,6 +10,11 @@ const BODY: &[u8] = br#"{"ref":"refs/heads/main","deleted":false}"#;
 /// Headers by name and value.
 type Pairs<'a> = &'a [(&'static str, &'a str)];
 
+/// For providers that sign no time.
+fn verify(provider: Provider, secret: &SecretString, headers: &HeaderMap, body: &[u8]) -> Result<(), SignatureError> {
+    super::verify(provider, secret, headers, body, Timestamp::UNIX_EPOCH)
+}
+
 fn secret(text: &str) -> SecretString {
     text.to_owned().into()
 }
@@ -26,6 +31,16 @@ fn signed(provider: Provider, text: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header_name(provider), text.parse().unwrap());
     headers
+}
+
+/// A digest as `provider` sends it.
+fn digest(provider: Provider, secret: &SecretString, body: &[u8]) -> String {
+    let text = sign(secret, body);
+    match provider {
+        Provider::Gitea => text.trim_start_matches(SCHEME).to_owned(),
+        Provider::Github | Provider::Bitbucket | Provider::Git => text,
+        Provider::Gitlab => secret.expose_secret().to_owned(),
+    }
 }
 
 /// The example that GitHub's documentation gives for testing an implementation.
@@ -49,14 +64,14 @@ fn threat_t01_only_the_right_digest_in_the_providers_own_header_opens() {
     let sha1 = "sha1=2fd4e1c67a2d28fced849ee1bb76e7391b93eb12";
     let no_hex = format!("{SCHEME}{}", "g".repeat(64));
     let sha512 = right.replace("sha256=", "sha512=");
-    for provider in Provider::ALL {
+    for provider in [Provider::Github, Provider::Git] {
         let own = match provider {
             Provider::Github => "x-hub-signature-256",
-            Provider::Git => "x-graftling-signature-256",
+            _ => "x-graftling-signature-256",
         };
         let foreign = match provider {
             Provider::Github => "x-graftling-signature-256",
-            Provider::Git => "x-hub-signature-256",
+            _ => "x-hub-signature-256",
         };
         let cases: [(Pairs<'_>, Result<(), SignatureError>); 14] = [
             (&[(own, &right)], Ok(())),
@@ -85,6 +100,72 @@ fn threat_t01_only_the_right_digest_in_the_providers_own_header_opens() {
 }
 
 #[test]
+fn threat_t01_gitea_and_forgejo_sign_with_bare_digits_and_what_they_send_for_others_does_not_count() {
+    let secret = secret("s3cret");
+    let right = digest(Provider::Gitea, &secret, BODY);
+    let prefixed = sign(&secret, BODY);
+    let other = digest(Provider::Gitea, &self::secret("another"), BODY);
+    let own = "x-gitea-signature";
+    let cases: [(Pairs<'_>, Result<(), SignatureError>); 12] = [
+        (&[(own, &right)], Ok(())),
+        (&[("x-forgejo-signature", &right)], Ok(())),
+        (&[("x-forgejo-signature", &other)], Err(SignatureError::Wrong)),
+        (&[(own, &other), ("x-forgejo-signature", &right)], Err(SignatureError::Wrong)),
+        (
+            &[(own, &right), ("x-forgejo-signature", &right), ("x-hub-signature-256", &prefixed)],
+            Ok(()),
+        ),
+        (&[("x-hub-signature-256", &prefixed)], Err(SignatureError::Missing)),
+        (&[("x-gogs-signature", &right)], Err(SignatureError::Missing)),
+        (&[(own, "")], Err(SignatureError::Malformed)),
+        (&[(own, &prefixed)], Err(SignatureError::Malformed)),
+        (&[(own, &right[..62])], Err(SignatureError::Malformed)),
+        (&[(own, &right), (own, &right)], Err(SignatureError::Malformed)),
+        (&[(own, &other)], Err(SignatureError::Wrong)),
+    ];
+    for (pairs, expected) in cases {
+        assert_eq!(verify(Provider::Gitea, &secret, &headers(pairs), BODY), expected, "{pairs:?}");
+    }
+}
+
+#[test]
+fn threat_t01_bitbucket_signs_in_the_header_that_github_has_for_another_digest() {
+    let secret = secret("s3cret");
+    let right = sign(&secret, BODY);
+    let bare = right.trim_start_matches(SCHEME);
+    let other = sign(&self::secret("another"), BODY);
+    let own = "x-hub-signature";
+    let sha1 = format!("sha1={}", &bare[..40]);
+    let cases: [(Pairs<'_>, Result<(), SignatureError>); 11] = [
+        (&[(own, &right)], Ok(())),
+        (&[], Err(SignatureError::Missing)),
+        (&[("x-hub-signature-256", &right)], Err(SignatureError::Missing)),
+        (&[("x-hub-signature-256", &right), (own, &other)], Err(SignatureError::Wrong)),
+        (&[("x-gitea-signature", bare)], Err(SignatureError::Missing)),
+        (&[(own, "")], Err(SignatureError::Malformed)),
+        (&[(own, bare)], Err(SignatureError::Malformed)),
+        (&[(own, &sha1)], Err(SignatureError::Malformed)),
+        (&[(own, &right[..right.len() - 2])], Err(SignatureError::Malformed)),
+        (&[(own, &right), (own, &right)], Err(SignatureError::Malformed)),
+        (&[(own, &other)], Err(SignatureError::Wrong)),
+    ];
+    for (pairs, expected) in cases {
+        assert_eq!(verify(Provider::Bitbucket, &secret, &headers(pairs), BODY), expected, "{pairs:?}");
+    }
+}
+
+#[test]
+fn threat_t03_a_body_of_bitbuckets_that_was_written_again_does_not_verify() {
+    let secret = secret("s3cret");
+    let headers = signed(Provider::Bitbucket, &sign(&secret, b"{\"a\": 1}"));
+    assert_eq!(verify(Provider::Bitbucket, &secret, &headers, b"{\"a\": 1}"), Ok(()));
+    assert_eq!(
+        verify(Provider::Bitbucket, &secret, &headers, b"{\"a\":1}"),
+        Err(SignatureError::Wrong)
+    );
+}
+
+#[test]
 fn threat_t01_a_header_that_is_no_text_is_malformed() {
     let mut headers = HeaderMap::new();
     headers.insert("x-hub-signature-256", http::HeaderValue::from_bytes(b"sha256=\xff\xfe").unwrap());
@@ -97,7 +178,7 @@ fn threat_t01_a_header_that_is_no_text_is_malformed() {
 #[test]
 fn threat_t02_an_empty_secret_verifies_nothing_not_even_its_own_signature() {
     for provider in Provider::ALL {
-        let headers = signed(provider, &sign(&secret(""), BODY));
+        let headers = signed(provider, &digest(provider, &secret(""), BODY));
         assert_eq!(verify(provider, &secret(""), &headers, BODY), Err(SignatureError::Wrong));
     }
 }
@@ -113,8 +194,13 @@ fn threat_t03_json_that_was_serialised_again_does_not_verify() {
 
 #[test]
 fn every_reason_has_a_label_of_its_own() {
-    let labels = [SignatureError::Missing, SignatureError::Malformed, SignatureError::Wrong].map(SignatureError::label);
-    assert_eq!(labels, ["missing", "malformed", "wrong"]);
+    let all = [
+        SignatureError::Missing,
+        SignatureError::Malformed,
+        SignatureError::Wrong,
+        SignatureError::Stale,
+    ];
+    assert_eq!(all.map(SignatureError::label), ["missing", "malformed", "wrong", "stale"]);
 }
 
 proptest! {

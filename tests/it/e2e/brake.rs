@@ -14,6 +14,7 @@ use crate::world::{LONG, Options, World, repository_name};
 
 const GONE: [&str; 5] = ["a", "b", "c", "d", "e"];
 const HELD: &str = "graftling_environments_held";
+const BRAKED: &str = "graftling_environments_braked_total";
 
 struct Run {
     code: i32,
@@ -153,6 +154,68 @@ async fn f64_a_release_that_came_too_late_releases_nothing_at_the_next_outage() 
     assert!(second.since.unwrap().0 >= first.since.unwrap().0);
     assert_eq!(world.alive().await, alive);
     assert!(world.events("BrakeReleased").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f64_of_five_that_are_held_three_stay_held_over_a_restart_until_they_are_released_or_come_back() {
+    let (mut world, repository) = six("stay-held").await;
+    let alive = world.alive().await;
+    repository.delete_branches(&GONE).unwrap();
+    let five = braked(&world, "on the brake", |brake| brake.count == 5).await;
+    push(&repository, &GONE[..2]);
+    let three = braked(&world, "that holds three still", |brake| brake.count == 3).await;
+    assert_eq!(
+        (three.branches.as_slice(), &three.since),
+        (["c", "d", "e"].map(String::from).as_slice(), &five.since)
+    );
+    wait_for_metric(&world, HELD, 3.0).await;
+    assert_eq!(world.events("Braked").await.len(), 1, "nobody was held who was not before");
+    let counted = world.metric(BRAKED).await;
+    assert_eq!(counted.to_bits(), 5.0_f64.to_bits());
+
+    let server = world.server.take().unwrap();
+    server.running.kill_hard().await.unwrap();
+    world.start_server().await;
+    several_sweeps(&world).await;
+    let same = braked(&world, "on the brake after a restart", |_| true).await;
+    assert_eq!((&same, world.alive().await), (&three, alive.clone()));
+    let described = project(&world, &["describe", "shop"]).await;
+    assert!(described.output.contains("3 environments are held since"), "{}", described.output);
+    // A release of what was held before fits no more.
+    let stale = project(&world, &["release-brake", "shop", "--digest", &five.digest, "--yes"]).await;
+    assert_eq!((stale.code, world.alive().await.len()), (4, 6));
+
+    // One comes back; of the two that are left, exactly those are released.
+    push(&repository, &["c"]);
+    let two = braked(&world, "that holds two still", |brake| brake.count == 2).await;
+    let released = project(&world, &["release-brake", "shop", "--digest", &two.digest, "--yes"]).await;
+    assert_eq!(released.code, 0, "{}", released.errors);
+    join_all(["d", "e"].map(|branch| world.wait_gone(branch))).await;
+    assert_eq!(
+        world.alive().await.into_keys().collect::<Vec<_>>(),
+        ["shop/a", "shop/b", "shop/c", "shop/f"]
+    );
+    world
+        .wait_for_project("shop", "off the brake", |status| status.brake.is_none())
+        .await;
+
+    // The same once more; this time all come back.
+    repository.delete_branches(&["a", "b", "c", "f"]).unwrap();
+    braked(&world, "on the brake again", |brake| brake.count == 4).await;
+    push(&repository, &["a", "b", "c"]);
+    braked(&world, "that holds one still", |brake| brake.count == 1).await;
+    push(&repository, &["f"]);
+    let status = world
+        .wait_for_project("shop", "off the brake again", |status| status.brake.is_none())
+        .await;
+    assert_eq!((status.environments, world.alive().await.get("shop/f")), (4, alive.get("shop/f")));
+}
+
+/// An absence would be proven and acted on in less.
+async fn several_sweeps(world: &World) {
+    let sweeps = r#"graftling_sweeps_total{result="complete"}"#;
+    let before = world.metric(sweeps).await;
+    wait::until("four more sweeps", LONG, || async { world.metric(sweeps).await >= before + 4.0 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Stages that ask the outside: webhooks, checks, statuses of commits and images, and what waiting for them costs.
 #![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
-mod receiver;
+pub mod receiver;
 
 use std::fs;
 use std::sync::{Arc, Mutex};

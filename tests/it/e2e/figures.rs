@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use graftling::api::environment::Phase;
 use serde_json::json;
+use testbed::contest::processes::parse_memory;
 use testbed::{AuditEvent, Position, Repository, wait};
 
 use crate::world::{LONG, Options, World, repository_name};
@@ -130,9 +131,5 @@ async fn fifty_quiet_environments_cost_at_most_a_request_a_second() {
 
 pub(super) fn resident_kib(world: &World) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", world.server().running.pid())).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|number| number.parse().ok())
-        .unwrap_or_default()
+    parse_memory(&status, "VmRSS").unwrap_or_default()
 }

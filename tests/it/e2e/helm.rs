@@ -67,7 +67,8 @@ impl Charts {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder with everything below it.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

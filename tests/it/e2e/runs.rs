@@ -177,6 +177,8 @@ async fn a_failed_update_under_rollback_puts_back_what_the_last_good_run_had() {
     let words = ["stage web failed", "Deployment web", "the last good state of its objects is back"];
     let status = scene.told("feature/a", Phase::Failed, &words).await;
     assert_eq!(status.run.as_ref().unwrap().state, "RolledBack");
+    let shown = status.revision.as_ref().unwrap();
+    assert_eq!(shown.applied.as_deref(), Some(good.as_str()), "the revision that is there again");
     let web = scene.read("apps/v1", "Deployment", &name, "web").await.unwrap();
     let container = &web["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(

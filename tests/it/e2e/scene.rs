@@ -83,6 +83,17 @@ impl Scene {
         Self::on(World::with(name, options).await, bundles, project).await
     }
 
+    /// Sets the scene with a proxy between the server and the API server. The tests themselves go around it.
+    pub async fn through_proxy(name: &str, template: &str, options: Options) -> Self {
+        let (bundles, prepared) = prepare(template, &[]);
+        let options = Options {
+            bundles: prepared.bundles,
+            proxied: true,
+            ..options
+        };
+        Self::on(World::with(name, options).await, bundles, json!({})).await
+    }
+
     /// Sets the scene on a control plane of its own, for what would disturb others.
     pub async fn apart(name: &str, template: &str) -> Self {
         let (bundles, options) = prepare(template, &[]);

@@ -117,7 +117,7 @@ async fn feature_x1_a_controller_that_needs_its_account_for_a_finalizer_still_ha
     define_widgets("order").await;
     let policy = json!({ "policy": { "kinds": ["order.test.example/Widget"] } });
     let values = ["rbac.customResources[0].apiGroups={order.test.example},rbac.customResources[0].resources={widgets}"];
-    let scene = Scene::with("widgets", &format!("{WEB}{OPERATOR}"), policy, &values).await;
+    let scene = Scene::with("widgets", &format!("{WEB}---{}", operated("order")), policy, &values).await;
     let environment = scene.up("feature/a").await;
     let name = environment.name_any();
     let operator = as_account(&scene, &name, "operator").await;
@@ -164,8 +164,9 @@ async fn feature_x1_a_controller_that_needs_its_account_for_a_finalizer_still_ha
     assert!(place("delete deployments web") < place("delete serviceaccounts operator"));
 }
 
-const OPERATOR: &str = r#"
----
+/// A Widget of the group `<group>.test.example`, and an account with the rights of its controller.
+pub fn operated(group: &str) -> String {
+    const OPERATED: &str = r#"
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: operator}
@@ -173,7 +174,7 @@ metadata: {name: operator}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: operator}
-rules: [{apiGroups: [order.test.example], resources: [widgets], verbs: [get, list, watch, patch, update]}]
+rules: [{apiGroups: [GROUP], resources: [widgets], verbs: [get, list, watch, patch, update]}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -181,11 +182,13 @@ metadata: {name: operator}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator}
 subjects: [{kind: ServiceAccount, name: operator}]
 ---
-apiVersion: order.test.example/v1
+apiVersion: GROUP/v1
 kind: Widget
 metadata: {name: spring}
 spec: {size: 3}
 "#;
+    OPERATED.replace("GROUP", &format!("{group}.test.example"))
+}
 
 /// Defines the kind `Widget` in the group `<group>.test.example`, as the admin of the cluster does.
 pub async fn define_widgets(group: &str) {
@@ -227,7 +230,7 @@ pub async fn define_widgets(group: &str) {
 }
 
 /// A client with nothing but the token of an account of the environment.
-async fn as_account(scene: &Scene, namespace: &str, account: &str) -> Client {
+pub async fn as_account(scene: &Scene, namespace: &str, account: &str) -> Client {
     let path = scene.world.folder.path().join(format!("{account}.kubeconfig"));
     scene
         .world

@@ -37,7 +37,8 @@ async fn a_repository_answers_with_the_same_identity_everywhere() {
         assert_eq!(repository, listing.repository, "{}", case.label);
         assert_eq!(repository, lookup.repository, "{}", case.label);
         let id = match case.provider {
-            Provider::Github => super::ID.to_string(),
+            Provider::Bitbucket if case.label == super::bitbucket::CLOUD => format!("00000000-0000-4000-8000-{:012}", super::ID),
+            Provider::Github | Provider::Gitlab | Provider::Bitbucket | Provider::Gitea => super::ID.to_string(),
             Provider::Git => "shop.git".to_owned(),
         };
         assert_eq!(repository.id.as_str(), id, "{}", case.label);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use graftling::domain::git::RepositoryName;
 use graftling::githost::github::{Github, Settings};
 use graftling::githost::{Class, Error, GitHost};
-use testbed::github::{FakeGithub, Fault, OpenPullRequest, Route};
+use testbed::github::{Budget, FakeGithub, Fault, OpenPullRequest, Route};
 
 use super::{Case, ID, branch, connect};
 
@@ -39,7 +39,11 @@ async fn open_pull_requests_are_listed_with_their_origin_and_found_by_their_bran
     ];
     github.set_pull_requests(ID, pulls);
     let listing = case.host.listing(&case.name).await.expect("the host is well");
-    let seen: Vec<_> = listing.pull_requests.iter().map(|pull| (pull.number, pull.from_fork)).collect();
+    let seen: Vec<_> = listing
+        .pull_requests
+        .iter()
+        .map(|pull| (pull.number, pull.fork.is_some()))
+        .collect();
     assert_eq!(seen, [(9, false), (4, false), (3, true), (5, true)]);
     assert_eq!(listing.pull_requests[0].labels, ["area/web", "preview"]);
     assert_eq!(listing.pull_requests[0].author, "mona");
@@ -60,17 +64,59 @@ async fn many_pull_requests_are_read_to_the_last_page() {
 
 #[tokio::test]
 async fn a_page_that_is_full_and_has_no_link_is_not_taken_for_the_last() {
-    let case = Case::github().await;
-    let names: Vec<_> = (0..99)
-        .map(|number| format!("refs/heads/b{number}"))
-        .chain(["refs/heads/main".into()])
-        .collect();
-    case.scratch
-        .set(&case.scratch.commit("one"), &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let (case, github) = case_with_branches().await;
+    github.set_pull_requests(ID, (1..=100).map(|number| pull(number, "x", Some(ID))).collect());
     let listing = case.host.listing(&case.name).await.expect("the host is well");
-    assert_eq!(listing.branches.len(), 100);
-    let pages = case.github.expect("the case is GitHub's").requests();
-    assert_eq!(pages.iter().filter(|route| **route == Route::Branches).count(), 2);
+    assert_eq!(listing.pull_requests.len(), 100);
+    let pages = github.requests();
+    assert_eq!(pages.iter().filter(|route| **route == Route::Pulls).count(), 2);
+}
+
+#[tokio::test]
+async fn feature_h3_a_look_at_what_has_not_changed_costs_three_conditional_requests_however_many_branches_there_are() {
+    for count in [10, 1000] {
+        let (case, github) = case_with_branches().await;
+        let names: Vec<_> = (0..count).map(|number| format!("refs/heads/b{number}")).collect();
+        case.scratch
+            .set(&case.scratch.commit("more"), &names.iter().map(String::as_str).collect::<Vec<_>>());
+        let first = case.host.listing(&case.name).await.expect("the host is well");
+        assert_eq!((first.branches.len(), github.unchanged()), (count + 3, 0));
+        let asked = github.requests().len();
+        let again = case.host.listing(&case.name).await.expect("the host is well");
+        assert_eq!((again, github.unchanged(), github.requests().len() - asked), (first, 3, 3));
+        case.scratch.delete("refs/heads/b1");
+        let shorter = case.host.listing(&case.name).await.expect("the host is well");
+        assert_eq!(
+            (shorter.branches.len(), github.unchanged()),
+            (count + 2, 5),
+            "only the branches are read anew"
+        );
+    }
+}
+
+#[tokio::test]
+async fn feature_h3_a_tenth_of_the_budget_is_kept_from_sweeps_and_not_from_look_ups() {
+    let (case, github) = case_with_branches().await;
+    github.set_budget(Budget {
+        limit: 5000,
+        remaining: 499,
+        ends_in: 600,
+    });
+    case.host.listing(&case.name).await.expect("nothing is known of the budget yet");
+    let asked = github.requests().len();
+    let error = case.host.listing(&case.name).await.expect_err("what is left is kept");
+    assert!(
+        matches!(error.class(), Class::RateLimited(Some(wait)) if (590..=600).contains(&wait.as_secs())),
+        "{error:?}"
+    );
+    assert_eq!(github.requests().len(), asked, "nothing was asked");
+    github.set_budget(Budget {
+        limit: 5000,
+        remaining: 4999,
+        ends_in: 3600,
+    });
+    case.host.lookup(&case.name, &branch("x")).await.expect("a look-up may ask");
+    case.host.listing(&case.name).await.expect("there is enough again");
 }
 
 #[tokio::test]
@@ -182,7 +228,7 @@ async fn f64_a_failure_in_the_middle_is_never_a_shorter_listing() {
         Fault::HtmlNotFound,
         Fault::TooManyRequests(1),
     ] {
-        github.set_fault_on(Route::Branches, fault);
+        github.set_fault_on(Route::Heads, fault);
         let error = case.host.listing(&case.name).await.expect_err("a page is missing");
         assert!(!error.to_string().is_empty(), "{fault:?}");
     }
@@ -201,7 +247,7 @@ async fn f64_a_failure_in_the_middle_is_never_a_shorter_listing() {
 async fn f64_a_link_to_another_host_is_not_followed() {
     let (case, github) = case_with_branches().await;
     github.set_max_page_size(1);
-    github.set_fault_on(Route::Branches, Fault::ForeignLink);
+    github.set_fault_on(Route::Heads, Fault::ForeignLink);
     let error = case.host.listing(&case.name).await.expect_err("the next page is elsewhere");
     assert!(error.to_string().contains("leads to another host"), "{error}");
 }

@@ -14,6 +14,7 @@ use graftling::githost::payload::{delivery_id, parse};
 use graftling::githost::plain::hook::{HookError, HookSettings, Sent, install, run, send};
 use graftling::githost::signature::{SignatureError, verify};
 use http::{HeaderMap, HeaderName};
+use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -168,8 +169,11 @@ async fn a_push_of_several_refs_becomes_one_signed_delivery_that_reads_back_as_h
     let [(headers, body)] = &received[..] else {
         panic!("{} deliveries", received.len())
     };
-    assert_eq!(verify(Provider::Git, &secret("s3cret"), headers, body), Ok(()));
-    assert_eq!(verify(Provider::Git, &secret("other"), headers, body), Err(SignatureError::Wrong));
+    assert_eq!(verify(Provider::Git, &secret("s3cret"), headers, body, Timestamp::now()), Ok(()));
+    assert_eq!(
+        verify(Provider::Git, &secret("other"), headers, body, Timestamp::now()),
+        Err(SignatureError::Wrong)
+    );
     assert_eq!(delivery_id(Provider::Git, headers).as_str().len(), 32);
     let Delivery::Hints(mut hints) = parse(Provider::Git, headers, body).expect("the format is ours") else {
         panic!("no hints")

@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// What goes wrong with every request, or with the list of refs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Status(u16),
     Html,
     Hang,
@@ -21,14 +21,14 @@ pub(super) enum Fault {
 }
 
 /// A server of the bare repositories below a directory. It stops when it is dropped.
-pub(super) struct HttpBackend {
+pub(crate) struct HttpBackend {
     address: SocketAddr,
     fault: Arc<Mutex<Option<Fault>>>,
     server: JoinHandle<()>,
 }
 
 impl HttpBackend {
-    pub(super) async fn start(root: &Path) -> Self {
+    pub(crate) async fn start(root: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
         let address = listener.local_addr().expect("the socket has an address");
         let fault = Arc::new(Mutex::new(None));
@@ -36,11 +36,11 @@ impl HttpBackend {
         Self { address, fault, server }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(super) fn set_fault(&self, fault: Option<Fault>) {
+    pub(crate) fn set_fault(&self, fault: Option<Fault>) {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 }

@@ -1,12 +1,13 @@
 //! Sizes, paces and numbers beyond the limits.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use graftling::server::listener::Limits;
 use graftling::server::webhook::BodyLimits;
 use tokio::io::AsyncWriteExt as _;
 
-use super::client::{Connection, Request, push_of_length};
+use super::client::{Connection, Request, Response, push_of_length};
 use super::{Settings, Webhook, accepted_connections, open_connections, soon, until};
 
 const KIB: usize = 1024;
@@ -193,6 +194,17 @@ async fn f70_a_huge_head_is_refused() {
     assert_eq!(connection.read().await.unwrap().status, 431);
 }
 
+/// Sends `request` until it is refused.
+async fn refusal(request: &Request, address: SocketAddr) -> Response {
+    loop {
+        let response = request.send(address).await;
+        if response.status == 503 {
+            return response;
+        }
+        assert_eq!(response.status, 202);
+    }
+}
+
 #[tokio::test]
 async fn f70_slow_large_bodies_do_not_keep_ordinary_deliveries_out() {
     let webhook = Webhook::start(body_limits(BodyLimits {
@@ -201,17 +213,17 @@ async fn f70_slow_large_bodies_do_not_keep_ordinary_deliveries_out() {
     }))
     .await;
     let large = push_of_length("large", 1000 * KIB);
-    let mut slow = Connection::open(webhook.address).await;
+    let smaller = push_of_length("smaller", 256 * KIB);
     let bytes = large.bytes();
-    slow.write(&bytes[..bytes.len() - 1]).await;
-    // Another large body is refused as soon as the first one has been read so far.
-    let busy = soon("the memory to be in use", async {
+    // Another body is refused once the first one has been read so far. Until then it may take what the first one needs.
+    let (mut slow, busy) = soon("the memory to be in use", async {
         loop {
-            let response = large.send(webhook.address).await;
-            if response.status == 503 {
-                break response;
+            let mut slow = Connection::open(webhook.address).await;
+            slow.write(&bytes[..bytes.len() - 1]).await;
+            tokio::select! {
+                refused = slow.read() => assert_eq!(refused.unwrap().status, 503),
+                busy = refusal(&smaller, webhook.address) => break (slow, busy),
             }
-            assert_eq!(response.status, 202);
         }
     })
     .await;

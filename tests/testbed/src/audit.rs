@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// A place in the audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A place in the audit log; by default its beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(u64);
 
 /// A handle to the audit log of one control plane. Reading it does not disturb anything.
@@ -43,6 +43,8 @@ pub struct AuditEvent {
     pub code: u16,
     /// When the request came in.
     pub request_received: Timestamp,
+    /// When the response was complete, or for a watch when it began.
+    pub answered: Timestamp,
     /// Who the client says it is.
     pub user_agent: String,
     /// Path and query.
@@ -79,12 +81,18 @@ impl AuditLog {
         complete_lines(&text).filter_map(parse).collect()
     }
 
+    /// The text after `position`, from the first event that begins there. The file is read from the byte before: without a
+    /// line's end in that place, an event was half written when the position was taken, and that one came before it.
     fn read(&self, position: Position) -> io::Result<String> {
         let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(position.0))?;
+        file.seek(SeekFrom::Start(position.0.saturating_sub(1)))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(match position.0 {
+            0 => text.into_owned(),
+            _ => text.split_once('\n').map_or_else(String::new, |(_, after)| after.to_owned()),
+        })
     }
 }
 
@@ -110,6 +118,7 @@ struct Line {
     object_ref: Option<ObjectReference>,
     response_status: Option<ResponseStatus>,
     request_received_timestamp: Timestamp,
+    stage_timestamp: Timestamp,
 }
 
 #[derive(Debug, Deserialize)]
@@ -170,7 +179,44 @@ fn event(line: Line, code: u16) -> AuditEvent {
         name: object.name,
         code,
         request_received: line.request_received_timestamp,
+        answered: line.stage_timestamp,
         user_agent: line.user_agent,
         uri: line.request_uri,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a file that cannot be written is the test's failure")]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn line(name: &str) -> String {
+        format!(
+            r#"{{"stage":"ResponseComplete","user":{{"username":"admin"}},"verb":"get","requestURI":"/","objectRef":{{"name":"{name}"}},"requestReceivedTimestamp":"2026-01-01T00:00:00Z","stageTimestamp":"2026-01-01T00:00:00Z"}}"#
+        )
+    }
+
+    fn names(log: &AuditLog, position: Position) -> Vec<String> {
+        log.since(position).into_iter().map(|event| event.name).collect()
+    }
+
+    #[test]
+    fn an_event_that_was_half_written_when_the_position_was_taken_came_before_it() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let log = AuditLog::new(file.path().to_owned());
+        let start = log.position();
+        writeln!(file, "{}", line("first")).unwrap();
+        let whole = log.position();
+        let second = line("second");
+        file.write_all(&second.as_bytes()[..40]).unwrap();
+        let half = log.position();
+        assert_eq!(names(&log, start), ["first"]);
+        writeln!(file, "{}", &second[40..]).unwrap();
+        writeln!(file, "{}", line("third")).unwrap();
+        assert_eq!(names(&log, start), ["first", "second", "third"]);
+        assert_eq!(names(&log, whole), ["second", "third"]);
+        assert_eq!(names(&log, half), ["third"]);
     }
 }

@@ -7,6 +7,7 @@
 mod build;
 mod cache;
 mod debian;
+mod gitea;
 mod module;
 mod node;
 mod program;
@@ -18,6 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cache::Cache;
+pub use gitea::{GiteaBinaries, gitea, gitea_obstacle};
 use module::Module;
 pub(crate) use node::folder as cache_folder;
 pub use node::{NodeBinaries, node, node_obstacle};
@@ -150,6 +152,13 @@ pub fn helm() -> Result<PathBuf, Error> {
 /// A kubectl. Blocks; the very first call may build it.
 pub fn kubectl() -> Result<PathBuf, Error> {
     Ok(path(&locate(&Module::CONTROL_PLANE, &[Program::Kubectl])?, Program::Kubectl))
+}
+
+/// The kubectl of the pinned version, whatever is on `PATH`: some there are wrappers that look for another. Blocks; the very first call
+/// builds it, which takes half a minute.
+pub fn pinned_kubectl() -> Result<PathBuf, Error> {
+    let found = Cache::open(&Module::CONTROL_PLANE)?.provide(&[Program::Kubectl], "PATH was not searched")?;
+    Ok(path(&found, Program::Kubectl))
 }
 
 /// Finds or builds everything, kubectl and helm included, and says where it all is.

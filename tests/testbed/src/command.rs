@@ -37,6 +37,7 @@ pub struct Invocation {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     folder: Option<PathBuf>,
+    processors: Vec<usize>,
 }
 
 /// A program that runs until it ends, is ended, or this value is dropped; in no case does it outlive this process.
@@ -98,6 +99,7 @@ impl Invocation {
             arguments: Vec::new(),
             environment: Vec::new(),
             folder: None,
+            processors: Vec::new(),
         }
     }
 
@@ -120,6 +122,12 @@ impl Invocation {
         self
     }
 
+    /// Lets it run on these processors alone, from its first moment on; none are all.
+    pub fn on(mut self, processors: &[usize]) -> Invocation {
+        self.processors = processors.to_vec();
+        self
+    }
+
     /// Starts it.
     pub fn start(self) -> Result<Running, Error> {
         let name = self
@@ -137,7 +145,8 @@ impl Invocation {
         let file = File::create(&log)?;
         let mut launch = Launch::new(&self.program, GRACE)
             .arguments(self.arguments)
-            .environment(self.environment);
+            .environment(self.environment)
+            .on(&self.processors);
         if let Some(folder) = &self.folder {
             launch = launch.folder(folder);
         }

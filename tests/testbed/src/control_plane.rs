@@ -16,6 +16,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use tokio::sync::OnceCell;
 
 use crate::audit::AuditLog;
+use crate::fault_proxy::FaultProxy;
 use crate::scratch::Scratch;
 use crate::wait::TimedOut;
 use crate::{binaries, crypto};
@@ -147,6 +148,11 @@ impl ControlPlane {
         &self.url
     }
 
+    /// The certificate of the authority that the API server's certificate is from, as PEM.
+    pub fn certificate_authority(&self) -> String {
+        self.identities.authority()
+    }
+
     /// A kubeconfig file of user `admin` in `system:masters`: RBAC and priority and fairness do not apply to it.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
@@ -167,9 +173,21 @@ impl ControlPlane {
     /// Writes to `path` a kubeconfig that holds exactly the identity of an existing ServiceAccount, for two hours.
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str, path: &Path) -> Result<(), Error> {
         let token = self.service_account_token(namespace, name).await?;
-        self.identities
-            .write_token_kubeconfig(&token, namespace, &self.url, path)
-            .map_err(Error::CreateIdentities)
+        let authority = self.certificate_authority();
+        identity::write_token_kubeconfig(&token, namespace, &self.url, &authority, path).map_err(Error::CreateIdentities)
+    }
+
+    /// As [`service_account_kubeconfig`](Self::service_account_kubeconfig), for a client that goes through a proxy.
+    pub async fn service_account_kubeconfig_through(
+        &self,
+        proxy: &FaultProxy,
+        namespace: &str,
+        name: &str,
+        path: &Path,
+    ) -> Result<(), Error> {
+        let token = self.service_account_token(namespace, name).await?;
+        let authority = proxy.certificate_authority();
+        identity::write_token_kubeconfig(&token, namespace, proxy.url(), authority, path).map_err(Error::CreateIdentities)
     }
 
     /// A bearer token of an existing ServiceAccount, valid for two hours.

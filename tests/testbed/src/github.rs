@@ -6,6 +6,7 @@ mod comments;
 mod commits;
 mod http;
 mod pages;
+mod reports;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,9 +19,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use self::comments::Comments;
-use self::http::{Request, Response};
+use self::http::{Request, Response, document, hang, message};
 
 pub use self::comments::IssueComment;
+pub use self::reports::Deployment;
 
 /// Below what a GitHub Enterprise Server has its REST interface.
 const PREFIX: &str = "/api/v3";
@@ -73,8 +75,8 @@ pub enum Fault {
 pub enum Route {
     /// `/repos/{owner}/{name}` and `/repositories/{id}`.
     Repository,
-    /// `…/branches`.
-    Branches,
+    /// `…/git/matching-refs/heads`.
+    Heads,
     /// `…/git/ref/…`.
     Reference,
     /// `…/pulls`.
@@ -89,8 +91,21 @@ pub enum Route {
     Statuses,
     /// `…/commits/…/check-runs`.
     CheckRuns,
+    /// What is written about environments.
+    Report,
     /// Anything else.
     Unknown,
+}
+
+/// What is left of the requests that a token has.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// How many it has an hour.
+    pub limit: u64,
+    /// How many are left.
+    pub remaining: u64,
+    /// In how many seconds the hour ends.
+    pub ends_in: u64,
 }
 
 /// An open pull request.
@@ -117,7 +132,10 @@ struct State {
     max_page_size: Option<usize>,
     faults: BTreeMap<Route, Fault>,
     requests: Vec<Route>,
+    unchanged: usize,
+    budget: Option<Budget>,
     comments: Comments,
+    reports: reports::Reports,
 }
 
 #[derive(Debug, Clone)]
@@ -129,6 +147,8 @@ struct Repository {
     default_branch: String,
     pulls: Vec<OpenPullRequest>,
     commits: commits::Said,
+    /// The branches as they were, where they are not read any more.
+    frozen: Option<Vec<(String, String)>>,
 }
 
 impl FakeGithub {
@@ -157,6 +177,7 @@ impl FakeGithub {
             default_branch: default_branch.to_owned(),
             pulls: Vec::new(),
             commits: commits::Said::default(),
+            frozen: None,
         };
         self.state().repositories.insert(id, repository);
     }
@@ -169,6 +190,13 @@ impl FakeGithub {
             repository.owner = owner.to_owned();
             repository.name = name.to_owned();
             state.moved.insert(former, id);
+        }
+    }
+
+    /// Keeps answering with the branches that a repository has now, without running git for each answer: for those who measure others.
+    pub fn freeze(&self, id: u64) {
+        if let Some(repository) = self.state().repositories.get_mut(&id) {
+            repository.frozen = Some(repository.heads());
         }
     }
 
@@ -198,12 +226,13 @@ impl FakeGithub {
     pub fn set_fault(&self, fault: Fault) {
         for route in [
             Route::Repository,
-            Route::Branches,
+            Route::Heads,
             Route::Reference,
             Route::Pulls,
             Route::Archive,
             Route::Statuses,
             Route::CheckRuns,
+            Route::Report,
         ] {
             self.set_fault_on(route, fault);
         }
@@ -217,6 +246,16 @@ impl FakeGithub {
     /// Ends all faults.
     pub fn clear_faults(&self) {
         self.state().faults.clear();
+    }
+
+    /// Says with every answer that so much is left.
+    pub fn set_budget(&self, budget: Budget) {
+        self.state().budget = Some(budget);
+    }
+
+    /// How many requests were answered with 304 so far.
+    pub fn unchanged(&self) -> usize {
+        self.state().unchanged
     }
 
     /// The kind of every request so far, in order.
@@ -244,13 +283,13 @@ fn answer(state: &Mutex<State>, address: SocketAddr, request: &Request) -> Respo
         let state = state.lock().unwrap_or_else(PoisonError::into_inner);
         return match state.find(&id.parse().map_or(Place::Nothing, Place::Id)) {
             Found::Here(repository) => repository.archive(commit),
-            _ => Response::message(404, "Not Found"),
+            _ => message(404, "Not Found"),
         };
     }
-    let Some(["repos" | "repositories", ..]) = segments.strip_prefix(&["api", "v3"]) else {
-        return Response::message(404, "Not Found");
-    };
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(["repos" | "repositories", ..]) = segments.strip_prefix(&["api", "v3"]) else {
+        return reports::account(&state, &segments).unwrap_or_else(|| message(404, "Not Found"));
+    };
     let (place, rest) = place(&segments[2..]);
     let route = route(rest);
     state.requests.push(route);
@@ -259,23 +298,31 @@ fn answer(state: &Mutex<State>, address: SocketAddr, request: &Request) -> Respo
         return response;
     }
     if state.token.is_some() && state.token.as_deref() != request.token.as_deref() {
-        return Response::message(401, "Bad credentials");
+        return message(401, "Bad credentials");
     }
     match state.find(&place) {
+        Found::Here(repository) if route == Route::Report || request.method == "PATCH" => {
+            reports::answer(&mut state, &repository, rest, request).with_fault(fault, request)
+        }
         Found::Here(repository) if matches!(route, Route::Comment | Route::Permission) => state
             .comments
             .answer(repository.id, rest, &address.to_string())
             .with_fault(fault, request),
         Found::Here(repository) => {
             let base = format!("http://{address}{PREFIX}");
-            pages::answer(&repository, route, rest, request, &base, state.max_page_size).with_fault(fault, request)
+            let response = pages::answer(&repository, route, rest, request, &base, state.max_page_size);
+            let response = response.with_budget(state.budget).with_fault(fault, request).if_changed(request);
+            state.unchanged += usize::from(response.is_unchanged());
+            response
         }
         Found::Moved(id) => {
             let rest: String = rest.iter().map(|segment| format!("/{}", http::escape(segment))).collect();
             let location = format!("http://{address}{PREFIX}/repositories/{id}{rest}{}", request.raw_query());
-            Response::message(301, "Moved Permanently").with_header("Location", location)
+            // What is written is to be written again, and not read.
+            let status = if request.method == "GET" { 301 } else { 307 };
+            message(status, "Moved").with_header("Location", location)
         }
-        Found::Nowhere => Response::message(404, "Not Found"),
+        Found::Nowhere => message(404, "Not Found"),
     }
 }
 
@@ -303,7 +350,7 @@ fn place<'a>(segments: &'a [&'a str]) -> (Place, &'a [&'a str]) {
 fn route(rest: &[&str]) -> Route {
     match rest {
         [] => Route::Repository,
-        ["branches"] => Route::Branches,
+        ["git", "matching-refs", "heads"] => Route::Heads,
         ["git", "ref", ..] => Route::Reference,
         ["pulls"] => Route::Pulls,
         ["tarball", _] => Route::Archive,
@@ -311,6 +358,7 @@ fn route(rest: &[&str]) -> Route {
         ["collaborators", _, "permission"] => Route::Permission,
         ["commits", _, "statuses"] => Route::Statuses,
         ["commits", _, "check-runs"] => Route::CheckRuns,
+        _ if reports::is_ours(rest) => Route::Report,
         _ => Route::Unknown,
     }
 }
@@ -336,29 +384,29 @@ impl State {
 impl Fault {
     /// The answer of a fault that does not need the right one.
     fn response(self, route: Route) -> Option<Response> {
-        let is_list = matches!(route, Route::Branches | Route::Pulls | Route::Statuses);
+        let is_list = matches!(route, Route::Heads | Route::Pulls | Route::Statuses);
         Some(match self {
-            Self::ServerError => Response::message(500, "Server Error"),
+            Self::ServerError => message(500, "Server Error"),
             Self::Html => Response::html(200),
             Self::LoginRedirect => Response::html(302).with_header("Location", "/login".to_owned()),
-            Self::EmptyList if is_list => Response::json(200, &json!([])),
-            Self::EmptyBody => Response::json(200, &Value::Null).with_body(Vec::new()),
-            Self::Unauthorized => Response::message(401, "Bad credentials"),
-            Self::Forbidden => Response::message(403, "Resource not accessible by personal access token"),
-            Self::NotFound => Response::message(404, "Not Found"),
+            Self::EmptyList if is_list => document(200, &json!([])),
+            Self::EmptyBody => document(200, &Value::Null).with_body(Vec::new()),
+            Self::Unauthorized => message(401, "Bad credentials"),
+            Self::Forbidden => message(403, "Resource not accessible by personal access token"),
+            Self::NotFound => message(404, "Not Found"),
             Self::HtmlNotFound => Response::html(404),
-            Self::TooManyRequests(seconds) => Response::message(429, "slow down").with_header("Retry-After", seconds.to_string()),
+            Self::TooManyRequests(seconds) => message(429, "slow down").with_header("Retry-After", seconds.to_string()),
             Self::LimitUsedUp(seconds) => {
                 let now = jiff::Timestamp::now().as_second();
-                Response::message(403, "API rate limit exceeded")
+                message(403, "API rate limit exceeded")
                     .with_header("X-RateLimit-Remaining", "0".to_owned())
                     .with_header(
                         "X-RateLimit-Reset",
                         (now + i64::try_from(seconds).unwrap_or(i64::MAX / 2)).to_string(),
                     )
             }
-            Self::SecondaryLimit => Response::message(403, "You have exceeded a secondary rate limit"),
-            Self::Hang => Response::hang(),
+            Self::SecondaryLimit => message(403, "You have exceeded a secondary rate limit"),
+            Self::Hang => hang(),
             Self::EmptyList | Self::CutPage(_) | Self::ForeignLink => return None,
         })
     }

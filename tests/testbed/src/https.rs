@@ -87,14 +87,14 @@ impl Drop for HttpsServer {
 }
 
 /// An authority as PEM, and a server's configuration with a certificate that it has signed.
-fn identity() -> Result<(String, rustls::ServerConfig), Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) fn identity() -> Result<(String, rustls::ServerConfig), Box<dyn std::error::Error + Send + Sync>> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_key = KeyPair::generate()?;
     let signed = authority.self_signed(&authority_key)?.pem();
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate()?;
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let names = ["localhost", "127.0.0.1", "kubernetes.default.svc"].map(str::to_owned).to_vec();
     let certificate = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

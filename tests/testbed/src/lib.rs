@@ -2,11 +2,20 @@
 
 pub mod audit;
 pub mod binaries;
+pub mod bitbucket;
+pub mod clock;
 pub mod command;
+pub mod contest;
 pub mod control_plane;
+pub mod crash_sweep;
 mod crypto;
+mod exchange;
+pub mod fault_proxy;
+pub mod gitea;
 pub mod github;
+pub mod gitlab;
 pub mod helm;
+pub mod host_names;
 pub mod https;
 mod namespace;
 pub mod node;
@@ -14,15 +23,20 @@ mod process;
 mod random;
 pub mod repository;
 mod scratch;
+pub mod storm;
+pub mod subject;
 pub mod wait;
 pub mod webhook;
 
 pub use audit::{AuditEvent, AuditLog, Position};
 pub use command::{Invocation, Running};
 pub use control_plane::ControlPlane;
+pub use exchange::unescape;
+pub use gitea::Gitea;
 pub use namespace::TestNamespace;
 pub use node::Node;
 pub use repository::Repository;
+pub use subject::Subject;
 
 /// An error with all its causes on one line, for people.
 pub fn error_chain(error: &dyn std::error::Error) -> String {

@@ -11,6 +11,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::contest::processes::pin_this_thread;
+
 /// What the supervisor does. `$1` is the grace in tenths of a second, the rest is the command.
 ///
 /// Lines on its standard input are signal names for the child. The child's output goes to the supervisor's standard
@@ -59,6 +61,7 @@ pub(crate) enum Signal {
 #[derive(Debug)]
 pub(crate) struct Launch {
     command: Command,
+    processors: Vec<usize>,
 }
 
 /// A running child with its supervisor. Dropping it ends the child and waits for it.
@@ -76,7 +79,10 @@ impl Launch {
         let mut command = Command::new("sh");
         command.arg("-c").arg(SUPERVISOR).arg("supervisor");
         command.arg((grace.as_millis() / 100).to_string()).arg(program);
-        Launch { command }
+        Launch {
+            command,
+            processors: Vec::new(),
+        }
     }
 
     /// Appends arguments of the program.
@@ -97,6 +103,12 @@ impl Launch {
         self
     }
 
+    /// Lets the program run on these processors alone, from its first moment on; none are all.
+    pub(crate) fn on(mut self, processors: &[usize]) -> Launch {
+        self.processors = processors.to_vec();
+        self
+    }
+
     /// Starts the program; its standard output and error both go to `output`.
     pub(crate) fn spawn(mut self, output: impl Into<Stdio>) -> io::Result<Supervised> {
         self.command
@@ -104,7 +116,7 @@ impl Launch {
             .stdout(Stdio::piped())
             .stderr(output)
             .process_group(0);
-        let mut supervisor = self.command.spawn()?;
+        let mut supervisor = spawn_on(&mut self.command, &self.processors)?;
         let control = supervisor.stdin.take();
         let pid = read_pid(&mut supervisor)?;
         Ok(Supervised {
@@ -176,6 +188,16 @@ impl Drop for Supervised {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A child may use the processors that the thread may which starts it.
+fn spawn_on(command: &mut Command, processors: &[usize]) -> io::Result<Child> {
+    if processors.is_empty() {
+        return command.spawn();
+    }
+    let spawn = || pin_this_thread(processors).and_then(|()| command.spawn());
+    let joined = std::thread::scope(|scope| scope.spawn(spawn).join());
+    joined.unwrap_or_else(|_| Err(io::Error::other("the thread that starts the program ended")))
 }
 
 fn read_pid(supervisor: &mut Child) -> io::Result<u32> {

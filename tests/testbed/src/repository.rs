@@ -82,7 +82,12 @@ impl Repository {
     /// Commits files (path and content; parent folders are created) on top of `branch`, pushes, and returns the full
     /// revision. A branch that is new begins at [`DEFAULT_BRANCH`]. Without files the commit is empty.
     pub fn commit(&self, branch: &str, files: &[(&str, &str)]) -> Result<String, Error> {
-        let revision = self.commit_locally(branch, files)?;
+        self.commit_without(branch, files, &[])
+    }
+
+    /// Commits as [`Repository::commit`] does, and removes these files in the same commit.
+    pub fn commit_without(&self, branch: &str, files: &[(&str, &str)], removed: &[&str]) -> Result<String, Error> {
+        let revision = self.commit_locally(branch, files, removed)?;
         self.push([format!("{revision}:refs/heads/{branch}")])?;
         Ok(revision)
     }
@@ -91,7 +96,7 @@ impl Repository {
     pub fn push_many(&self, commits: &[(&str, &[(&str, &str)])]) -> Result<Vec<String>, Error> {
         let mut revisions = Vec::new();
         for (branch, files) in commits {
-            revisions.push(self.commit_locally(branch, files)?);
+            revisions.push(self.commit_locally(branch, files, &[])?);
         }
         let updates = commits
             .iter()
@@ -159,11 +164,15 @@ impl Repository {
         self.run(&self.clone_path(), arguments)
     }
 
-    fn commit_locally(&self, branch: &str, files: &[(&str, &str)]) -> Result<String, Error> {
+    fn commit_locally(&self, branch: &str, files: &[(&str, &str)], removed: &[&str]) -> Result<String, Error> {
         self.fetch()?;
         self.check_out(branch)?;
         for (path, content) in files {
             self.write(path, content)?;
+        }
+        for path in removed {
+            let path = self.clone_path().join(path);
+            fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
         }
         self.git(["add", "--all"])?;
         let subject = files.iter().map(|(path, _)| *path).collect::<Vec<_>>().join(", ");
@@ -173,17 +182,12 @@ impl Repository {
         Ok(self.git(["rev-parse", "HEAD"])?.trim().to_owned())
     }
 
-    /// Checks out what the bare repository has: the branch, else the default branch, else nothing at all.
+    /// Checks out what was fetched, from wherever `origin` is: the branch, else the default branch, else nothing at all.
     fn check_out(&self, branch: &str) -> Result<(), Error> {
         for start in [branch, DEFAULT_BRANCH] {
-            if self.head(start)?.is_some() {
-                self.git([
-                    "checkout",
-                    "--quiet",
-                    "--force",
-                    "--detach",
-                    &format!("refs/remotes/origin/{start}"),
-                ])?;
+            let reference = format!("refs/remotes/origin/{start}");
+            if self.git(["rev-parse", "--verify", "--quiet", &reference]).is_ok() {
+                self.git(["checkout", "--quiet", "--force", "--detach", &reference])?;
                 return Ok(());
             }
         }

@@ -173,7 +173,7 @@ fn what_the_roster_wanted_is_what_it_sees_again() {
     wish.pull_request = Some(git::PullRequest {
         number: 7,
         head: wish.branch.clone(),
-        from_fork: false,
+        fork: None,
         base: "main".into(),
         author: "ada".into(),
         title: "line\nbreak".into(),

@@ -36,7 +36,7 @@ fn ours(start: Instant) -> Lead {
 }
 
 #[test]
-fn a_lease_is_good_until_shortly_before_its_end_reckoned_from_when_its_renewal_was_sent() {
+fn f07_f09_a_lease_is_good_until_shortly_before_its_end_reckoned_from_when_its_renewal_was_sent() {
     let start = Instant::now();
     assert_eq!(ours(start).allows(after(start, 11, 11)), Ok(()));
     let age = Duration::from_secs(12);
@@ -44,13 +44,23 @@ fn a_lease_is_good_until_shortly_before_its_end_reckoned_from_when_its_renewal_w
 }
 
 #[test]
-fn the_clock_by_which_more_time_has_passed_counts() {
+fn f07_the_clock_by_which_more_time_has_passed_counts() {
     let start = Instant::now();
     // The machine was suspended: only the clock on the wall has gone on.
     assert!(ours(start).allows(after(start, 60, 2)).is_err());
     // The clock on the wall was set back.
     assert!(ours(start).allows(after(start, -3600, 12)).is_err());
     assert_eq!(ours(start).allows(after(start, -3600, 11)), Ok(()));
+}
+
+#[test]
+fn f84_to_read_the_lease_again_after_the_clock_was_set_back_renews_nothing() {
+    let start = Instant::now();
+    let mut lead = ours(start);
+    lead.learn(Lead::told_by(&held_by(Some("us")), "us", after(start, -86_400, 11)));
+    assert!(lead.allows(after(start, -86_400, 12)).is_err());
+    lead.learn(Lead::told_by(&held_by(Some("another")), "us", after(start, -86_400, 12)));
+    assert_eq!(lead, Lead::Others);
 }
 
 #[test]

@@ -63,6 +63,11 @@ pub(super) struct InUse {
 }
 
 impl InUse {
+    /// Whether a pod runs as one of our accounts that nobody has asked to end.
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.running.is_empty()
+    }
+
     /// Whether no pod runs as one of our accounts.
     pub(super) fn is_empty(&self) -> bool {
         self.running.is_empty() && self.ending.is_empty()

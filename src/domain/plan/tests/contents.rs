@@ -8,7 +8,7 @@ use super::controller::{Controller, Crash};
 use super::deploy::{OBJECTS, bundle, crash};
 use super::*;
 use crate::domain::plan::teardown::stuck::{self, Definition, STUCK_AFTER, Surroundings};
-use crate::domain::plan::teardown::{Next, Tier};
+use crate::domain::plan::teardown::{Next, Pod, Tier};
 use std::time::Duration;
 
 const DATABASE: &str = "databases.example.com/Database/main";
@@ -271,4 +271,77 @@ fn f36_a_webhook_that_does_not_answer_is_found_in_what_the_server_says() {
         stuck::failed_webhook("admission webhook \"deny.example.com\" denied the request: no"),
         None
     );
+}
+
+/// A teardown that found nothing under a key, as the creation that was sent once has not arrived yet.
+fn before_it_arrives(late: &ObjectKey) -> (Cluster, Controller) {
+    let (mut cluster, mut controller) = settled(&["/ServiceAccount/web", "/ConfigMap/late"]);
+    cluster.objects.remove(late);
+    controller.stored.write_ahead(late, Stage::Deploy);
+    controller.teardown(&mut cluster, false, None).unwrap();
+    assert!(controller.stored.get(late).unwrap().gone);
+    (cluster, controller)
+}
+
+fn arrive(cluster: &mut Cluster, late: &ObjectKey) {
+    cluster.apply(&Apply {
+        manifest: manifest(late.clone(), "one"),
+        stage: Stage::Deploy,
+        fence: Fence::MustNotExist,
+        force: false,
+        because: Because::Missing,
+    });
+}
+
+#[test]
+fn f17_an_object_whose_creation_arrives_late_is_removed_and_not_taken_for_somebody_elses() {
+    let late = key("/ConfigMap/late");
+    let (mut cluster, mut controller) = before_it_arrives(&late);
+    arrive(&mut cluster, &late);
+    assert_eq!(controller.tear_down(&mut cluster, false), Next::Conclude);
+    assert!(is_deleted(&cluster, &late));
+}
+
+#[test]
+fn f17_a_workload_whose_creation_arrives_late_and_that_runs_as_an_account_holds_no_teardown_up() {
+    let late = key("apps/Deployment/late");
+    let (mut cluster, mut controller) = settled(&[ACCOUNT, "/ConfigMap/settings"]);
+    controller.stored.write_ahead(&late, Stage::Deploy);
+    controller.teardown(&mut cluster, false, None).unwrap();
+    assert!(controller.stored.get(&late).unwrap().gone);
+    controller.late.insert(late.clone());
+    arrive(&mut cluster, &late);
+    let pod = Pod {
+        name: "late-1".to_owned(),
+        service_account: "web".to_owned(),
+        deletion: None,
+    };
+    cluster.pods.push((late.clone(), pod));
+    assert_eq!(controller.tear_down(&mut cluster, false), Next::Conclude);
+    assert!(is_deleted(&cluster, &late));
+}
+
+#[test]
+fn f17_an_object_that_was_made_and_removed_before_its_first_creation_arrives_is_removed_again() {
+    let late = key("/ConfigMap/late");
+    let (mut cluster, mut controller) = settled(&[ACCOUNT, "/ConfigMap/late"]);
+    controller.teardown(&mut cluster, false, None).unwrap();
+    assert!(is_deleted(&cluster, &late) && !cluster.objects.contains_key(&late));
+    cluster.log.clear();
+    controller.late.insert(late.clone());
+    arrive(&mut cluster, &late);
+    assert_eq!(controller.tear_down(&mut cluster, false), Next::Conclude);
+    assert!(is_deleted(&cluster, &late));
+}
+
+#[test]
+fn f17_what_others_made_under_a_key_that_was_never_seen_stays_theirs_whatever_label_it_bears() {
+    let late = key("/ConfigMap/late");
+    for is_labelled in [false, true] {
+        let (mut cluster, mut controller) = before_it_arrives(&late);
+        cluster.make_foreign(&late, is_labelled);
+        let next = controller.tear_down(&mut cluster, false);
+        assert!(matches!(&next, Next::Blocked(obstacles) if obstacles[0].key == late), "{next:?}");
+        assert!(!is_deleted(&cluster, &late));
+    }
 }

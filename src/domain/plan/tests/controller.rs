@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::inventory::Entry;
 use crate::domain::outcome::{self, Outcome};
 use crate::domain::plan::teardown::retain::Kept;
-use crate::domain::plan::teardown::{Contents, Next, Pod, Rules, Tier, View};
+use crate::domain::plan::teardown::{Contents, Next, Pod, Rules, Tier, View, late};
 use crate::domain::status;
 use crate::domain::status::{Report, summarise_deployment};
 
@@ -27,6 +27,8 @@ pub struct Controller {
     pub unseen: BTreeSet<ObjectKey>,
     /// What the Project says of teardowns, beside objects of others.
     pub rules: Rules,
+    /// What comes into being after it was taken for gone: until a look takes it back, the inventory cannot know.
+    pub late: BTreeSet<ObjectKey>,
 }
 
 impl Controller {
@@ -84,7 +86,11 @@ impl Controller {
 
     /// No orphan, ever: whatever we made and is there is in the stored inventory.
     fn check_inventory(&self, cluster: &Cluster) {
-        for (key, object) in cluster.objects.iter().filter(|(_, object)| object.is_ours()) {
+        for (key, object) in cluster
+            .objects
+            .iter()
+            .filter(|(key, object)| object.is_ours() && !self.late.contains(key))
+        {
             let entry = self.stored.get(key);
             assert!(
                 entry.is_some_and(|entry: &Entry| !entry.gone),
@@ -120,11 +126,18 @@ impl Controller {
             pods: cluster.pods.iter().map(|(_, pod)| pod.clone()).collect(),
             ..View::default()
         };
+        let mut known = self.stored.clone();
         let plan = loop {
-            let plan = super::super::teardown::plan(&environment(), &self.stored, &view, &rules);
+            let plan = super::super::teardown::plan(&environment(), &known, &view, &rules);
+            known = plan.inventory.clone();
             match plan.next {
                 Next::LookForReferences => view.references = Some(cluster.references.clone()),
-                Next::LookForForeign => view.take_in(Contents::of(&plan.inventory, &cluster.contents())),
+                Next::LookForForeign => {
+                    let found = cluster.contents();
+                    let late = cluster.observe(&late::reappeared(&known, &found));
+                    view.observed.extend(late::take_back(&environment(), &mut known, late));
+                    view.take_in(Contents::of(&known, &found));
+                }
                 _ => break plan,
             }
         };

@@ -43,8 +43,11 @@ fn feature_x7_sightings_at_the_same_instant_are_one_even_if_no_distance_is_asked
         now: Duration::from_secs(1000),
         confirmation: Duration::ZERO,
         released: None,
+        held: None,
         ended: &[],
         closures: &Absences::new(),
+        changed_paths: &ChangedPaths::new(),
+        approved_forks: &ApprovedForks::new(),
         tells_pull_requests: false,
         server_time: None,
     });

@@ -1,6 +1,7 @@
 //! What is created, refreshed and left alone.
 
 use super::*;
+use crate::domain::git::Fork;
 
 fn names(wanted: &[Wanted]) -> Vec<&str> {
     wanted.iter().map(|wanted| wanted.branch.as_str()).collect()
@@ -103,7 +104,10 @@ fn f79_the_same_branch_of_two_repositories_is_two_environments() {
 #[test]
 fn feature_t2_a_pull_request_belongs_to_the_environment_of_its_branch_and_forks_to_none() {
     let mut fork = pull_request(3, "a");
-    fork.from_fork = true;
+    fork.fork = Some(Fork {
+        revision: revision('f'),
+        repository: Some("stranger/shop".to_owned()),
+    });
     let Facts::Listing(mut facts) = listing("1", &[("a", 'a')]) else {
         unreachable!("a listing was asked for")
     };
@@ -133,7 +137,7 @@ fn a_listing_and_a_look_up_agree_about_two_pull_requests_from_one_branch() {
 }
 
 #[test]
-fn feature_x8_a_push_to_a_branch_whose_environment_is_ending_waits() {
+fn f68_feature_x8_a_push_to_a_branch_whose_environment_is_ending_waits() {
     let there = [deleting("1", "a")];
     let roster = ask(listing("1", &[("a", 'b')]), &there).decide();
     assert!(is_quiet(&roster));

@@ -43,7 +43,7 @@ fn on_close(existing: &[Existing], head: char, open: Option<u64>) -> Asked<'_> {
     };
     facts.pull_requests = open.map(|number| pull_request(number, "a")).into_iter().collect();
     let mut asked = ask(Facts::Listing(facts), existing);
-    asked.project.on_close = OnClose::Teardown;
+    asked.project.pull_requests.on_close = OnClose::Teardown;
     asked
 }
 
@@ -217,7 +217,7 @@ fn a_closed_pull_request_ends_the_environment_only_where_the_project_says_so_and
     asked.plain_git = true;
     assert!(asked.decide().retire.is_empty(), "such a host shows no pull request, open or not");
     asked.plain_git = false;
-    asked.project.on_close = OnClose::Keep;
+    asked.project.pull_requests.on_close = OnClose::Keep;
     let kept = asked.decide();
     assert!(kept.retire.is_empty());
     assert_eq!(kept.refresh[0].pull_request, None);
@@ -273,15 +273,55 @@ fn f67_merged_then_deleted_or_deleted_then_closed_is_one_teardown() {
         ..with_pull_request(7, "a")
     }];
     let mut asked = ask(listing("1", &[]), &ending);
-    asked.project.on_close = OnClose::Teardown;
+    asked.project.pull_requests.on_close = OnClose::Teardown;
     asked.ended = vec![ended("a", 'a', EndedBecause::PullRequestClosed)];
     let roster = asked.decide();
     assert!(is_quiet(&roster) && roster.ended.is_empty());
     // Deleted first: that the pull request is closed as well adds nothing.
     let there = [with_pull_request(7, "a")];
     let mut asked = ask(listing("1", &[]), &there).seen_absent(&there[0], 0);
-    asked.project.on_close = OnClose::Teardown;
+    asked.project.pull_requests.on_close = OnClose::Teardown;
     let roster = seen_closed(asked, &there[0]).decide();
     assert_eq!(roster.retire.len(), 1);
     assert_eq!((roster.retire[0].head.as_ref(), roster.ended.len()), (None, 0));
+}
+
+#[test]
+fn feature_t11_what_somebody_took_down_stays_down_until_a_push_whatever_a_late_watch_shows() {
+    let memory = || vec![ended("a", 'a', EndedBecause::Requested)];
+    let look = |head: char, existing: &[Existing]| {
+        let mut asked = ask(listing("1", &[("a", head)]), existing);
+        asked.ended = memory();
+        asked.decide()
+    };
+    // The watch still shows what was deleted a moment ago.
+    let late = look('a', &[existing("1", "a", 'a')]);
+    assert_eq!((is_quiet(&late), late.ended), (true, memory()));
+    let same = look('a', &[]);
+    assert_eq!((is_quiet(&same), skip_reason(&same)), (true, Some(SkipReason::Requested)));
+    assert_eq!(same.ended, memory());
+    let pushed = look('b', &[]);
+    assert_eq!((pushed.create.len(), pushed.ended.len()), (1, 0));
+}
+
+#[test]
+fn feature_l2_a_pinned_environment_is_left_alone_by_every_rule_and_goes_with_its_branch() {
+    let pinned = |environment: Existing| {
+        [Existing {
+            pinned: true,
+            ..environment
+        }]
+    };
+    let idle = pinned(idle("a", 0));
+    assert!(is_quiet(&with_ttl(listing("1", &[("a", 'a')]), &idle, Some(100 * DAY)).decide()));
+    let closed = pinned(with_pull_request(7, "a"));
+    for close in [OnClose::Teardown, OnClose::Sleep] {
+        let mut asked = seen_closed(on_close(&closed, 'a', None), &closed[0]);
+        asked.project.pull_requests.on_close = close;
+        asked.server_time = Some(DAY);
+        let roster = asked.decide();
+        assert!(is_quiet(&roster) && roster.closures.is_empty(), "{close:?}: {roster:?}");
+    }
+    let gone = ask(Facts::Lookups(vec![sighted("1", "a", None, true)]), &closed).decide();
+    assert_eq!(gone.retire.len(), 1);
 }

@@ -141,6 +141,7 @@ impl World {
                 pull_request: None,
                 grace: None,
                 active: None,
+                pinned: false,
                 deleting: false,
             });
         }

@@ -2,10 +2,9 @@
 
 use serde::Deserialize;
 
-use super::Repository;
 use crate::domain::comment::is_addressed;
 use crate::domain::event::{CommentHint, Delivery};
-use crate::githost::payload::PayloadError;
+use crate::githost::payload::{NamedRepository, PayloadError};
 
 /// The event's name.
 pub(super) const EVENT: &str = "issue_comment";
@@ -15,7 +14,7 @@ pub(super) struct IssueComment {
     action: String,
     issue: Issue,
     comment: Comment,
-    repository: Repository,
+    repository: NamedRepository,
 }
 
 #[derive(Deserialize)]

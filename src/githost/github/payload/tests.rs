@@ -96,16 +96,17 @@ fn f69_a_tag_is_ignored_even_when_a_branch_bears_its_name() {
 }
 
 #[test]
-fn a_pull_request_from_a_fork_or_from_a_deleted_repository_is_ignored() {
+fn feature_t12_a_pull_request_from_a_fork_or_from_a_deleted_repository_is_looked_at_as_such() {
     let mut fork = realistic("pull_request");
     fork["pull_request"]["head"]["repo"]["id"] = json!(7);
     let mut deleted = realistic("pull_request");
     deleted["pull_request"]["head"]["repo"] = Value::Null;
     for payload in [fork, deleted] {
-        assert_eq!(
-            parse_value("pull_request", &payload).unwrap(),
-            Delivery::Ignored("a pull request from a fork")
-        );
+        let Delivery::Hints(hints) = parse_value("pull_request", &payload).unwrap() else {
+            panic!("it is no hint")
+        };
+        assert_eq!(hints.len(), 1);
+        assert_eq!(hints[0].branch.pull_request(), payload["pull_request"]["number"].as_u64());
     }
 }
 
@@ -167,6 +168,7 @@ fn read_fields(event: &str) -> &'static [&'static str] {
         "create" | "delete" => &["/ref", "/ref_type", "/repository", "/repository/id", "/repository/full_name"],
         _ => &[
             "/pull_request",
+            "/pull_request/number",
             "/pull_request/head",
             "/pull_request/head/ref",
             "/pull_request/head/repo/id",

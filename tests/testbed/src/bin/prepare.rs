@@ -15,6 +15,24 @@ fn main() -> ExitCode {
                     found.path.display()
                 );
             }
+            gitea()
+        }
+        Err(error) => {
+            eprintln!("error: {}", testbed::error_chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where a Gitea can run.
+fn gitea() -> ExitCode {
+    if let Err(reason) = testbed::Gitea::available() {
+        println!("SKIPPED: the real Git host. {reason}.");
+        return ExitCode::SUCCESS;
+    }
+    match binaries::gitea() {
+        Ok(gitea) => {
+            println!("{:<24} {:<18} {}", "gitea", "cache", gitea.program.display());
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -171,7 +171,7 @@ fn write_module(module: &Module, folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> Result<String, Error> {
+pub(super) fn run(folder: &Path, arguments: &[&str]) -> Result<String, Error> {
     let command = command_line(&arguments.iter().map(OsString::from).collect::<Vec<_>>());
     let output = Command::new("go").args(arguments).envs(environment()).current_dir(folder).output();
     let output = output.map_err(|source| Error::RunGo {

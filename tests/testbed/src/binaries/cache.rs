@@ -134,7 +134,7 @@ fn entry(folder: &Path, program: Program, origin: Origin) -> Found {
 }
 
 /// Waits for the lock between processes, which the kernel lets go when its holder ends in any way.
-fn lock(path: &Path) -> Result<File, Error> {
+pub(super) fn lock(path: &Path) -> Result<File, Error> {
     let file = File::options()
         .create(true)
         .append(true)
@@ -157,7 +157,7 @@ fn lock(path: &Path) -> Result<File, Error> {
 }
 
 /// Removes what killed builds left. Only the holder of the lock may do so.
-fn remove_partial(folder: &Path) -> Result<(), Error> {
+pub(super) fn remove_partial(folder: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(folder).map_err(Error::cache("read", folder))? {
         let path = entry.map_err(Error::cache("read", folder))?.path();
         if path.extension().is_some_and(|extension| extension == build::PARTIAL) {

@@ -118,9 +118,9 @@ impl Identities {
         })
     }
 
-    /// Writes a kubeconfig that holds a bearer token and `namespace` as its default.
-    pub(super) fn write_token_kubeconfig(&self, token: &str, namespace: &str, url: &str, path: &Path) -> Result<(), Error> {
-        write_kubeconfig(path, url, &self.authority.pem(), &json!({ "token": token }), namespace)
+    /// The certificate of the authority, as PEM.
+    pub(super) fn authority(&self) -> String {
+        self.authority.pem()
     }
 
     fn sign(
@@ -185,6 +185,11 @@ fn distinguished_name(subject: &str, organization: Option<&str>) -> Distinguishe
         name.push(DnType::OrganizationName, organization);
     }
     name
+}
+
+/// Writes a kubeconfig that holds a bearer token and `namespace` as its default, for a server under `authority`.
+pub(super) fn write_token_kubeconfig(token: &str, namespace: &str, url: &str, authority: &str, path: &Path) -> Result<(), Error> {
+    write_kubeconfig(path, url, authority, &json!({ "token": token }), namespace)
 }
 
 /// Every YAML reader reads JSON, so no YAML writer is needed.

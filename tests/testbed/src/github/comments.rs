@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::http::Response;
+use super::http::{Response, document, message};
 use super::{FakeGithub, PREFIX};
 
 /// A comment as people write it.
@@ -62,6 +62,29 @@ impl IssueComment {
 }
 
 impl Comments {
+    /// The comments on a pull request.
+    pub(super) fn on(&self, repository: u64, issue: u64) -> Vec<IssueComment> {
+        let all = self
+            .comments
+            .iter()
+            .filter(|((of, _), comment)| *of == repository && comment.issue == issue);
+        all.map(|(_, comment)| comment.clone()).collect()
+    }
+
+    pub(super) fn put(&mut self, repository: u64, comment: IssueComment) {
+        self.comments.insert((repository, comment.id), comment);
+    }
+
+    pub(super) fn remove(&mut self, repository: u64, id: u64) {
+        self.comments.remove(&(repository, id));
+    }
+
+    /// Changes the text of a comment, if there is one.
+    pub(super) fn edit(&mut self, repository: u64, id: u64, body: &str) -> bool {
+        let comment = self.comments.get_mut(&(repository, id));
+        comment.map(|comment| body.clone_into(&mut comment.body)).is_some()
+    }
+
     /// The answer for `…/issues/comments/{id}` and `…/collaborators/{login}/permission`.
     pub(super) fn answer(&self, repository: u64, rest: &[&str], address: &str) -> Response {
         let found = match rest {
@@ -69,7 +92,7 @@ impl Comments {
             ["collaborators", login, "permission"] => self.permission(repository, login),
             _ => None,
         };
-        found.map_or_else(|| Response::message(404, "Not Found"), |body| Response::json(200, &body))
+        found.map_or_else(|| message(404, "Not Found"), |body| document(200, &body))
     }
 
     fn comment(&self, repository: u64, id: u64, address: &str) -> Option<Value> {

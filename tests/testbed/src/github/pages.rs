@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::http::{Request, Response};
+use super::http::{Request, Response, document, message};
 use super::{OpenPullRequest, Repository, Route};
 
 /// GitHub's own page size when none is asked for.
@@ -23,17 +23,15 @@ pub(super) fn answer(
         .number("per_page", DEFAULT_PAGE_SIZE)
         .min(max_page_size.unwrap_or(LARGEST_PAGE_SIZE));
     match route {
-        Route::Repository => Response::json(200, &repository.object()),
-        Route::Branches => {
-            let branches = repository.heads().into_iter().map(
-                |(name, head)| json!({ "name": name, "commit": { "sha": head, "url": format!("{base}/commit") }, "protected": false }),
+        Route::Repository => document(200, &repository.object()),
+        // The real one gives all of them at once, whatever is asked for; pages are what it once had, and may have again.
+        Route::Heads if repository.heads().is_empty() => message(409, "Git Repository is empty."),
+        Route::Heads => {
+            let heads = repository.heads().into_iter().map(
+                |(name, head)| json!({ "ref": format!("refs/heads/{name}"), "node_id": "x", "object": { "type": "commit", "sha": head } }),
             );
-            page(
-                branches.collect(),
-                size,
-                request,
-                &format!("{base}/repositories/{}/branches", repository.id),
-            )
+            let url = format!("{base}/repositories/{}/git/matching-refs/heads", repository.id);
+            page(heads.collect(), max_page_size.unwrap_or(usize::MAX), request, &url)
         }
         Route::Pulls => {
             let wanted = request.parameter("head");
@@ -41,7 +39,8 @@ pub(super) fn answer(
                 let label = format!("{}:{}", pull.head_owner, pull.head);
                 wanted.as_ref().is_none_or(|wanted| *wanted == label)
             });
-            let pulls = pulls.map(|pull| repository.pull(pull)).collect();
+            let heads = repository.heads();
+            let pulls = pulls.map(|pull| repository.pull(pull, &heads)).collect();
             page(pulls, size, request, &format!("{base}/repositories/{}/pulls", repository.id))
         }
         Route::Reference => repository.reference(&rest[2..].join("/")),
@@ -49,17 +48,15 @@ pub(super) fn answer(
         Route::Archive if repository.has(rest[1]) => {
             let host = base.trim_end_matches("/api/v3");
             let place = format!("{host}/codeload/{}/{}", repository.id, rest[1]);
-            Response::message(302, "Found").with_header("Location", place)
+            message(302, "Found").with_header("Location", place)
         }
-        Route::Statuses | Route::CheckRuns if !repository.has(rest[1]) => {
-            Response::message(422, &format!("No commit found for SHA: {}", rest[1]))
-        }
+        Route::Statuses | Route::CheckRuns if !repository.has(rest[1]) => message(422, &format!("No commit found for SHA: {}", rest[1])),
         Route::Statuses => {
             let url = format!("{base}/repositories/{}/commits/{}/statuses", repository.id, rest[1]);
             page(repository.commits.statuses(rest[1]), size, request, &url)
         }
-        Route::CheckRuns => Response::json(200, &repository.commits.runs(rest[1], request.parameter("check_name").as_deref())),
-        Route::Archive | Route::Comment | Route::Permission | Route::Unknown => Response::message(404, "Not Found"),
+        Route::CheckRuns => document(200, &repository.commits.runs(rest[1], request.parameter("check_name").as_deref())),
+        Route::Archive | Route::Comment | Route::Permission | Route::Report | Route::Unknown => message(404, "Not Found"),
     }
 }
 
@@ -68,7 +65,7 @@ fn page(items: Vec<Value>, size: usize, request: &Request, url: &str) -> Respons
     let number = request.number("page", 1).max(1);
     let pages = items.len().div_ceil(size).max(1);
     let shown: Vec<_> = items.into_iter().skip((number - 1) * size).take(size).collect();
-    let response = Response::json(200, &Value::from(shown));
+    let response = document(200, &Value::from(shown));
     if number >= pages {
         return response;
     }
@@ -84,12 +81,17 @@ impl Repository {
         })
     }
 
-    fn pull(&self, pull: &OpenPullRequest) -> Value {
-        let head = pull.head_repository.map(|id| json!({ "id": id, "fork": id != self.id }));
+    fn pull(&self, pull: &OpenPullRequest, heads: &[(String, String)]) -> Value {
+        let head = pull
+            .head_repository
+            .map(|id| json!({ "id": id, "full_name": format!("{}/{}", pull.head_owner, self.name), "fork": id != self.id }));
+        let is_own = pull.head_repository == Some(self.id);
+        let sha = heads.iter().find(|(name, _)| is_own && *name == pull.head);
+        let sha = sha.map_or_else(|| "f".repeat(40), |(_, sha)| sha.clone());
         json!({
             "number": pull.number, "state": "open", "title": format!("Merge {}", pull.head), "draft": false,
             "user": { "login": "mona" }, "base": { "ref": self.default_branch, "repo": { "id": self.id } },
-            "head": { "ref": pull.head, "label": format!("{}:{}", pull.head_owner, pull.head), "repo": head },
+            "head": { "ref": pull.head, "sha": sha, "label": format!("{}:{}", pull.head_owner, pull.head), "repo": head },
             "labels": pull.labels.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>(),
         })
     }
@@ -98,20 +100,20 @@ impl Repository {
     fn reference(&self, short_ref: &str) -> Response {
         let heads = self.heads();
         if heads.is_empty() {
-            return Response::message(409, "Git Repository is empty.");
+            return message(409, "Git Repository is empty.");
         }
         let found = heads.into_iter().find(|(name, _)| short_ref.strip_prefix("heads/") == Some(name));
         match found {
-            Some((name, head)) => Response::json(
+            Some((name, head)) => document(
                 200,
                 &json!({ "ref": format!("refs/heads/{name}"), "object": { "type": "commit", "sha": head } }),
             ),
-            None => Response::message(404, "Not Found"),
+            None => message(404, "Not Found"),
         }
     }
 
     /// Whether there is such a commit.
-    fn has(&self, commit: &str) -> bool {
+    pub(super) fn has(&self, commit: &str) -> bool {
         let object = format!("{commit}^{{commit}}");
         let is_id = commit.len() >= 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
         let found = || self.git(&["cat-file", "-e", &object]).status.success();
@@ -123,9 +125,9 @@ impl Repository {
         let prefix = format!("--prefix={}-{}-{}/", self.owner, self.name, commit.get(..7).unwrap_or(commit));
         let output = self.git(&["archive", "--format=tar.gz", &prefix, commit]);
         if !output.status.success() {
-            return Response::message(404, "Not Found");
+            return message(404, "Not Found");
         }
-        Response::bytes_of("application/x-gzip", output.stdout)
+        Response::new(200, "application/x-gzip", output.stdout)
     }
 
     fn git(&self, arguments: &[&str]) -> std::process::Output {
@@ -135,7 +137,10 @@ impl Repository {
     }
 
     /// Every branch with its head, by name.
-    fn heads(&self) -> Vec<(String, String)> {
+    pub(super) fn heads(&self) -> Vec<(String, String)> {
+        if let Some(frozen) = &self.frozen {
+            return frozen.clone();
+        }
         let output = Command::new("git")
             .arg("--git-dir")
             .arg(&self.directory)

@@ -6,6 +6,7 @@ mod binaries;
 mod command;
 mod control_plane;
 mod failure;
+mod fault_proxy;
 mod helm;
 mod lifetime;
 mod node;

@@ -1,0 +1,235 @@
+//! The floor: a raw writer that sends ready-made bodies as fast as it can. It decides nothing, and nobody can be much faster.
+//!
+//! It runs as a process of its own, so that what it uses is counted apart, and takes its work by a line on a socket, as others take deliveries.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, try_join_all};
+use kube::Client;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use super::Error;
+use super::content::{self, Object};
+use super::task::{Contender, Environment, Namer, Task};
+use crate::command::{Invocation, Running};
+use crate::control_plane;
+use crate::subject::LONG;
+
+/// How many environments are written at a time, as graftling does by default. More do not help: the API server is busy.
+const PLACES: usize = 16;
+
+/// How objects are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// By POST, which is the quickest, and cannot change anything.
+    Post,
+    /// By server-side apply.
+    Apply,
+}
+
+/// One request, ready to be sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Prepared {
+    method: String,
+    path: String,
+    content_type: String,
+    body: String,
+}
+
+/// A writer with warm connections.
+#[derive(Clone)]
+pub struct Writer {
+    client: Client,
+    places: Arc<Semaphore>,
+}
+
+impl Prepared {
+    /// The request that writes an object.
+    pub fn write(object: &Object, mode: Mode) -> Prepared {
+        let (method, path, content_type) = match mode {
+            Mode::Post => ("POST", object.collection.clone(), "application/json"),
+            Mode::Apply => {
+                let path = format!("{}/{}?fieldManager=floor&force=true", object.collection, object.name);
+                ("PATCH", path, "application/apply-patch+yaml")
+            }
+        };
+        Prepared {
+            method: method.to_owned(),
+            path,
+            content_type: content_type.to_owned(),
+            body: object.body.to_string(),
+        }
+    }
+
+    /// The request that deletes an environment's namespace.
+    pub fn delete(namespace: &str) -> Prepared {
+        Prepared {
+            method: "DELETE".to_owned(),
+            path: format!("/api/v1/namespaces/{namespace}"),
+            content_type: "application/json".to_owned(),
+            body: String::new(),
+        }
+    }
+}
+
+impl Writer {
+    /// Connects, and warms as many connections as the objects of one environment take.
+    pub async fn connect(kubeconfig: &Path) -> Result<Writer, Error> {
+        let client = control_plane::client(kubeconfig).await.map_err(Error::StartPlane)?;
+        let writer = Writer {
+            client,
+            places: Arc::new(Semaphore::new(PLACES)),
+        };
+        let look = Prepared {
+            method: "GET".to_owned(),
+            path: "/version".to_owned(),
+            content_type: "application/json".to_owned(),
+            body: String::new(),
+        };
+        try_join_all((0..content::COUNT).map(|_| writer.send(&look))).await?;
+        Ok(writer)
+    }
+
+    /// Writes environments, of each the first object first and the rest at once.
+    pub async fn write(&self, environments: &[Vec<Prepared>]) -> Result<(), Error> {
+        try_join_all(environments.iter().map(|requests| self.write_one(requests)))
+            .await
+            .map(drop)
+    }
+
+    async fn write_one(&self, requests: &[Prepared]) -> Result<(), Error> {
+        // The semaphore is never closed.
+        let _place = self.places.acquire().await;
+        let Some((first, rest)) = requests.split_first() else {
+            return Ok(());
+        };
+        self.send(first).await?;
+        try_join_all(rest.iter().map(|request| self.send(request))).await.map(drop)
+    }
+
+    async fn send(&self, request: &Prepared) -> Result<(), Error> {
+        let what = format!("{} {}", request.method, request.path);
+        let built = http::Request::builder()
+            .method(request.method.as_str())
+            .uri(&request.path)
+            .header("content-type", &request.content_type)
+            .body(request.body.clone().into_bytes());
+        let built = built.map_err(|error| Error::Understand(format!("{what}: {error}")))?;
+        self.client.request_text(built).await.map(drop).map_err(Error::request(what))
+    }
+}
+
+/// The requests of a task.
+pub fn requests(task: Task, mode: Mode, environments: &[Environment]) -> Vec<Vec<Prepared>> {
+    let of = |environment: &Environment| match task {
+        Task::Create => environment.objects.iter().map(|object| Prepared::write(object, mode)).collect(),
+        // What is there cannot be posted.
+        Task::Change => content::changed(&environment.objects)
+            .iter()
+            .map(|object| Prepared::write(object, Mode::Apply))
+            .collect(),
+        Task::Delete => vec![Prepared::delete(&environment.naming.namespace)],
+    };
+    environments.iter().map(of).collect()
+}
+
+/// Takes lines of work on a socket whose address is printed, and answers each with a line, until it is killed.
+pub async fn serve(kubeconfig: &Path) -> Result<(), Error> {
+    let writer = Writer::connect(kubeconfig).await?;
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .map_err(Error::io("listen on", "127.0.0.1"))?;
+    let address = listener.local_addr().map_err(Error::io("listen on", "127.0.0.1"))?;
+    println!("listening {address}");
+    loop {
+        let (stream, _) = listener.accept().await.map_err(Error::io("accept on", "127.0.0.1"))?;
+        let writer = writer.clone();
+        tokio::spawn(async move {
+            if let Err(error) = work(stream, &writer).await {
+                eprintln!("{}", crate::error_chain(&error));
+            }
+        });
+    }
+}
+
+async fn work(stream: TcpStream, writer: &Writer) -> Result<(), Error> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    stream.read_line(&mut line).await.map_err(Error::io("read", "a line of work"))?;
+    let work: Vec<Vec<Prepared>> = serde_json::from_str(&line).map_err(|error| Error::Understand(error.to_string()))?;
+    let answer = match writer.write(&work).await {
+        Ok(()) => "done\n".to_owned(),
+        Err(error) => format!("{}\n", crate::error_chain(&error)),
+    };
+    stream.write_all(answer.as_bytes()).await.map_err(Error::io("write", "an answer"))
+}
+
+/// The floor as a contender.
+pub struct Floor {
+    mode: Mode,
+    namer: Namer,
+    user: String,
+    running: Running,
+    address: String,
+}
+
+impl Floor {
+    /// Starts it. `program` is this very program, with what makes it [`serve`].
+    pub async fn start(program: Invocation, mode: Mode, namer: Namer, user: String) -> Result<Floor, Error> {
+        let running = program.start().map_err(Error::StartProgram)?;
+        let listening = running.wait_for_line("that it listens", LONG, |line| line.starts_with("listening "));
+        let line = listening.await.map_err(Error::StartProgram)?;
+        let address = line.trim_start_matches("listening ").to_owned();
+        Ok(Floor {
+            mode,
+            namer,
+            user,
+            running,
+            address,
+        })
+    }
+
+    async fn order(&self, task: Task, environments: &[Environment]) -> Result<Instant, Error> {
+        let failed = || Error::io("talk to", self.address.as_str());
+        let work = serde_json::to_string(&requests(task, self.mode, environments));
+        let line = work.map_err(|error| Error::Understand(error.to_string()))? + "\n";
+        let stream = TcpStream::connect(&self.address).await.map_err(failed())?;
+        let mut stream = BufReader::new(stream);
+        let begin = Instant::now();
+        stream.write_all(line.as_bytes()).await.map_err(failed())?;
+        let mut answer = String::new();
+        stream.read_line(&mut answer).await.map_err(failed())?;
+        match answer.trim() {
+            "done" => Ok(begin),
+            other => Err(Error::Refused(other.to_owned())),
+        }
+    }
+}
+
+impl Contender for Floor {
+    fn users(&self) -> Vec<String> {
+        vec![self.user.clone()]
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        vec![self.running.pid()]
+    }
+
+    fn enter<'a>(&'a self, branches: &'a [String]) -> BoxFuture<'a, Result<Vec<Environment>, Error>> {
+        async { branches.iter().map(|branch| self.namer.environment(branch)).collect() }.boxed()
+    }
+
+    fn advance<'a>(&'a self, environments: &'a [Environment]) -> BoxFuture<'a, Result<Vec<Environment>, Error>> {
+        async { environments.iter().map(|environment| self.namer.next(environment)).collect() }.boxed()
+    }
+
+    fn carry_out<'a>(&'a self, task: Task, environments: &'a [Environment]) -> BoxFuture<'a, Result<Instant, Error>> {
+        self.order(task, environments).boxed()
+    }
+}
