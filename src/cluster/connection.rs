@@ -1,5 +1,6 @@
 //! Clients: the controller's own, and one for every deployer it acts as. Neither writes once another may lead.
 
+mod again;
 mod clock;
 mod fence;
 pub mod patience;
@@ -12,9 +13,13 @@ use http::{HeaderName, HeaderValue, Request, Response};
 use jiff::Timestamp;
 use kube::client::{Body, ClientBuilder, DynBody};
 use kube::{Client, Config};
+use tower::buffer::BufferLayer;
 use tower::filter::FilterLayer;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::retry::RetryLayer;
 use tower::util::{AndThenLayer, MapRequestLayer, MapResponseLayer};
 
+use self::again::ReadAgain;
 use self::clock::ServerClock;
 use self::fence::WriteFence;
 use super::Error;
@@ -30,6 +35,8 @@ pub struct Connection {
     controller: Client,
     clock: ServerClock,
     fence: WriteFence,
+    places: GlobalConcurrencyLimitLayer,
+    again: RetryLayer<ReadAgain>,
     deployers: Arc<Mutex<HashMap<Deployer, Client>>>,
 }
 
@@ -45,11 +52,15 @@ pub struct Deployer {
 /// Nothing that we ask for takes longer on a healthy server; watches renew themselves before.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// So many requests of ours wait for an answer's first byte at a time, whoever they are sent as: an API server that comes back has other
+/// clients too. More are not faster: a server of two cores answers sixteen writes at a time as fast as it can.
+const IN_FLIGHT: usize = 40;
+
 impl Connection {
     /// Connects with `config`.
     ///
-    /// The client's own retries are switched off: they would hold a reconcile for up to a quarter of an hour. A failed
-    /// request ends the reconcile, and the next one begins with what is true by then.
+    /// The client's own retries are switched off: they would hold a reconcile for up to a quarter of an hour. A read that failed by
+    /// chance is repeated within a second; any other failed request ends the reconcile, and the next one begins with what is true by then.
     ///
     /// # Errors
     /// The configuration's certificates or credentials cannot be used.
@@ -57,6 +68,8 @@ impl Connection {
         config.default_retry = false;
         config.connect_timeout = Some(Duration::from_secs(5));
         let (clock, fence) = (ServerClock::default(), WriteFence::default());
+        let places = GlobalConcurrencyLimitLayer::new(IN_FLIGHT);
+        let again = RetryLayer::new(ReadAgain::new());
         let reader = clock.clone();
         let read_clock = MapResponseLayer::new(move |answer: Response<Box<DynBody>>| reader.read(answer));
         let builder = ClientBuilder::try_from(config.clone()).map_err(Error::Connect)?;
@@ -66,9 +79,14 @@ impl Connection {
                 .with_layer(&put_off())
                 .with_layer(&read_clock)
                 .with_layer(&fenced(&fence))
+                .with_layer(&places)
+                .with_layer(&waiting())
+                .with_layer(&again)
                 .build(),
             clock,
             fence,
+            places,
+            again,
             deployers: Arc::default(),
         })
     }
@@ -141,8 +159,16 @@ impl Connection {
             .with_layer(&put_off())
             .with_layer(&layer)
             .with_layer(&fenced(&self.fence))
+            .with_layer(&self.places)
+            .with_layer(&waiting())
+            .with_layer(&self.again)
             .build())
     }
+}
+
+/// What is sent again has to be sent from a copy of the client, which only a queue before it makes possible.
+fn waiting() -> BufferLayer<Request<Body>> {
+    BufferLayer::new(1024)
 }
 
 /// Reads how long an answer asks to wait.
@@ -150,7 +176,7 @@ fn put_off() -> MapResponseLayer<fn(Answer) -> Answer> {
     MapResponseLayer::new(patience::read)
 }
 
-/// Asks the fence before each request.
+/// Asks the fence before each request. What waits for a place is asked about when it has one.
 fn fenced(fence: &WriteFence) -> FilterLayer<impl Fn(Request<Body>) -> Result<Request<Body>, fence::Refused> + Clone + use<>> {
     let fence = fence.clone();
     FilterLayer::new(move |request| fence.admit(request))

@@ -46,7 +46,7 @@ impl Observer {
     /// Observes `keys` and everything of `inventory`: from the watches where there is one, else by a request as the deployer.
     ///
     /// The watches show only what bears our label. So that an object is not missed because somebody took the label off, what is
-    /// recorded and does not show is asked for.
+    /// recorded and does not show is asked for. While the environment's Namespace was never made, nothing of it is asked for at all.
     ///
     /// A kind that the cluster does not know has no objects: that is left to the apply, which names the object.
     ///
@@ -64,13 +64,27 @@ impl Observer {
             .filter(|(key, entry)| is_looked_at(key, entry))
             .map(|(key, _)| key.clone());
         let keys: BTreeSet<_> = keys.into_iter().chain(recorded).collect();
+        let unmade = self.unmade_namespace(&keys, inventory).await?;
         let look = |key: ObjectKey| {
             let entry = inventory.get(&key);
             self.observe_one(as_deployer.clone(), key, entry)
         };
-        let looks: Vec<_> = keys.into_iter().map(look).collect();
+        let may_be_there = |key: &ObjectKey| unmade.is_none() || key.namespace != unmade;
+        let looks: Vec<_> = keys.into_iter().filter(may_be_there).map(look).collect();
         let found: Vec<Option<LiveObject>> = stream::iter(looks).buffer_unordered(FAN_OUT).try_collect().await?;
         Ok(found.into_iter().flatten().map(|live| (live.key.clone(), live)).collect())
+    }
+
+    /// The namespace among `keys` that was never recorded to be there and that no watch shows: there can be nothing of ours in it. One of
+    /// this name that is somebody else's is found when it is to be made.
+    async fn unmade_namespace(&self, keys: &BTreeSet<ObjectKey>, inventory: &Inventory) -> Result<Option<String>, Error> {
+        let Some(key) = keys.iter().find(|key| key.kind == "Namespace" && key.group.is_empty()) else {
+            return Ok(None);
+        };
+        let is_made = inventory.iter().any(|(_, entry)| entry.uid.is_some());
+        let resource = self.kinds.resolve(key).await?;
+        let is_unmade = !is_made && self.live.watches(&resource).await? && self.live.get(key).is_none();
+        Ok(is_unmade.then(|| key.name.clone()))
     }
 
     async fn observe_one(&self, as_deployer: Client, key: ObjectKey, entry: Option<&Entry>) -> Result<Option<LiveObject>, Error> {

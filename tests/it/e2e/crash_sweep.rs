@@ -87,3 +87,9 @@ async fn f05_a_rollback_ends_the_same_when_the_server_dies_again_in_its_recovery
 async fn f19_f20_an_update_ends_the_same_with_an_answer_from_the_past_or_without_an_event() {
     sample(Scenario::Update, &["an answer from the past", "an event that never arrives"], 2).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feature_s4_every_scenario_ends_the_same_while_one_request_in_ten_fails() {
+    const FLAKY: [&str; 1] = ["one request in ten fails"];
+    join_all(Scenario::ALL.map(|scenario| sample(scenario, &FLAKY, 1))).await;
+}

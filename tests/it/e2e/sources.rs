@@ -141,6 +141,40 @@ async fn a_branchs_own_templates_count_if_the_project_says_so_and_survive_a_git_
     greets(&world, "feature", "two").await;
 }
 
+#[tokio::test]
+async fn f75_a_commit_that_was_pushed_away_while_nobody_had_its_files_gives_way_to_the_head() {
+    let bundle = json!({ "repository": { "path": "deploy", "from": "Branch" } });
+    let (mut world, repository) = scene("source-forced", Vec::new(), bundle).await;
+    let place = "deploy/templates/all.yaml";
+    let base = repository
+        .commit("feature", &[("deploy/bundle.yaml", HEAD), (place, &template("one"))])
+        .unwrap();
+    let lost = repository.commit("feature", &[(place, &template("two"))]).unwrap();
+    let before = world.wait_for("feature", Phase::Ready, &lost).await;
+    // A new process has fetched nothing, the commit that its Environment names is on no branch, and the repository no longer has it.
+    world.server = None;
+    repository.force_push("feature", &base).unwrap();
+    let forced = repository.commit("feature", &[(place, &template("three"))]).unwrap();
+    forget_what_no_branch_has(&repository);
+    world.start_server().await;
+    let after = world.wait_for("feature", Phase::Ready, &forced).await;
+    greets(&world, "feature", "three").await;
+    assert_eq!(after.metadata.uid, before.metadata.uid, "it is the same environment");
+    let results: Vec<String> = after.status.unwrap().history.into_iter().map(|entry| entry.result).collect();
+    assert!(results.iter().all(|result| result == "Ready"), "{results:?}");
+}
+
+/// Removes every commit from the repository that no branch leads to.
+fn forget_what_no_branch_has(repository: &Repository) {
+    for arguments in [
+        &["reflog", "expire", "--expire=now", "--all"][..],
+        &["gc", "--quiet", "--prune=now"],
+    ] {
+        let status = Command::new("git").arg("-C").arg(repository.path()).args(arguments).status();
+        assert!(status.unwrap().success());
+    }
+}
+
 /// A bundle as `tar` packs a folder, and its digest.
 fn packed(greeting: &str) -> (Vec<u8>, String) {
     let folder = tempfile::tempdir().unwrap();

@@ -131,6 +131,11 @@ impl Error {
     }
 
     /// An error about a request.
+    /// Whether the API server said that the writer may not.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        matches!(self, Error::Request { source, .. } if matches!(&**source, kube::Error::Api(status) if status.code == 403))
+    }
+
     pub(crate) fn request(action: impl Into<String>) -> impl FnOnce(kube::Error) -> Error {
         let action = action.into();
         move |source| Error::Request {

@@ -118,7 +118,7 @@ async fn figures_of_an_outage() {
     let options = Options {
         bundles: bundles.path().to_owned(),
         sweep_interval: "60s",
-        absence_confirmation: "60s",
+        absence_confirmation: "30s",
         proxied: true,
         ..Options::default()
     };

@@ -1,6 +1,6 @@
 //! One environment that always fails, and the many beside it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use graftling::api::environment::Phase;
 use kube::ResourceExt;
@@ -10,10 +10,25 @@ use testbed::{Repository, wait};
 
 use crate::world::{LONG, Options, World, without_main};
 
-const MANY: usize = 40;
+/// So many are made before anything fails, to see how long that takes.
+const BEFORE: usize = 75;
+/// So many are made beside the one that fails,
+const MADE: usize = 85;
+/// and so many are torn down: few enough at once that the brake lets them go.
+const TORN_DOWN: usize = 15;
+
+async fn push_all(world: &World, repository: &Repository, branches: &[String]) -> Duration {
+    let pushes: Vec<(&str, &[(&str, &str)])> = branches.iter().map(|branch| (branch.as_str(), &[("a", "1")] as &[_])).collect();
+    let begun = Instant::now();
+    let revisions = repository.push_many(&pushes).unwrap();
+    for (branch, revision) in branches.iter().zip(&revisions) {
+        world.wait_ready(branch, revision).await;
+    }
+    begun.elapsed()
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn feature_x10_one_environment_that_always_fails_delays_none_of_the_many_others() {
+async fn feature_x10_one_environment_that_always_fails_delays_none_of_a_hundred_others() {
     // Few places, so that one that kept its place would be felt.
     let options = Options {
         arguments: vec!["--concurrency=2".to_owned()],
@@ -25,25 +40,30 @@ async fn feature_x10_one_environment_that_always_fails_delays_none_of_the_many_o
     let fine = repository.commit("failing", &[("a", "1")]).unwrap();
     let failing = world.wait_ready("failing", &fine).await;
     let name = failing.name_any();
+    let before: Vec<String> = (0..BEFORE).map(|number| format!("before/{number}")).collect();
+    let normal = push_all(&world, &repository, &before).await;
+
     // From now on no write in its namespace is answered well, one way or the other, and some are not answered for long.
     let proxy = world.proxy();
     let slow = Rule::on(Selector::writes().namespace(&name)).from(1).chance(7, 30);
-    proxy.add(slow, Fault::Delay(std::time::Duration::from_secs(3)));
+    proxy.add(slow, Fault::Delay(Duration::from_secs(3)));
     let failed = proxy.add(Rule::on(Selector::writes().namespace(&name)), Fault::answer(500));
     let never = repository.commit("failing", &[("a", "2")]).unwrap();
     wait::until("a first failure", LONG, || async { failed.count() >= 3 }).await;
 
-    let branches: Vec<String> = (0..MANY).map(|number| format!("fine/{number}")).collect();
-    let pushes: Vec<(&str, &[(&str, &str)])> = branches.iter().map(|branch| (branch.as_str(), &[("a", "1")] as &[_])).collect();
+    let leaving: Vec<&str> = before.iter().take(TORN_DOWN).map(String::as_str).collect();
     let begun = Instant::now();
-    let revisions = repository.push_many(&pushes).unwrap();
-    for (branch, revision) in branches.iter().zip(&revisions) {
-        world.wait_ready(branch, revision).await;
+    repository.delete_branches(&leaving).unwrap();
+    let made: Vec<String> = (0..MADE).map(|number| format!("beside/{number}")).collect();
+    let beside = push_all(&world, &repository, &made).await;
+    for branch in leaving {
+        world.wait_gone(branch).await;
     }
     println!(
-        "{MANY} environments beside one that failed {} times: {:.1} s",
+        "{MADE} environments: {:.1} s before, {:.1} s beside one that failed {} times and {TORN_DOWN} that were torn down",
+        normal.as_secs_f64(),
+        beside.as_secs_f64(),
         failed.count(),
-        begun.elapsed().as_secs_f64()
     );
     // It has gone on failing, says so, and was neither given up nor removed.
     let status = world.environment("failing").await.unwrap();

@@ -7,10 +7,13 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::Error;
-use crate::subject::root;
+use crate::subject::{objects as api, root};
 
 /// How many objects there are.
 pub const COUNT: usize = 14;
+
+/// The account that writes what a bundle brings, in the namespace of its Project, and the RoleBinding that gives it its rights.
+pub const DEPLOYER: &str = "graftling-deployer";
 
 /// The domain that hosts of environments lie in.
 pub const DOMAIN: &str = "preview.example.com";
@@ -110,6 +113,17 @@ pub fn project() -> Value {
             "podSecurity": "baseline",
         },
     })
+}
+
+/// A ClusterRole with what a deployer needs for E14, which the chart of graftling brings otherwise.
+pub fn deployer_role(name: &str) -> Value {
+    let mut role = api::named("rbac.authorization.k8s.io/v1", "ClusterRole", None, name);
+    role["rules"] = json!([{
+        "apiGroups": ["", "apps", "networking.k8s.io", "rbac.authorization.k8s.io"],
+        "resources": ["configmaps", "secrets", "services", "serviceaccounts", "deployments", "ingresses", "roles", "rolebindings"],
+        "verbs": ["get", "list", "watch", "create", "patch", "update", "delete"],
+    }]);
+    role
 }
 
 /// The plain YAML as envsubst gives it.

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::Error;
-use super::content::{self, Object};
+use super::content::{self, DEPLOYER, Naming, Object};
 use super::task::{Contender, Environment, Namer, Task};
 use crate::command::{Invocation, Running};
 use crate::control_plane;
@@ -24,6 +24,12 @@ use crate::subject::LONG;
 /// How many environments are written at a time, as graftling does by default. More do not help: the API server is busy.
 const PLACES: usize = 16;
 
+/// The last wave of requests that there can be.
+const LAST_WAVE: u8 = 3;
+
+/// So long a deployer may be refused after it was given its rights.
+const GRANTED: Duration = Duration::from_secs(5);
+
 /// How objects are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -31,6 +37,10 @@ pub enum Mode {
     Post,
     /// By server-side apply.
     Apply,
+    /// By server-side apply, and with no more rights than an environment's own deployer has: what a bundle brings is written as it, once
+    /// its RoleBinding is there. Such a writer may not give away rights that it lacks, which the API server looks up for every Role and
+    /// every RoleBinding.
+    Deployer,
 }
 
 /// One request, ready to be sent.
@@ -40,6 +50,10 @@ pub struct Prepared {
     path: String,
     content_type: String,
     body: String,
+    /// Whom it is sent as, if not as the writer itself.
+    user: Option<String>,
+    /// All of one wave are sent at once, and none before the wave before it is over.
+    wave: u8,
 }
 
 /// A writer with warm connections.
@@ -50,20 +64,24 @@ pub struct Writer {
 }
 
 impl Prepared {
-    /// The request that writes an object.
-    pub fn write(object: &Object, mode: Mode) -> Prepared {
+    /// The request that writes an object of an environment.
+    pub fn write(object: &Object, mode: Mode, naming: &Naming) -> Prepared {
         let (method, path, content_type) = match mode {
             Mode::Post => ("POST", object.collection.clone(), "application/json"),
-            Mode::Apply => {
+            Mode::Apply | Mode::Deployer => {
                 let path = format!("{}/{}?fieldManager=floor&force=true", object.collection, object.name);
                 ("PATCH", path, "application/apply-patch+yaml")
             }
         };
+        let is_of_bundle = !is_fence(object);
+        let deployer = || format!("system:serviceaccount:{}:{DEPLOYER}", naming.project_namespace);
         Prepared {
             method: method.to_owned(),
             path,
             content_type: content_type.to_owned(),
             body: object.body.to_string(),
+            user: (mode == Mode::Deployer && is_of_bundle).then(deployer),
+            wave: wave(object, mode),
         }
     }
 
@@ -74,7 +92,26 @@ impl Prepared {
             path: format!("/api/v1/namespaces/{namespace}"),
             content_type: "application/json".to_owned(),
             body: String::new(),
+            user: None,
+            wave: 0,
         }
+    }
+}
+
+/// Whether it is of the fences around what a bundle brings.
+fn is_fence(object: &Object) -> bool {
+    let fences = ["Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy"];
+    fences.contains(&object.kind.as_str()) || object.name == DEPLOYER
+}
+
+/// The namespace first, and the rest at once. A deployer needs its RoleBinding before, and a RoleBinding its Role.
+fn wave(object: &Object, mode: Mode) -> u8 {
+    match (object.kind.as_str(), mode) {
+        ("Namespace", _) => 0,
+        (_, Mode::Post | Mode::Apply) => 1,
+        _ if is_fence(object) => 1,
+        ("RoleBinding", _) => 3,
+        _ => 2,
     }
 }
 
@@ -91,12 +128,14 @@ impl Writer {
             path: "/version".to_owned(),
             content_type: "application/json".to_owned(),
             body: String::new(),
+            user: None,
+            wave: 0,
         };
         try_join_all((0..content::COUNT).map(|_| writer.send(&look))).await?;
         Ok(writer)
     }
 
-    /// Writes environments, of each the first object first and the rest at once.
+    /// Writes environments, of each one wave after the other.
     pub async fn write(&self, environments: &[Vec<Prepared>]) -> Result<(), Error> {
         try_join_all(environments.iter().map(|requests| self.write_one(requests)))
             .await
@@ -106,20 +145,36 @@ impl Writer {
     async fn write_one(&self, requests: &[Prepared]) -> Result<(), Error> {
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
-        let Some((first, rest)) = requests.split_first() else {
-            return Ok(());
-        };
-        self.send(first).await?;
-        try_join_all(rest.iter().map(|request| self.send(request))).await.map(drop)
+        for wave in 0..=LAST_WAVE {
+            let now = requests.iter().filter(|request| request.wave == wave);
+            try_join_all(now.map(|request| self.send_when_allowed(request))).await?;
+        }
+        Ok(())
+    }
+
+    /// An authorizer takes a moment to see a new RoleBinding.
+    async fn send_when_allowed(&self, request: &Prepared) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            match self.send(request).await {
+                Err(error) if request.user.is_some() && error.is_forbidden() && begun.elapsed() < GRANTED => {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                other => return other,
+            }
+        }
     }
 
     async fn send(&self, request: &Prepared) -> Result<(), Error> {
         let what = format!("{} {}", request.method, request.path);
-        let built = http::Request::builder()
+        let mut built = http::Request::builder()
             .method(request.method.as_str())
             .uri(&request.path)
-            .header("content-type", &request.content_type)
-            .body(request.body.clone().into_bytes());
+            .header("content-type", &request.content_type);
+        if let Some(user) = &request.user {
+            built = built.header("impersonate-user", user);
+        }
+        let built = built.body(request.body.clone().into_bytes());
         let built = built.map_err(|error| Error::Understand(format!("{what}: {error}")))?;
         self.client.request_text(built).await.map(drop).map_err(Error::request(what))
     }
@@ -128,15 +183,18 @@ impl Writer {
 /// The requests of a task.
 pub fn requests(task: Task, mode: Mode, environments: &[Environment]) -> Vec<Vec<Prepared>> {
     let of = |environment: &Environment| match task {
-        Task::Create => environment.objects.iter().map(|object| Prepared::write(object, mode)).collect(),
+        Task::Create => writes(environment, &environment.objects, mode),
         // What is there cannot be posted.
-        Task::Change => content::changed(&environment.objects)
-            .iter()
-            .map(|object| Prepared::write(object, Mode::Apply))
-            .collect(),
+        Task::Change if mode == Mode::Post => writes(environment, &content::changed(&environment.objects), Mode::Apply),
+        Task::Change => writes(environment, &content::changed(&environment.objects), mode),
         Task::Delete => vec![Prepared::delete(&environment.naming.namespace)],
     };
     environments.iter().map(of).collect()
+}
+
+fn writes(environment: &Environment, objects: &[Object], mode: Mode) -> Vec<Prepared> {
+    let write = |object| Prepared::write(object, mode, &environment.naming);
+    objects.iter().map(write).collect()
 }
 
 /// Takes lines of work on a socket whose address is printed, and answers each with a line, until it is killed.

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::clock::Clock;
 use super::commands::{Commands, RELEASES, Tools};
-use super::content::COUNT;
+use super::content::{self, COUNT};
 use super::floor::{Floor, Mode};
 use super::graftling::Graftling;
 use super::record::{Cell, Series};
 use super::script::Script;
-use super::task::{Contender, Name, Namer};
+use super::task::{Contender, Name, Namer, deployer_role};
 use super::{Error, machine, processes};
 use crate::subject::objects;
 use crate::{ControlPlane, Invocation};
@@ -106,6 +106,10 @@ async fn contender(
     Ok(match cell.contender {
         Name::FloorApply => Box::new(floor(Mode::Apply).await?),
         Name::FloorPost => Box::new(floor(Mode::Post).await?),
+        Name::FloorDeployer => {
+            apply(&plane.client().await, content::deployer_role(&deployer_role(NAMESPACE))).await?;
+            Box::new(floor(Mode::Deployer).await?)
+        }
         Name::WebhookScript => {
             let daemon = Script::available().map_err(Error::Understand)?;
             let tools = Tools::find(&kubeconfig).await?;

@@ -41,6 +41,8 @@ pub enum Name {
     FloorApply,
     /// The raw writer, by POST.
     FloorPost,
+    /// The raw writer, with no more rights than a deployer of graftling has.
+    FloorDeployer,
     /// Graftling: a signed delivery, and a real repository.
     Graftling,
     /// `kubectl apply`.
@@ -100,9 +102,10 @@ pub trait Contender: Send + Sync {
 
 impl Name {
     /// All of them, in the order of reports.
-    pub const ALL: [Name; 8] = [
+    pub const ALL: [Name; 9] = [
         Name::FloorApply,
         Name::FloorPost,
+        Name::FloorDeployer,
         Name::Graftling,
         Name::Kubectl,
         Name::KubectlServerSide,
@@ -116,6 +119,7 @@ impl Name {
         match self {
             Name::FloorApply => "floor-apply",
             Name::FloorPost => "floor-post",
+            Name::FloorDeployer => "floor-deployer",
             Name::Graftling => "graftling",
             Name::Kubectl => "kubectl",
             Name::KubectlServerSide => "kubectl-server-side",
@@ -130,6 +134,7 @@ impl Name {
         match self {
             Name::FloorApply => "the floor (raw server-side apply)",
             Name::FloorPost => "the floor by POST",
+            Name::FloorDeployer => "the floor with the rights of a deployer",
             Name::Graftling => "graftling",
             Name::Kubectl => "kubectl apply",
             Name::KubectlServerSide => "kubectl apply --server-side",
@@ -183,7 +188,7 @@ impl Namer {
             branch: branch.to_owned(),
             revision: self.revision(),
             project_namespace: self.project_namespace.clone(),
-            deployer_role: format!("{}-deployer", self.project_namespace),
+            deployer_role: deployer_role(&self.project_namespace),
         })
     }
 
@@ -194,6 +199,11 @@ impl Namer {
             ..before.naming.clone()
         })
     }
+}
+
+/// The ClusterRole of deployers, where the namespace of their Project is called like this.
+pub fn deployer_role(project_namespace: &str) -> String {
+    format!("{project_namespace}-deployer")
 }
 
 /// The environment of this name.

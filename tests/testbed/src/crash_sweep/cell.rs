@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::history::Turn;
-use super::injection::{Again, EventPlace, Injection, Place, When};
+use super::injection::{Again, EventPlace, Injection, Place, When, flaky};
 use super::oracle::{Evidence, Scene, differences};
 use super::scenario::{BRANCH, Scenario};
 use super::stage::Stage;
@@ -287,6 +287,17 @@ async fn inject(stage: &mut Stage<'_>, injection: &Injection) -> Result<Injected
             stage.end().await?;
             Ok(Injected {
                 reached: swallowed.count() > 0,
+                kills: 0,
+            })
+        }
+        Injection::Flaky { seed } => {
+            let add = |(rule, fault)| stage.proxy.add(rule, fault);
+            let hits: Vec<_> = flaky(*seed).into_iter().map(add).collect();
+            stage.act().await?;
+            stage.end().await?;
+            stage.proxy.clear();
+            Ok(Injected {
+                reached: hits.iter().any(|hit| hit.count() > 0),
                 kills: 0,
             })
         }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::names::Names;
-use crate::fault_proxy::{Request, Rule, Selector};
+use crate::fault_proxy::{Fault, Request, Rule, Selector};
 
 /// A request of a run: the n-th of those that say the same.
 ///
@@ -86,6 +87,11 @@ pub enum Injection {
     Unobserved {
         /// Which one.
         event: EventPlace,
+    },
+    /// Of all requests, watches too, one in ten fails, and of the others one in fifty is carried out and its answer lost.
+    Flaky {
+        /// Chooses which.
+        seed: u64,
     },
 }
 
@@ -175,11 +181,12 @@ impl Injection {
             Injection::Crash { again: Again::Same, .. } => "killed, and again at the same write of the recovery",
             Injection::Stale { .. } => "an answer from the past",
             Injection::Unobserved { .. } => "an event that never arrives",
+            Injection::Flaky { .. } => "one request in ten fails",
         }
     }
 
     /// The classes in the order of the report.
-    pub const CLASSES: [&'static str; 7] = [
+    pub const CLASSES: [&'static str; 8] = [
         "no fault",
         "killed before the write",
         "killed after the write",
@@ -187,7 +194,29 @@ impl Injection {
         "killed, and again at the same write of the recovery",
         "an answer from the past",
         "an event that never arrives",
+        "one request in ten fails",
     ];
+}
+
+/// How requests fail, each with its share in percent: ten do, and of two more the answer is lost.
+pub(super) fn flaky(seed: u64) -> Vec<(Rule, Fault)> {
+    let late = Duration::from_secs(2);
+    let faults = [
+        (2, Fault::answer(500)),
+        (2, Fault::answer(503)),
+        (1, Fault::answer(504)),
+        (1, Fault::too_many(Some(1))),
+        (1, Fault::too_many(None)),
+        (1, Fault::DropBefore),
+        (1, Fault::ResetBefore),
+        (1, Fault::CutBody { after: 40 }),
+        (1, Fault::Delay(late)),
+        (1, Fault::DropAfter),
+        (1, Fault::AnswerAfter { status: 504 }),
+    ];
+    let rule = |number: u64, percent| Rule::on(Selector::any()).chance(seed + 1000 * number, percent);
+    let numbered = (1..).zip(faults);
+    numbered.map(|(number, (percent, fault))| (rule(number, percent), fault)).collect()
 }
 
 // === for people ===
@@ -239,6 +268,7 @@ impl fmt::Display for Injection {
             }
             Injection::Stale { read, .. } => write!(formatter, "from the past: {read}"),
             Injection::Unobserved { event } => write!(formatter, "never arrives: {event}"),
+            Injection::Flaky { seed } => write!(formatter, "one request in ten fails, seed {seed}"),
         }
     }
 }

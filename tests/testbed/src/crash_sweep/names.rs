@@ -65,7 +65,7 @@ impl Names {
         let mut text = text.to_owned();
         for (name, word) in &self.pairs {
             if text.contains(name.as_str()) {
-                text = text.replace(name.as_str(), word);
+                text = called(&text, name, word);
             }
         }
         for (pattern, word) in PATTERNS.iter() {
@@ -111,6 +111,24 @@ impl Names {
     }
 }
 
+/// The text with `word` in place of `name`. The short name of a commit can be a part of some digest, which does not speak of it then.
+fn called(text: &str, name: &str, word: &str) -> String {
+    let is_digit = |character: char| matches!(character, '0'..='9' | 'a'..='f');
+    if !name.chars().all(is_digit) {
+        return text.replace(name, word);
+    }
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(name) {
+        let (before, behind) = (&rest[..at], &rest[at + name.len()..]);
+        let is_part = before.ends_with(is_digit) || behind.starts_with(is_digit);
+        out.push_str(before);
+        out.push_str(if is_part { name } else { word });
+        rest = behind;
+    }
+    out + rest
+}
+
 /// Whether it stands for something that is different in every run.
 fn is_word(part: &str) -> bool {
     ["ENV", "HOME", "OTHER", "FOREIGN", "UID", "HEX", "RANDOM", "TIME"].contains(&part) || part.starts_with("REV")
@@ -129,5 +147,10 @@ mod tests {
         assert_eq!(names.text(text), "ENV-UID-receipt of SHORT at TIME, UID");
         assert_eq!(names.text("668785896444294c20c6d4a9e0038f7b656f113c 1231e405ab55d58c"), "HEX HEX");
         assert_eq!(names.own_text("deploy 1s, 10m, web:1"), "deploy DURATION, 10m, web:1");
+        names.call("4e03f8b", "REV");
+        assert_eq!(
+            names.text("4e03f8b, at 4e03f8b: 668785896444294c20c6d44e03f8bf7b"),
+            "REV, at REV: HEX"
+        );
     }
 }

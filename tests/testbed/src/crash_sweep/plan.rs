@@ -7,6 +7,9 @@ use super::scenario::Scenario;
 /// How often the run without faults is repeated, to see that the judge is fair.
 const REPETITIONS: u32 = 3;
 
+/// How many runs of each scenario go on while one request in ten fails.
+const FLAKY: u64 = 8;
+
 /// How often reads and events that say the same are disturbed. What comes more often is a repetition of the same look.
 const REPEATED: u64 = 3;
 
@@ -29,6 +32,7 @@ pub fn cells(scenario: Scenario, baseline: &Baseline, halfway: &Place, reads: &[
     }));
     let events = baseline.events.iter().filter(|event| event.number() <= REPEATED);
     injections.extend(events.map(|event| Injection::Unobserved { event: event.clone() }));
+    injections.extend((1..=FLAKY).map(|seed| Injection::Flaky { seed }));
     injections.into_iter().map(|injection| Cell { scenario, injection }).collect()
 }
 

@@ -62,6 +62,7 @@ scenario again, in an installation of its own, with one fault:
 | and again at the same write | the new process dies as well, when it sends the same write |
 | an answer from the past | the process dies after the write in the middle; to the new one, one get or list is answered as it was before the scenario began |
 | an event that never arrives | one event of a watch is left out; the environment is looked at every 5 s instead of every 10 min, so that one need not wait so long |
+| one request in ten fails | by 500, 503, 504, 429, a closed or reset connection, or an answer that breaks off, and one in fifty is carried out and its answer lost, until the scenario is over; a seed says which |
 
 **A write is known by what it says** (`apply deployments web`, the first of those), not by its number: requests are concurrent, and the
 fifth is not always the same one. Reads and events that say the same are disturbed up to the third time.

@@ -36,6 +36,9 @@ impl Found<'_> {
         let floor = ratio(ours, self.one(Name::FloorApply), p50);
         let what = "one environment, signed POST to all objects present, against the floor, p50";
         let mut goals = vec![Goal::at_most(what, 2.0, floor).stretch(1.5)];
+        let allowed = ratio(ours, self.one(Name::FloorDeployer), p50);
+        let what = "the same against the floor with the rights of a deployer";
+        goals.push(Goal::at_most(what, 2.0, allowed).stretch(1.5));
         for other in [Name::KubectlServerSide, Name::HelmTemplate, Name::HelmInstall, Name::WebhookScript] {
             let what = format!("the same against {}", other.title());
             goals.push(Goal::at_most(what, 0.1, ratio(ours, self.one(other), p50)).stretch(0.07));

@@ -137,7 +137,11 @@ async fn a_pod_gets_its_time_to_end_after_its_hook() {
         lines.try_collect::<Vec<String>>().await.unwrap()
     });
     place.pods.delete("main", &DeleteParams::default()).await.unwrap();
-    assert_eq!(following.await.unwrap(), ["up", "hook", "hook-over", "asked", "done"]);
+    let mut told = following.await.unwrap();
+    // A kubelet that follows a log asks after the container now and then, and puts the answer behind the
+    // log's lines when the container was removed meanwhile; the container did not say that.
+    told.retain(|line| !line.starts_with("rpc error: code = NotFound"));
+    assert_eq!(told, ["up", "hook", "hook-over", "asked", "done"]);
     let gone = || async { place.pods.get_opt("main").await.unwrap().is_none() };
     wait::until("end of the pod", LIMIT, gone).await;
 }
