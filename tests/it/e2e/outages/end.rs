@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kube::ResourceExt;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::DeleteParams;
+use kube::{Api, ResourceExt};
 use serde_json::json;
 use testbed::Repository;
 use testbed::fault_proxy::{Exchange, Fault, Gate, Rule, Selector};
@@ -25,6 +27,8 @@ async fn f06_a_server_that_is_told_to_stop_in_the_middle_of_an_apply_begins_noth
     let mut world = World::behind_proxy("term", Options::default()).await;
     let repository = Repository::create().unwrap();
     world.project("shop", &repository, without_main(json!({}))).await;
+    let settled = repository.commit("settled", &[("a", "1")]).unwrap();
+    let settled = world.wait_ready("settled", &settled).await.name_any();
     let gate = Gate::new();
     let deployments = Selector::writes().resource("deployments");
     world.proxy().add(Rule::on(deployments), Fault::HoldBefore(gate.clone()));
@@ -32,6 +36,7 @@ async fn f06_a_server_that_is_told_to_stop_in_the_middle_of_an_apply_begins_noth
     gate.reached().await;
 
     let server = world.server.take().unwrap();
+    let settings: Api<ConfigMap> = Api::namespaced(world.client.clone(), &settled);
     let meanwhile = async {
         let stopping = |line: &str| line.contains("stopping");
         server
@@ -40,6 +45,8 @@ async fn f06_a_server_that_is_told_to_stop_in_the_middle_of_an_apply_begins_noth
             .await
             .unwrap();
         let late = repository.commit("late", &[("a", "1")]).unwrap();
+        // A watch shows this at once, and a queue that goes on would put it back.
+        settings.delete("settings", &DeleteParams::default()).await.unwrap();
         // Several sweeps would fit in here.
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert!(server.running.exited().is_none(), "it finishes what is under way");
@@ -49,6 +56,7 @@ async fn f06_a_server_that_is_told_to_stop_in_the_middle_of_an_apply_begins_noth
     let (ended, late) = tokio::join!(server.running.terminate(LONG), meanwhile);
     assert!(ended.unwrap().success());
     assert!(world.environment("late").await.is_none(), "nothing new is begun");
+    assert!(settings.get_opt("settings").await.unwrap().is_none(), "nor is anything mended");
     let namespace = world.environment("under-way").await.unwrap().name_any();
     let done = written(&world.proxy().exchanges(), &namespace);
     assert!(done.contains("deployments web"), "what was under way was finished: {done:?}");

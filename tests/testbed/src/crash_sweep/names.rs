@@ -21,6 +21,8 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"graftling-key-[0-9a-f]{8,}", "graftling-key-HEX"),
         (r"\b[0-9a-f]{15,}\b", "HEX"),
         (r"[A-Za-z0-9+/]{40,}={0,2}", "BASE64"),
+        // YAML puts what could be a number into quotes: digits with one `e` among them.
+        (r#""HEX""#, "HEX"),
     ];
     compiled(&patterns)
 });
