@@ -18,6 +18,7 @@ use super::Error;
 use super::connection::within;
 use crate::api::keys;
 use crate::domain::name::{Namespace, ObjectName};
+use crate::domain::outcome::FailureClass;
 use crate::domain::signature::{PublicKey, private_der, private_pem};
 
 /// Where the key is kept: the Secret and the ConfigMap have the same name.
@@ -59,6 +60,33 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// No teardown waits longer than this for its signature.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often it is tried to get the key while the API server fails by chance, and how long in between.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Why there is no key.
+struct Lack {
+    /// A sentence for a receipt.
+    because: String,
+    /// Whether another try may well succeed.
+    passes: bool,
+}
+
+impl From<Error> for Lack {
+    fn from(error: Error) -> Self {
+        Self {
+            because: error.chain(),
+            passes: error.class() == FailureClass::Transient,
+        }
+    }
+}
+
+impl From<String> for Lack {
+    fn from(because: String) -> Self {
+        Self { because, passes: false }
+    }
+}
+
 // === impl Signer ===
 
 impl Signer {
@@ -92,16 +120,27 @@ impl Signer {
         key
     }
 
+    /// A receipt is written once, so one answer that is lost shall not leave it without its signature for ever.
     async fn obtain(&self, place: &Place) -> Result<SigningKey, String> {
+        for _ in 1..TRIES {
+            match self.try_obtain(place).await {
+                Err(lack) if lack.passes => tokio::time::sleep(PAUSE).await,
+                other => return other.map_err(|lack| lack.because),
+            }
+        }
+        self.try_obtain(place).await.map_err(|lack| lack.because)
+    }
+
+    async fn try_obtain(&self, place: &Place) -> Result<SigningKey, Lack> {
         let key = match self.read(place).await? {
             Some(key) => key,
             None => self.create(place).await?,
         };
-        self.publish(place, &key.public).await.map_err(|error| error.chain())?;
+        self.publish(place, &key.public).await?;
         Ok(key)
     }
 
-    async fn read(&self, place: &Place) -> Result<Option<SigningKey>, String> {
+    async fn read(&self, place: &Place) -> Result<Option<SigningKey>, Lack> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), place.namespace.as_str());
         let secret = within(
             || format!("read Secret {place}"),
@@ -111,18 +150,18 @@ impl Signer {
                 source,
             },
         );
-        let Some(secret) = secret.await.map_err(|error| error.chain())? else {
+        let Some(secret) = secret.await? else {
             return Ok(None);
         };
         let unusable = || format!("Secret {place} holds no key under {PRIVATE}: remove it, and the server makes a new one");
         let data = secret.data.unwrap_or_default();
         let text = data.get(PRIVATE).and_then(|bytes| std::str::from_utf8(&bytes.0).ok());
         let der = text.and_then(|text| private_der(text).ok()).ok_or_else(unusable)?;
-        SigningKey::from_pkcs8(&der).ok_or_else(unusable).map(Some)
+        Ok(Some(SigningKey::from_pkcs8(&der).ok_or_else(unusable)?))
     }
 
     /// Create-only: of two replicas that do this at once, one is refused and reads the other's.
-    async fn create(&self, place: &Place) -> Result<SigningKey, String> {
+    async fn create(&self, place: &Place) -> Result<SigningKey, Lack> {
         let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
         let document = made.map_err(|_| "no key could be made".to_owned())?;
         let api: Api<Secret> = Api::namespaced(self.client.clone(), place.namespace.as_str());
@@ -151,9 +190,10 @@ impl Signer {
         match written.await {
             Ok(_) => tracing::info!(secret = %place, "made a key for receipts"),
             Err(error) if super::publish::is_conflict(&error) => {}
-            Err(error) => return Err(error.chain()),
+            Err(error) => return Err(error.into()),
         }
-        self.read(place).await?.ok_or_else(|| format!("Secret {place} went as it was read"))
+        let read = self.read(place).await?;
+        Ok(read.ok_or_else(|| format!("Secret {place} went as it was read"))?)
     }
 
     /// Adds the public key to those that are published. Each is applied by a field manager of its own, so that none takes another away:

@@ -160,7 +160,25 @@ fn absorb(cost: &mut Cost, findings: &mut [Findings], listing: Listing) {
     }
 }
 
+/// How often a kind is listed that does not answer, or breaks off. A look is worth nothing without it, and dozens of kinds are listed.
+const TIMES: u32 = 3;
+
 async fn list(client: Client, kind: Kind, sought: Arc<Sought>) -> Listing {
+    let mut listing = list_once(client.clone(), kind.clone(), &sought).await;
+    for _ in 1..TIMES {
+        if !matches!(listing.end, End::Silent(_)) {
+            break;
+        }
+        let again = list_once(client.clone(), kind.clone(), &sought).await;
+        listing = Listing {
+            requests: listing.requests + again.requests,
+            ..again
+        };
+    }
+    listing
+}
+
+async fn list_once(client: Client, kind: Kind, sought: &Sought) -> Listing {
     let mut listing = Listing {
         kind,
         requests: 0,
@@ -170,7 +188,7 @@ async fn list(client: Client, kind: Kind, sought: Arc<Sought>) -> Listing {
         end: End::Complete,
     };
     let outcome = if listing.kind.api.group.is_empty() && listing.kind.api.kind == "PersistentVolume" {
-        list_volumes(client, &mut listing, &sought).await
+        list_volumes(client, &mut listing, sought).await
     } else {
         list_metadata(client, &mut listing, &sought.index).await
     };

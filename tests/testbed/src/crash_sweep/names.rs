@@ -32,8 +32,8 @@ static TOLD: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let patterns = [
         // A few seconds more or less mean nothing.
         (r"\b(\d+m )?\d+(\.\d+)? ?(ms|s)\b", "DURATION"),
-        // How much of the cluster a receipt has looked at, and how long that took.
-        (r"\b(milliseconds|objects): \d+", "${1}: NUMBER"),
+        // How much of the cluster a receipt has looked at, how often it asked, and how long that took.
+        (r"\b(milliseconds|objects|requests): \d+", "${1}: NUMBER"),
         // A crash loses the answer to a deletion: then the object is gone, and the receipt does not claim to know by whom.
         (r"result: (removed|gone before|went with its namespace)", "result: GONE"),
         // The token with which the end of an account is proved is in memory alone; after a crash the receipt says that it has no proof.
