@@ -82,6 +82,7 @@ fn is_watch(request: &Request<Body>) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a request that cannot be made is the test's failure")]
 mod tests {
     use super::*;
 
