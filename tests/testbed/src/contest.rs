@@ -8,6 +8,7 @@ pub mod content;
 pub mod deliveries;
 pub mod floor;
 pub mod graftling;
+pub mod guest;
 pub mod machine;
 pub mod order;
 pub mod processes;

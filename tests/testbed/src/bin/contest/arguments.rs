@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use testbed::contest::guest::Guest;
 use testbed::contest::record::Load;
 use testbed::contest::task::Name;
 
@@ -21,6 +22,9 @@ pub(crate) struct Options {
     /// Contenders, separated by commas [default: all that can take part]
     #[arg(long, global = true, value_delimiter = ',')]
     pub(crate) contenders: Vec<Name>,
+    /// Who is to take part as well, separated by commas: flux and argocd, which say what stopped them
+    #[arg(long, global = true, value_delimiter = ',', value_name = "NAMES")]
+    pub(crate) with: Vec<Guest>,
     /// Rounds; deliveries and loads with a thousand environments take at most three, idle ones one
     #[arg(long, global = true, default_value_t = 10)]
     pub(crate) rounds: u32,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use arguments::{Arguments, Options, Order, loads};
 use clap::Parser;
+use testbed::contest::guest::Guest;
 use testbed::contest::record::{self, Cell, Line, Load, Run, Series};
 use testbed::contest::report::Data;
 use testbed::contest::stage::{Programs, absent};
@@ -47,6 +48,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Measures all cells of all rounds, each round in another order.
 fn contest(loads: &[Load], options: &Options) -> Result<(), Failure> {
+    if !options.with.is_empty() {
+        return Err(refusal(&options.with).into());
+    }
     let forced = machine::busy();
     if let Some(reason) = forced.as_ref().filter(|_| !options.force) {
         return Err(format!("this machine is busy: {reason}. Wait until it is quiet, or use --force").into());
@@ -90,6 +94,14 @@ fn contest(loads: &[Load], options: &Options) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Why these cannot take part, one a line.
+fn refusal(guests: &[Guest]) -> String {
+    let lines = guests
+        .iter()
+        .map(|guest| format!("{} cannot take part: {}", guest.as_str(), guest.obstacle()));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The cells of a round, in no order yet.
