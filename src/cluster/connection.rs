@@ -53,7 +53,7 @@ pub struct Deployer {
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// So many requests of ours wait for an answer's first byte at a time, whoever they are sent as: an API server that comes back has other
-/// clients too. More are not faster: a server of two cores answers sixteen writes at a time as fast as it can.
+/// clients too. One environment has sixteen at most.
 const IN_FLIGHT: usize = 40;
 
 impl Connection {

@@ -65,17 +65,7 @@ impl Gitea {
 
     async fn find_repository(&self, operation: &'static str, name: &RepositoryName) -> Result<Repository, Error> {
         let answer = self.api.get(operation, self.below(name, &[])?).await?;
-        match answer.status {
-            StatusCode::OK => answer.decode::<wire::Repository>(operation)?.into_domain(operation),
-            StatusCode::NOT_FOUND => {
-                answer.is_its_own(operation)?;
-                Err(Error::RepositoryNotFound {
-                    operation,
-                    repository: name.clone(),
-                })
-            }
-            _ => Err(answer.unexpected(operation)),
-        }
+        answer.decode_of::<wire::Repository>(operation, name)?.into_domain(operation)
     }
 
     /// All branches in one answer, however many there are: Gitea does not cut this list.

@@ -67,17 +67,7 @@ impl Gitlab {
 
     async fn find_repository(&self, operation: &'static str, name: &RepositoryName) -> Result<Repository, Error> {
         let answer = self.api.get(operation, self.below(name, &[])?).await?;
-        match answer.status {
-            StatusCode::OK => answer.decode::<wire::Project>(operation)?.into_domain(operation),
-            StatusCode::NOT_FOUND => {
-                answer.is_its_own(operation)?;
-                Err(Error::RepositoryNotFound {
-                    operation,
-                    repository: name.clone(),
-                })
-            }
-            _ => Err(answer.unexpected(operation)),
-        }
+        answer.decode_of::<wire::Project>(operation, name)?.into_domain(operation)
     }
 
     /// By cursor: whatever comes or goes meanwhile moves no other branch to another page.

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::Error;
 use super::address::parse_url;
+use crate::domain::git::RepositoryName;
 use crate::domain::name::NameError;
 
 /// Larger than any page that one of these hosts gives.
@@ -220,6 +221,24 @@ impl Answer {
             let problem = format!("unexpected JSON in line {}, column {}", error.line(), error.column());
             unusable(operation, problem)
         })
+    }
+
+    /// The body of an answer about a repository, or about something that every repository has.
+    ///
+    /// # Errors
+    /// As [`Self::decode`]; [`Error::RepositoryNotFound`] if the host itself says that it is not there; any other status is unexpected.
+    pub(super) fn decode_of<T: DeserializeOwned>(&self, operation: &'static str, repository: &RepositoryName) -> Result<T, Error> {
+        match self.status {
+            StatusCode::OK => self.decode(operation),
+            StatusCode::NOT_FOUND => {
+                self.is_its_own(operation)?;
+                Err(Error::RepositoryNotFound {
+                    operation,
+                    repository: repository.clone(),
+                })
+            }
+            _ => Err(self.unexpected(operation)),
+        }
     }
 
     /// Accepts an error that the host gave itself.

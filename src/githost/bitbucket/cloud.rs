@@ -56,17 +56,7 @@ impl Cloud {
 
     async fn find_repository(&self, operation: &'static str, name: &RepositoryName) -> Result<Repository, Error> {
         let answer = self.api.get(operation, self.below(name, &[])?).await?;
-        match answer.status {
-            StatusCode::OK => answer.decode::<wire::Repository>(operation)?.into_domain(operation),
-            StatusCode::NOT_FOUND => {
-                answer.is_its_own(operation)?;
-                Err(Error::RepositoryNotFound {
-                    operation,
-                    repository: name.clone(),
-                })
-            }
-            _ => Err(answer.unexpected(operation)),
-        }
+        answer.decode_of::<wire::Repository>(operation, name)?.into_domain(operation)
     }
 
     async fn branches(&self, repository: &Repository) -> Result<BTreeMap<BranchName, Revision>, Error> {

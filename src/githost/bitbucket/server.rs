@@ -45,17 +45,7 @@ impl Server {
 
     async fn find_repository(&self, operation: &'static str, name: &RepositoryName) -> Result<Repository, Error> {
         let answer = self.api.get(operation, self.below(name, &[])?).await?;
-        let repository: wire::Repository = match answer.status {
-            StatusCode::OK => answer.decode(operation)?,
-            StatusCode::NOT_FOUND => {
-                answer.is_its_own(operation)?;
-                return Err(Error::RepositoryNotFound {
-                    operation,
-                    repository: name.clone(),
-                });
-            }
-            _ => return Err(answer.unexpected(operation)),
-        };
+        let repository: wire::Repository = answer.decode_of(operation, name)?;
         let answer = self.api.get(operation, self.below(name, &["default-branch"])?).await?;
         let default: Option<wire::Ref> = match answer.status {
             StatusCode::OK => Some(answer.decode(operation)?),

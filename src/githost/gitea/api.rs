@@ -3,7 +3,6 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use http::StatusCode;
 use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -66,17 +65,7 @@ impl Api {
             .append_pair("limit", &PAGE_SIZE.to_string())
             .append_pair("page", &number.to_string());
         let answer = self.get(operation, url).await?;
-        match answer.status {
-            StatusCode::OK => Ok((answer.decode(operation)?, total(&answer, operation)?)),
-            StatusCode::NOT_FOUND => {
-                answer.is_its_own(operation)?;
-                Err(Error::RepositoryNotFound {
-                    operation,
-                    repository: repository.clone(),
-                })
-            }
-            _ => Err(answer.unexpected(operation)),
-        }
+        Ok((answer.decode_of(operation, repository)?, total(&answer, operation)?))
     }
 
     /// The items of all pages of a list. `key` tells them apart.

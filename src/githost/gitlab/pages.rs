@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use http::StatusCode;
 use http::header::LINK;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
@@ -50,22 +49,12 @@ impl Api {
         repository: &RepositoryName,
     ) -> Result<Page<T>, Error> {
         let answer = self.get(operation, url.clone()).await?;
-        match answer.status {
-            StatusCode::OK => Ok(Page {
-                items: answer.decode(operation)?,
-                next: next(&answer, url),
-                total: answer.header("x-total").and_then(|text| text.parse().ok()),
-                says_last: answer.header("x-next-page") == Some(""),
-            }),
-            StatusCode::NOT_FOUND => {
-                answer.is_its_own(operation)?;
-                Err(Error::RepositoryNotFound {
-                    operation,
-                    repository: repository.clone(),
-                })
-            }
-            _ => Err(answer.unexpected(operation)),
-        }
+        Ok(Page {
+            items: answer.decode_of(operation, repository)?,
+            next: next(&answer, url),
+            total: answer.header("x-total").and_then(|text| text.parse().ok()),
+            says_last: answer.header("x-next-page") == Some(""),
+        })
     }
 
     /// The items of all pages of a list. `key` tells them apart.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use http::StatusCode;
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -52,17 +51,7 @@ impl Server {
         repository: &RepositoryName,
     ) -> Result<Page<T>, Error> {
         let answer = self.api.get(operation, url).await?;
-        match answer.status {
-            StatusCode::OK => answer.decode(operation),
-            StatusCode::NOT_FOUND => {
-                answer.is_its_own(operation)?;
-                Err(Error::RepositoryNotFound {
-                    operation,
-                    repository: repository.clone(),
-                })
-            }
-            _ => Err(answer.unexpected(operation)),
-        }
+        answer.decode_of(operation, repository)
     }
 
     /// The items of all pages of a list. `key` tells them apart.
