@@ -84,16 +84,22 @@ impl Machine {
                 let namespace = self.subject.namespace().to_owned();
                 self.remove(OURS, "Environment", Some(&namespace), &name).await
             }
-            Operation::Sabotage(branch) => {
-                let Some(name) = self.name(*branch).await? else {
-                    return Ok(Effect::Nothing);
-                };
-                let patch = json!({ "spec": { "suspend": true } });
-                self.subject.patch("Environment", &name, patch).await.map_err(Error::SetUp)?;
-                Ok(Effect::Aside)
-            }
+            Operation::Sabotage(branch) => self.sabotage(*branch).await,
             _ => self.of_others(operation).await,
         }
+    }
+
+    /// Pauses an Environment, and waits until graftling knows: a pass that began before would still mend what is broken next.
+    async fn sabotage(&mut self, branch: Branch) -> Result<Effect, Error> {
+        let Some(name) = self.name(branch).await? else {
+            return Ok(Effect::Nothing);
+        };
+        let patch = json!({ "spec": { "suspend": true } });
+        self.subject.patch("Environment", &name, patch).await.map_err(Error::SetUp)?;
+        let knows = |environment: &Value| text(environment, "/status/message").contains("spec.suspend");
+        let waited = self.subject.wait_for(branch.name(), "that is paused", knows).await;
+        waited.map_err(Error::SetUp)?;
+        Ok(Effect::Aside)
     }
 
     async fn of_others(&mut self, operation: &Operation) -> Result<Effect, Error> {
