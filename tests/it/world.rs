@@ -20,10 +20,11 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbed::fault_proxy::FaultProxy;
+use testbed::subject;
 pub use testbed::subject::{merge, repository_name};
 use testbed::wait;
 use testbed::webhook::Response;
-use testbed::{ControlPlane, Repository, Running, TestNamespace};
+use testbed::{ControlPlane, Release, Repository, Running, TestNamespace};
 
 pub use look::{ready_reason, without_main};
 
@@ -43,6 +44,8 @@ pub struct World {
     pub server: Option<Server>,
     proxy: Option<FaultProxy>,
     options: Options,
+    /// After the server: it goes with the rights that the server has.
+    _installed: Release,
 }
 
 /// A running server.
@@ -118,7 +121,7 @@ impl World {
         let client = plane.client().await;
         let namespace = plane.namespace(name).await;
         let release = namespace.name().to_owned();
-        chart::install(&client, &release, &release, &options.chart_values).await;
+        subject::install(&client, &release, &options.chart_values).await.unwrap();
         let proxy = match options.proxied {
             true => Some(FaultProxy::before_api_server(plane).await.unwrap()),
             false => None,
@@ -128,6 +131,7 @@ impl World {
             namespace,
             client,
             folder: tempfile::tempdir().unwrap(),
+            _installed: plane.release(&release),
             release,
             server: None,
             proxy,

@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{chart, root};
+use testbed::subject;
+
+use crate::world::root;
 
 fn helm(arguments: &[&str]) -> Result<String, String> {
     let folder = root().join("helm/graftling").display().to_string();
@@ -57,11 +59,7 @@ fn strings<'a>(rule: &'a Value, field: &str) -> Vec<&'a str> {
 #[test]
 fn threat_t34_no_role_of_the_chart_holds_a_star_or_a_way_to_more() {
     let custom = "rbac.customResources[0].apiGroups={a.example},rbac.customResources[0].resources={widgets}";
-    let objects = chart::render(
-        "release",
-        "previews",
-        &[custom.to_owned(), "leaderElection.enabled=true".to_owned()],
-    );
+    let objects = subject::chart("previews", &[custom.to_owned(), "leaderElection.enabled=true".to_owned()]).unwrap();
     let roles: Vec<_> = objects.iter().filter(|object| object["rules"].is_array()).collect();
     assert!(roles.len() >= 4, "ClusterRoles, project Role and election Role");
     for role in roles {
@@ -74,7 +72,7 @@ fn threat_t34_no_role_of_the_chart_holds_a_star_or_a_way_to_more() {
             for verb in strings(rule, "verbs") {
                 match verb {
                     "escalate" => panic!("{name}: {rule}"),
-                    "bind" => assert_eq!(names, ["release-deployer"], "{name}"),
+                    "bind" => assert_eq!(names, ["previews-deployer"], "{name}"),
                     "impersonate" => {
                         assert_eq!(
                             (strings(rule, "resources"), names.as_slice()),
@@ -87,7 +85,7 @@ fn threat_t34_no_role_of_the_chart_holds_a_star_or_a_way_to_more() {
                 }
             }
             let secrets = strings(rule, "resources").contains(&"secrets");
-            let of_server = role["metadata"]["name"] == "release";
+            let of_server = role["metadata"]["name"] == "previews";
             assert!(
                 !(secrets && of_server) || strings(rule, "verbs") == ["get"] && role["kind"] == "Role",
                 "{name}: {rule}"
@@ -99,7 +97,7 @@ fn threat_t34_no_role_of_the_chart_holds_a_star_or_a_way_to_more() {
         .filter(|object| object["kind"] == "ClusterRoleBinding")
         .map(|object| &object["roleRef"]["name"])
         .collect();
-    assert_eq!(bound, [&json!("release")], "the deployer's role is never bound everywhere");
+    assert_eq!(bound, [&json!("previews")], "the deployer's role is never bound everywhere");
 }
 
 #[test]
@@ -111,19 +109,19 @@ fn feature_i5_rights_outside_of_namespaces_are_only_what_the_values_list_and_com
             .filter(|object| object["kind"] == kind && object["metadata"]["name"] == name);
         found.next().cloned()
     };
-    let objects = chart::render("release", "previews", &[values.to_owned()]);
-    let role = named(&objects, "ClusterRole", "release-deployer-cluster").unwrap();
+    let objects = subject::chart("previews", &[values.to_owned()]).unwrap();
+    let role = named(&objects, "ClusterRole", "previews-deployer-cluster").unwrap();
     assert_eq!(role["rules"].as_array().unwrap().len(), 1);
     assert_eq!(role["rules"][0]["resources"], json!(["priorityclasses"]));
-    let binding = named(&objects, "ClusterRoleBinding", "release-deployer-cluster").unwrap();
+    let binding = named(&objects, "ClusterRoleBinding", "previews-deployer-cluster").unwrap();
     assert_eq!(
         binding["subjects"],
         json!([{ "kind": "ServiceAccount", "name": "graftling-deployer", "namespace": "previews" }])
     );
-    let policy = "release-cluster-scoped";
+    let policy = "previews-cluster-scoped";
     assert!(named(&objects, "ValidatingAdmissionPolicy", policy).is_some());
     assert!(named(&objects, "ValidatingAdmissionPolicyBinding", policy).is_some());
-    let plain = chart::render("release", "previews", &[]);
-    assert_eq!(named(&plain, "ClusterRoleBinding", "release-deployer-cluster"), None);
+    let plain = subject::chart("previews", &[]).unwrap();
+    assert_eq!(named(&plain, "ClusterRoleBinding", "previews-deployer-cluster"), None);
     assert_eq!(named(&plain, "ValidatingAdmissionPolicy", policy), None);
 }

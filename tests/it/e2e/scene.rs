@@ -268,8 +268,8 @@ impl Scene {
     /// The writes of this world's server since `position`, whoever it acted as.
     pub fn writes(&self, position: Position) -> Vec<AuditEvent> {
         let user = self.world.server_user();
-        let mut events = self.world.plane.audit().since(position);
-        events.retain(|event| event.user == user && event.is_write());
+        let ours = |event: &AuditEvent| event.user == user && event.is_write();
+        let mut events = self.world.plane.audit().matching(position, ours);
         events.sort_by_key(|event| event.request_received);
         events
     }

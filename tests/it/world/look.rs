@@ -158,9 +158,8 @@ impl World {
     /// What the world's server tried to write since `position`, on its own behalf or another's, besides Leases.
     pub fn writes_since(&self, position: Position) -> Vec<AuditEvent> {
         let user = self.server_user();
-        let mut events = self.plane.audit().since(position);
-        events.retain(|event| event.user == user && event.is_write() && event.resource != "leases");
-        events
+        let ours = |event: &AuditEvent| event.user == user && event.is_write() && event.resource != "leases";
+        self.plane.audit().matching(position, ours)
     }
 }
 

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"strconv"
@@ -26,8 +27,9 @@ func mirror(namespace, address string) {
 	pod := make(inside)
 	go pod.enter(namespace)
 	open := map[uint16]net.Listener{}
+	place := netip.MustParseAddr(address)
 	for ; ; time.Sleep(interval) {
-		wanted := pod.ports(address)
+		wanted := pod.ports(place)
 		for port, listener := range open {
 			if !wanted[port] {
 				listener.Close()
@@ -63,9 +65,15 @@ func (pod inside) enter(namespace string) {
 	}
 }
 
-func (pod inside) ports(address string) map[uint16]bool {
+func (pod inside) ports(address netip.Addr) map[uint16]bool {
 	answer := make(chan map[uint16]bool, 1)
-	pod <- func() { answer <- listening(address) }
+	pod <- func() {
+		ports, err := listening(address)
+		if err != nil {
+			log.Fatal(err)
+		}
+		answer <- ports
+	}
 	return <-answer
 }
 

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -14,10 +15,21 @@ pub struct Position(u64);
 /// A handle to the audit log of one control plane. Reading it does not disturb anything.
 ///
 /// The API server writes the event of a request before it ends the response, so whoever has a complete response finds its
-/// event here. Watches appear when they begin; everything else when it is over.
+/// event here. Watches appear when they begin; everything else when it is over. What was read once is remembered: tests ask again
+/// and again.
 #[derive(Debug, Clone)]
 pub struct AuditLog {
     path: PathBuf,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What has been read of a log.
+#[derive(Debug, Default)]
+struct Known {
+    /// Up to where, at the end of a line.
+    end: u64,
+    /// The events with the place where each begins.
+    events: Vec<(u64, AuditEvent)>,
 }
 
 /// One request to the API server.
@@ -53,7 +65,8 @@ pub struct AuditEvent {
 
 impl AuditLog {
     pub(crate) fn new(path: PathBuf) -> AuditLog {
-        AuditLog { path }
+        let known = Arc::default();
+        AuditLog { path, known }
     }
 
     /// The end of the log as it is now.
@@ -74,25 +87,38 @@ impl AuditLog {
     ///
     /// When the log cannot be read, or an event in it cannot be understood.
     pub fn since(&self, position: Position) -> Vec<AuditEvent> {
-        let text = match self.read(position) {
-            Ok(text) => text,
-            Err(error) => panic!("cannot read the audit log {}: {error}", self.path.display()),
-        };
-        complete_lines(&text).filter_map(parse).collect()
+        self.matching(position, |_| true)
     }
 
-    /// The text after `position`, from the first event that begins there. The file is read from the byte before: without a
-    /// line's end in that place, an event was half written when the position was taken, and that one came before it.
-    fn read(&self, position: Position) -> io::Result<String> {
-        let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(position.0.saturating_sub(1)))?;
+    /// The events after `position` for which `matches` says so. An event that was half written at `position` came before it.
+    ///
+    /// # Panics
+    ///
+    /// As [`AuditLog::since`].
+    pub fn matching(&self, position: Position, matches: impl Fn(&AuditEvent) -> bool) -> Vec<AuditEvent> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = known.catch_up(&self.path) {
+            panic!("cannot read the audit log {}: {error}", self.path.display());
+        }
+        let first = known.events.partition_point(|(start, _)| *start < position.0);
+        let after = known.events[first..].iter().map(|(_, event)| event);
+        after.filter(|event| matches(event)).cloned().collect()
+    }
+}
+
+impl Known {
+    /// Reads what has been written since. The last line may be half written; it is read when it is whole.
+    fn catch_up(&mut self, path: &Path) -> io::Result<()> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(self.end))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        let text = String::from_utf8_lossy(&bytes);
-        Ok(match position.0 {
-            0 => text.into_owned(),
-            _ => text.split_once('\n').map_or_else(String::new, |(_, after)| after.to_owned()),
-        })
+        for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+            let start = self.end;
+            self.end += line.len() as u64;
+            self.events.extend(parse(line).map(|event| (start, event)));
+        }
+        Ok(())
     }
 }
 
@@ -143,15 +169,13 @@ struct ResponseStatus {
     code: u16,
 }
 
-/// The last line may be half written.
-fn complete_lines(text: &str) -> impl Iterator<Item = &str> {
-    text.split_inclusive('\n').filter(|line| line.ends_with('\n'))
-}
-
-fn parse(line: &str) -> Option<AuditEvent> {
-    let line: Line = match serde_json::from_str(line) {
+fn parse(line: &[u8]) -> Option<AuditEvent> {
+    let line: Line = match serde_json::from_slice(line) {
         Ok(line) => line,
-        Err(error) => panic!("cannot understand this event of the audit log: {error}\n{line}"),
+        Err(error) => panic!(
+            "cannot understand this event of the audit log: {error}\n{}",
+            String::from_utf8_lossy(line)
+        ),
     };
     let code = line.response_status.as_ref().map_or(0, |status| status.code);
     is_the_one_event(&line, code).then(|| event(line, code))

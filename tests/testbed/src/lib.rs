@@ -21,6 +21,7 @@ mod namespace;
 pub mod node;
 mod process;
 mod random;
+mod release;
 pub mod repository;
 mod scratch;
 pub mod storm;
@@ -35,6 +36,7 @@ pub use exchange::unescape;
 pub use gitea::Gitea;
 pub use namespace::TestNamespace;
 pub use node::Node;
+pub use release::Release;
 pub use repository::Repository;
 pub use subject::Subject;
 

@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::fault_proxy::FaultProxy;
 use crate::wait::TimedOut;
 pub use look::{is_ready, merge, repository_name, said};
 
-use crate::{ControlPlane, Invocation, Running, TestNamespace, command, control_plane, helm, webhook};
+use crate::{ControlPlane, Invocation, Release, Running, TestNamespace, command, control_plane, helm, webhook};
 
 /// Long enough for a loaded machine; nothing waits this long when it works.
 pub const LONG: Duration = Duration::from_secs(90);
@@ -35,6 +36,8 @@ pub struct Subject {
     settings: Settings,
     server: Mutex<Option<Arc<Server>>>,
     past: Mutex<Vec<String>>,
+    /// After the server: it goes with the rights that the server has.
+    _installed: Release,
 }
 
 /// A running server.
@@ -143,6 +146,23 @@ pub async fn define(client: &Client) -> Result<(), Error> {
     chart::define(client).await
 }
 
+/// Applies the chart for the release `name` in the namespace of the same name, as far as a cluster without images goes. `values` are those
+/// beyond what each installation needs, as `--set` takes them.
+///
+/// # Errors
+/// [`Error`] if helm or the API server refuses.
+pub async fn install(client: &Client, name: &str, values: &[String]) -> Result<(), Error> {
+    chart::install(client, name, values).await
+}
+
+/// All objects of the chart, as [`install`] takes them.
+///
+/// # Errors
+/// [`Error`] if helm refuses.
+pub fn chart(name: &str, values: &[String]) -> Result<Vec<Value>, Error> {
+    chart::objects_of(name, values)
+}
+
 /// The root of the checkout.
 pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -178,6 +198,7 @@ impl Subject {
         let client = plane.client().await;
         chart::define(&client).await?;
         let namespace = plane.namespace(name).await;
+        let installed = plane.release(namespace.name());
         chart::install(&client, namespace.name(), &settings.chart_values).await?;
         Ok(Subject {
             plane,
@@ -187,6 +208,7 @@ impl Subject {
             settings,
             server: Mutex::new(None),
             past: Mutex::new(Vec::new()),
+            _installed: installed,
         })
     }
 

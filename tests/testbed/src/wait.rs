@@ -11,8 +11,11 @@ use kube::runtime::wait::await_condition;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// How often a condition is looked at.
-const POLL: Duration = Duration::from_millis(25);
+/// How long after the first look at a condition comes the second.
+const SOON: Duration = Duration::from_millis(25);
+
+/// How long is between two looks at what takes long. What many tests look at, each of them slows down.
+const LATER: Duration = Duration::from_millis(200);
 
 /// What one look at a condition says: it holds, with a value, or it does not yet hold, with the state seen instead.
 ///
@@ -143,6 +146,7 @@ where
         }))
     };
     let mut last = "nothing yet".to_owned();
+    let mut pause = SOON;
     loop {
         let remaining = limit.saturating_sub(started.elapsed());
         match tokio::time::timeout(remaining, condition()).await.map(Look::outcome) {
@@ -154,7 +158,8 @@ where
         if started.elapsed() >= limit {
             return timed_out(last);
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 5 / 4).min(LATER);
     }
 }
 

@@ -39,9 +39,8 @@ pub(super) async fn define(client: &Client) -> Result<(), Error> {
 
 /// Applies the chart for the release `name` in the namespace of the same name.
 pub(super) async fn install(client: &Client, name: &str, values: &[String]) -> Result<(), Error> {
-    let values = values.to_vec();
-    let text = control_plane::blocking(move || render(values)).await?;
-    for mut body in documents(&text.replace(PLACEHOLDER, name))? {
+    let (owned, values) = (name.to_owned(), values.to_vec());
+    for mut body in control_plane::blocking(move || objects_of(&owned, &values)).await? {
         if body["kind"].as_str().is_some_and(|kind| NOT_INSTALLED.contains(&kind)) {
             continue;
         }
@@ -51,6 +50,11 @@ pub(super) async fn install(client: &Client, name: &str, values: &[String]) -> R
         objects::apply(client, &body).await?;
     }
     Ok(())
+}
+
+/// The objects of the chart for the release `name` in the namespace of the same name, with `values`, each as `--set` takes it.
+pub(super) fn objects_of(name: &str, values: &[String]) -> Result<Vec<Value>, Error> {
+    documents(&render(values.to_vec())?.replace(PLACEHOLDER, name))
 }
 
 fn render(values: Vec<String>) -> Result<String, Error> {

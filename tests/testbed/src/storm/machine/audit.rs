@@ -23,9 +23,8 @@ impl Machine {
     /// What the server tried to write since a position, Leases left out.
     pub(super) fn writes_since(&self, position: Position) -> Vec<AuditEvent> {
         let user = self.subject.user();
-        let mut events = self.subject.plane().audit().since(position);
-        events.retain(|event| event.user == user && is_write(event));
-        events
+        let ours = |event: &AuditEvent| event.user == user && is_write(event);
+        self.subject.plane().audit().matching(position, ours)
     }
 
     /// What was written last, for a complaint.
