@@ -43,13 +43,14 @@ async fn feature_s2_the_last_lines_of_a_job_that_succeeded_are_kept_after_its_po
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_s2_a_job_that_fails_ends_the_run_with_its_last_words_and_nothing_after_it_is_begun() {
+    // All by one way: a runtime reads output and errors beside each other, and may write down first what was said last.
     let pipeline = with_image(
         "
 stages:
   - name: migrate
     job:
       image: IMAGE
-      command: [sh, -c, 'echo starting; echo table users exists already >&2; sleep 5; exit 3']
+      command: [sh, -c, 'exec >&2; echo starting; echo table users exists already; sleep 5; exit 3']
   - name: settings
     needs: [migrate]
     apply: all.yaml

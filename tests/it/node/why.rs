@@ -49,7 +49,7 @@ async fn template_tells(name: &str, template: &str, reason: &str, words: &[&str]
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_c6_a_container_that_crashes_again_and_again_is_explained_by_its_last_words() {
-    let command = ["sh", "-c", "echo starting; echo cannot reach the database >&2; exit 1"];
+    let command = ["sh", "-c", "exec >&2; echo starting; echo cannot reach the database; exit 1"];
     let container = json!({ "command": command, "readinessProbe": never() });
     let words = ["web starts and ends again and again (exit code 1)", "cannot reach the database"];
     tells(

@@ -24,6 +24,7 @@ use module::Module;
 pub(crate) use node::folder as cache_folder;
 pub use node::{NodeBinaries, node, node_obstacle};
 pub use program::Program;
+pub(crate) use search::on_path;
 
 /// The Go version that builds the pinned modules; an older Go with `GOTOOLCHAIN=auto` fetches it by itself.
 pub const GO_VERSION: &str = "1.26";

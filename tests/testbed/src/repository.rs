@@ -6,14 +6,21 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use tempfile::TempDir;
+
+use crate::binaries::on_path;
 
 /// The branch every repository begins with.
 pub const DEFAULT_BRANCH: &str = "main";
 
 /// Name and address of who commits.
 const AUTHOR: (&str, &str) = ("Test Author", "author@example.com");
+
+/// By its whole path: a command whose environment is not ours is looked for in `PATH` by a copy of this process, and copying the memory of
+/// hundreds of tests takes longer than Git does.
+static GIT: LazyLock<PathBuf> = LazyLock::new(|| on_path("git").unwrap_or_else(|| "git".into()));
 
 /// A bare repository with a working clone beside it, in a temporary folder that goes with this value.
 ///
@@ -217,7 +224,7 @@ impl Repository {
     }
 
     fn run(&self, folder: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<String, Error> {
-        let mut command = Command::new("git");
+        let mut command = Command::new(&*GIT);
         command.args(arguments).current_dir(folder).env_clear().envs(self.environment());
         let output = command.output().map_err(Error::RunGit)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

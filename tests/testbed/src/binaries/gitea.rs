@@ -45,7 +45,7 @@ pub fn gitea_obstacle() -> Option<String> {
     if folder().is_ok_and(|folder| present(&folder).is_some()) {
         return None;
     }
-    let missing = ["go", "cc"].into_iter().find(|tool| !search::is_on_path(tool));
+    let missing = ["go", "cc"].into_iter().find(|tool| search::on_path(tool).is_none());
     missing.map(|tool| format!("it is not built yet, and {tool}, which that takes, is not on PATH"))
 }
 

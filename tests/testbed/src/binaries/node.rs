@@ -35,7 +35,7 @@ pub fn node_obstacle() -> Option<String> {
     }
     let mut tools = vec!["go", "cc"];
     tools.extend(Packages::TOOLS);
-    let missing = tools.into_iter().find(|tool| !search::is_on_path(tool));
+    let missing = tools.into_iter().find(|tool| search::on_path(tool).is_none());
     missing.map(|tool| format!("its programs are not built yet, and {tool}, which that takes, is not on PATH"))
 }
 

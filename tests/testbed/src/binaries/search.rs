@@ -52,17 +52,13 @@ fn assets() -> Option<PathBuf> {
 }
 
 fn candidates(program: Program) -> impl Iterator<Item = (PathBuf, Origin)> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path)
-        .map(|folder| folder.join(program.name()))
-        .find(|file| is_executable(file));
     let in_assets = assets()
         .map(|folder| folder.join(program.name()))
         .filter(|file| is_executable(file));
     in_assets
         .map(|file| (file, Origin::Assets))
         .into_iter()
-        .chain(on_path.map(|file| (file, Origin::Path)))
+        .chain(on_path(program.name()).map(|file| (file, Origin::Path)))
 }
 
 fn drop_incomplete_servers(programs: &[Program], found: &mut Vec<(Found, Version)>, notes: &mut Vec<String>) {
@@ -79,10 +75,11 @@ fn drop_incomplete_servers(programs: &[Program], found: &mut Vec<(Found, Version
     found.retain(|(found, _)| !found.program.is_kubernetes_server());
 }
 
-/// Whether a folder of `PATH` holds a program of that name.
-pub(super) fn is_on_path(name: &str) -> bool {
+/// The program of that name in the first folder of `PATH` that has one.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| is_executable(&folder.join(name)))
+    let files = env::split_paths(&path).map(|folder| folder.join(name)).collect::<Vec<_>>();
+    files.into_iter().find(|file| is_executable(file))
 }
 
 fn is_executable(file: &Path) -> bool {
