@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "each test uses its part of the world")]
 #![allow(clippy::unwrap_used, reason = "a world that cannot be made is the test's failure")]
 
-pub mod chart;
 mod look;
 mod node;
 pub mod objects;
@@ -106,14 +105,14 @@ impl World {
     /// A world in which everything is installed and nothing runs yet.
     pub async fn without_server(name: &str, options: Options) -> Self {
         let plane = ControlPlane::shared().await;
-        chart::define_once(&plane.client().await).await;
+        subject::define(&plane.client().await).await.unwrap();
         Self::on(plane, name, options).await
     }
 
     /// A world on a control plane of the test's own, which goes with the process.
     pub async fn apart(name: &str, options: Options) -> Self {
         let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await.unwrap()));
-        chart::define(&plane.client().await).await;
+        subject::define(&plane.client().await).await.unwrap();
         Self::on(plane, name, options).await
     }
 

@@ -1,8 +1,6 @@
 //! Who may write what people say and ask: the admission policy of the chart on a real API server, without any server of ours.
 #![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use graftling::api::Environment;
 use kube::api::{Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -50,6 +48,22 @@ pub(super) fn word(by: &str, verdict: &str, groups: &[&str]) -> Value {
     })
 }
 
+/// Waits until a word in the name of somebody else is refused: a policy is in force a moment after it is stored.
+pub(super) async fn is_in_force(world: &World, environment: &str) {
+    let patch = Patch::Merge(json!({ "spec": { "approvals": [word("nobody", "Approved", &[])] } }));
+    let tried = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    wait::until("the policy to be in force", LONG, || async {
+        match world.environments().patch(environment, &tried, &patch).await {
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(()),
+            other => Err(format!("{:?}", other.map(drop))),
+        }
+    })
+    .await;
+}
+
 struct Place {
     world: World,
     name: String,
@@ -67,18 +81,7 @@ impl Place {
             name: environment.name_any(),
             world,
         };
-        // A policy is in force a moment after it is stored; what got through before is another request each time.
-        let tries = AtomicU32::new(0);
-        wait::until("the policy to be in force", LONG, || async {
-            let id = tries.fetch_add(1, Ordering::Relaxed).to_string();
-            let request = json!({ "id": id, "action": "Retry", "by": "nobody", "at": "2026-01-01T00:00:00Z" });
-            match place.write(&place.world.client, json!({ "request": request })).await {
-                Err((403, _)) => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        })
-        .await;
-        place.write(&place.world.client, json!({ "request": null })).await.unwrap();
+        is_in_force(&place.world, &place.name).await;
         place
     }
 

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
 use serde_json::{Value, json};
-
 use testbed::subject;
 
 use crate::world::root;

@@ -16,7 +16,7 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use testbed::wait;
 
-use super::approvals::{grant, person, word};
+use super::approvals::{grant, is_in_force, person, word};
 use super::command::{Run, env};
 use super::scene::{CONFIG, Scene};
 use crate::world::{LONG, objects};
@@ -73,20 +73,6 @@ async fn asked(scene: &Scene, attempt: u32) -> Environment {
     .await
 }
 
-/// Waits until a word in the name of somebody else is refused: a policy is in force a moment after it is stored.
-async fn is_in_force(scene: &Scene, environment: &Environment) {
-    let patch = Patch::Merge(json!({ "spec": { "approvals": [word("alice", "Approved", &[])] } }));
-    wait::until("the policy to be in force", LONG, || async {
-        let tried = PatchParams {
-            dry_run: true,
-            ..PatchParams::default()
-        };
-        let answer = scene.world.environments().patch(&environment.name_any(), &tried, &patch).await;
-        matches!(answer, Err(kube::Error::Api(status)) if status.code == 403)
-    })
-    .await;
-}
-
 async fn late(scene: &Scene, environment: &Environment) -> Option<Value> {
     scene.read("v1", "ConfigMap", &environment.name_any(), "late").await
 }
@@ -135,7 +121,7 @@ async fn a_stage_waits_for_somebody_with_the_right_and_goes_on_with_their_word()
     assert!(scene.read("v1", "ConfigMap", &environment.name_any(), "settings").await.is_some());
     assert_eq!(late(&scene, &environment).await, None, "nothing of a later stage");
 
-    is_in_force(&scene, &environment).await;
+    is_in_force(&scene.world, &environment.name_any()).await;
     let refused = env_as(&scene, "bob", &[], &["approve", BRANCH]).await;
     assert_eq!(refused.code, 5, "{}", refused.output);
     assert!(refused.errors.contains("you may not approve here"), "{}", refused.errors);

@@ -11,10 +11,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use testbed::{AuditEvent, Repository, wait};
+use testbed::{AuditEvent, Repository, subject, wait};
 
 use super::scene::{CONFIG, Scene, WEB, short};
-use crate::world::{LONG, Options, World, chart, without_main};
+use crate::world::{LONG, Options, World, without_main};
 
 /// What an environment of the bundle [`WEB`] consists of, and what runs in it.
 const OBJECTS: [(&str, &str, &str); 6] = [
@@ -237,7 +237,7 @@ async fn f38_f40_definitions_that_are_deleted_take_no_environment_with_them_and_
     let touched: Vec<_> = world.writes_since(position).iter().filter(is_inside).map(short).collect();
     assert_eq!(touched, [""; 0], "nothing of the environment is touched");
 
-    chart::define(&world.client).await;
+    subject::define_anew(&world.client).await.unwrap();
     world.project("shop", &repository, without_main(json!({}))).await;
     let after = world.wait_ready("feature/a", &revision).await;
     assert_ne!(after.uid(), before.uid());

@@ -3,13 +3,10 @@
 use kube::api::{ListParams, LogParams};
 use kube::{Api, ResourceExt};
 use testbed::node::image;
-use testbed::{ControlPlane, wait};
-use tokio::sync::OnceCell;
+use testbed::{ControlPlane, subject, wait};
 
-use super::{LONG, Options, World, chart};
+use super::{LONG, Options, World};
 use k8s_openapi::api::core::v1::Pod;
-
-static DEFINITIONS: OnceCell<()> = OnceCell::const_new();
 
 impl World {
     /// A world with a real node and a running server. Nothing where no node can run: then the test is skipped, and has said so.
@@ -18,7 +15,7 @@ impl World {
         options.arguments.push(format!("--tools-image={}", image::BUSYBOX));
         let plane = ControlPlane::with_node().await?;
         let client = plane.client().await;
-        DEFINITIONS.get_or_init(|| chart::define(&client)).await;
+        subject::define(&client).await.unwrap();
         let mut world = Self::on(plane, name, options).await;
         world.start_server().await;
         Some(world)

@@ -146,6 +146,14 @@ pub async fn define(client: &Client) -> Result<(), Error> {
     chart::define(client).await
 }
 
+/// Installs the definitions whatever a control plane still says that it has: of one that was just removed it says so for a moment.
+///
+/// # Errors
+/// [`Error`] if the API server refuses.
+pub async fn define_anew(client: &Client) -> Result<(), Error> {
+    chart::define_anew(client).await
+}
+
 /// Applies the chart for the release `name` in the namespace of the same name, as far as a cluster without images goes. `values` are those
 /// beyond what each installation needs, as `--set` takes them.
 ///

@@ -78,8 +78,8 @@ fn drop_incomplete_servers(programs: &[Program], found: &mut Vec<(Found, Version
 /// The program of that name in the first folder of `PATH` that has one.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let files = env::split_paths(&path).map(|folder| folder.join(name)).collect::<Vec<_>>();
-    files.into_iter().find(|file| is_executable(file))
+    let mut files = env::split_paths(&path).map(|folder| folder.join(name));
+    files.find(|file| is_executable(file))
 }
 
 fn is_executable(file: &Path) -> bool {

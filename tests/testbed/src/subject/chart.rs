@@ -25,9 +25,14 @@ static RENDERED: Mutex<Option<HashMap<Vec<String>, String>>> = Mutex::new(None);
 
 /// Installs the definitions, unless the control plane has them, and waits until they are served.
 pub(super) async fn define(client: &Client) -> Result<(), Error> {
-    if served(client).await {
-        return Ok(());
+    match served(client).await {
+        true => Ok(()),
+        false => define_anew(client).await,
     }
+}
+
+/// Installs the definitions, and waits until they are served.
+pub(super) async fn define_anew(client: &Client) -> Result<(), Error> {
     let path = definitions();
     let text = std::fs::read_to_string(&path).map_err(|source| Error::ReadDefinitions { path, source })?;
     for body in documents(&text)? {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
@@ -32,6 +33,24 @@ async fn the_api_server_tells_a_version_that_can_be_parsed() {
         version.git_version.starts_with(&format!("v{}.{}.", version.major, version.minor)),
         "{version:?}"
     );
+}
+
+#[tokio::test]
+async fn what_a_release_has_outside_of_its_namespace_goes_with_it_and_nothing_of_another() {
+    let control_plane = ControlPlane::shared().await;
+    let roles: Api<ClusterRole> = Api::all(control_plane.client().await);
+    for release in ["short-lived", "long-lived"] {
+        let labels = json!({ "app.kubernetes.io/instance": release });
+        let role = json!({ "metadata": { "name": release, "labels": labels } });
+        let role = serde_json::from_value(role).unwrap();
+        roles.create(&PostParams::default(), &role).await.unwrap();
+    }
+    drop(control_plane.release("short-lived"));
+    wait::until("end of the role", LIMIT, || async {
+        roles.get_opt("short-lived").await.unwrap().is_none()
+    })
+    .await;
+    assert!(roles.get_opt("long-lived").await.unwrap().is_some());
 }
 
 #[tokio::test]
