@@ -83,7 +83,7 @@ impl Reconciler {
         self.compare_commits(site, &mut work).await;
         let mut concluded = self.go_on(site, work, (inventory, observed)).await?;
         concluded.report = self.url_told(site, concluded.report);
-        self.conclude_deployment(identity, concluded).await
+        self.conclude_deployment(site, concluded).await
     }
 
     /// What the environment should be although nothing can be rendered: where a rollback shows what an earlier run had, or somebody asks for
@@ -178,9 +178,7 @@ impl Reconciler {
 impl Site<'_> {
     /// What is known before anything is written.
     pub(super) fn complete(&self, status: &mut EnvironmentStatus, run: &Run) {
-        let Addresses { url, urls } = &self.desired.addresses;
-        status.url = Some(url.clone());
-        status.urls.clone_from(urls);
+        self.tell_addresses(status);
         status.deployer = Some(DeployerStatus {
             namespace: self.deployer.namespace.to_string(),
             name: self.deployer.name.to_string(),
@@ -189,6 +187,13 @@ impl Site<'_> {
         if run.revision == self.identity.revision.as_str() {
             first_deploy::record(status, &self.identity.revision);
         }
+    }
+
+    /// Where it is found: a Project's new domain changes that even where no object says it, and nothing has to be done.
+    pub(super) fn tell_addresses(&self, status: &mut EnvironmentStatus) {
+        let Addresses { url, urls } = &self.desired.addresses;
+        status.url = Some(url.clone());
+        status.urls.clone_from(urls);
     }
 }
 

@@ -4,7 +4,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
 use super::paused::turn_away;
-use super::run::Concluded;
+use super::run::{Concluded, Site};
 use super::{Pass, Reconciler};
 use crate::api::convert::environment::Identity;
 use crate::api::convert::grace;
@@ -155,15 +155,16 @@ impl Reconciler {
     }
 
     /// The end of a deployment: what was at rest is so no more once everything is applied, and who was restored is told until when.
-    pub(super) async fn conclude_deployment(&self, identity: &Identity, mut concluded: Concluded) -> Result<Pass, cluster::Error> {
+    pub(super) async fn conclude_deployment(&self, site: &Site<'_>, mut concluded: Concluded) -> Result<Pass, cluster::Error> {
         let report = &mut concluded.report;
         if let Some(grace) = restored(&concluded.environment).filter(|_| report.phase == Phase::Ready) {
             report.message = format!("{}; {}", report.message, kept(&grace));
         }
         let is_back = is_down(&concluded.environment) && report.applied;
         let written = self
-            .publish(&concluded.environment, identity, &concluded.report, |status| {
+            .publish(&concluded.environment, site.identity, &concluded.report, |status| {
                 status.resting &= !is_back;
+                site.tell_addresses(status);
                 concluded.complete(status);
             })
             .await?;

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use graftling::api::Environment;
 use graftling::api::environment::Phase;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
@@ -188,6 +189,25 @@ async fn invariant_l1_a_settled_environment_causes_no_write_however_much_its_obj
     assert!(round > 5);
     assert_eq!(scene.writes(position).iter().map(short).collect::<Vec<_>>(), [""; 0]);
     println!("0 writes for {round} changes of status and {round} repeated deliveries");
+}
+
+/// The bundle does not say where the environment is found, so that nothing of it has to be written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_domain_of_the_project_is_told_of_an_environment_that_has_nothing_else_to_change() {
+    let scene = Scene::start("moved", WEB).await;
+    let environment = scene.up("feature/a").await;
+    let before = environment.status.clone().unwrap();
+    let name = environment.name_any();
+    assert_eq!(before.url.as_deref(), Some(&*format!("https://{name}.preview.example.com")));
+    let position = scene.position();
+    scene.change_project(json!({ "domain": "elsewhere.example.org" })).await;
+    let url = format!("https://{name}.elsewhere.example.org");
+    let is_told = |environment: &Environment| environment.status.as_ref().is_some_and(|status| status.url.as_ref() == Some(&url));
+    let environment = scene.world.wait_until("feature/a", "its new URL", is_told).await;
+    let after = environment.status.as_ref().unwrap();
+    assert_eq!(after.phase, Some(Phase::Ready));
+    assert_eq!(after.history.len(), before.history.len(), "nothing ran");
+    assert_eq!(scene.writes_inside(position, &environment), [""; 0]);
 }
 
 const OLD: &str = r#"
