@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::wish::{Bundle, Settings};
 use super::observed::{Key, Observed, is_ending, text, uid};
-use super::operation::{Branch, Operation};
+use super::operation::{Branch, Operation, Target};
 
 /// What came of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub(super) struct Known {
     pub(super) moved: bool,
     /// What others put into its namespace; true: in this epoch.
     pub(super) planted: BTreeMap<String, bool>,
+    /// What somebody took our label off, and which may lack it still. A teardown leaves it to them.
+    pub(super) unlabelled: BTreeSet<Target>,
     /// The namespace of its environment's name that others made.
     pub(super) foreign_namespace: Option<String>,
     /// The environment as it was at the last quiet point.
@@ -126,6 +128,11 @@ impl Model {
         self.known(branch).planted.keys().cloned().collect()
     }
 
+    /// What of a branch's environment may lack our label.
+    pub fn unlabelled(&self, branch: Branch) -> Vec<Target> {
+        self.known(branch).unlabelled.iter().copied().collect()
+    }
+
     /// Whether others have a namespace of the branch's name.
     pub fn has_foreign_namespace(&self, branch: Branch) -> bool {
         self.known(branch).foreign_namespace.is_some()
@@ -186,9 +193,11 @@ impl Model {
 
     fn done_by_hand(&mut self, operation: &Operation, name: &str) {
         match operation {
-            Operation::Edit(branch, _) | Operation::Unlabel(branch, _) | Operation::Remove(branch, _) => {
-                self.change(*branch, |known| known.touched = true);
-            }
+            Operation::Edit(branch, _) | Operation::Remove(branch, _) => self.change(*branch, |known| known.touched = true),
+            Operation::Unlabel(branch, target) => self.change(*branch, |known| {
+                known.touched = true;
+                known.unlabelled.insert(*target);
+            }),
             Operation::Hold(branch) | Operation::Release(branch) => self.change(*branch, |known| known.touched = true),
             Operation::RemoveNamespace(branch) => self.change(*branch, |known| {
                 known.namespace_removed = true;
@@ -199,7 +208,10 @@ impl Model {
             Operation::Plant(branch) => self.change(*branch, |known| {
                 known.planted.insert(name.to_owned(), true);
             }),
-            Operation::Unplant(branch) => self.change(*branch, |known| known.planted.clear()),
+            Operation::Unplant(branch) => self.change(*branch, |known| {
+                known.planted.clear();
+                known.unlabelled.clear();
+            }),
             Operation::PlantNamespace(branch) => self.change(*branch, |known| known.foreign_namespace = Some(name.to_owned())),
             Operation::ReleaseBrake => self.released = true,
             Operation::UnplantNamespace(branch) => self.change(*branch, |known| known.foreign_namespace = None),
@@ -257,6 +269,13 @@ impl Model {
                 namespace.is_some_and(|namespace| observed.objects.contains_key(&key(namespace)))
             };
             known.planted.retain(|name, _| is_there(name));
+            let lacks_label = |target: &Target| {
+                let (_, kind, name) = target.object();
+                let key = |namespace: &str| (namespace.to_owned(), kind.to_owned(), name.to_owned());
+                let live = namespace.and_then(|namespace| observed.objects.get(&key(namespace)));
+                live.is_some_and(|live| text(live, "/metadata/labels/graftling.dev~1environment").is_empty())
+            };
+            known.unlabelled.retain(lacks_label);
         }
         if !suspended {
             self.begin_epoch();

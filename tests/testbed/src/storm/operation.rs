@@ -23,6 +23,20 @@ pub const BRANCHES: [&str; 8] = [
 /// The names of the objects that a bundle may have beside those that it always has.
 pub const SLOTS: [&str; 4] = ["one", "two", "three", "four"];
 
+impl Target {
+    /// Version, kind and name of the object.
+    pub fn object(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Settings => ("v1", "ConfigMap", "settings"),
+            Self::Keys => ("v1", "Secret", "keys"),
+            Self::Web => ("apps/v1", "Deployment", "web"),
+            Self::Account => ("v1", "ServiceAccount", "web"),
+            Self::Quota => ("v1", "ResourceQuota", "graftling-quota"),
+            Self::Binding => ("rbac.authorization.k8s.io/v1", "RoleBinding", "graftling-deployer"),
+        }
+    }
+}
+
 /// One of [`BRANCHES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Branch(pub u8);
@@ -91,7 +105,7 @@ pub enum Operation {
     RemoveEnvironment(Branch),
     /// Somebody puts an object of theirs into an environment's namespace.
     Plant(Branch),
-    /// And removes all that they put there.
+    /// And removes all that they put there, and puts back the labels that were taken off.
     Unplant(Branch),
     /// Somebody makes a namespace with the name that a branch's environment had.
     PlantNamespace(Branch),

@@ -25,18 +25,6 @@ pub(super) fn api(client: &kube::Client, version: &str, kind: &str, namespace: O
     }
 }
 
-/// Version, kind and name of a target.
-fn place(target: Target) -> (&'static str, &'static str, &'static str) {
-    match target {
-        Target::Settings => ("v1", "ConfigMap", "settings"),
-        Target::Keys => ("v1", "Secret", "keys"),
-        Target::Web => ("apps/v1", "Deployment", "web"),
-        Target::Account => ("v1", "ServiceAccount", "web"),
-        Target::Quota => ("v1", "ResourceQuota", "graftling-quota"),
-        Target::Binding => ("rbac.authorization.k8s.io/v1", "RoleBinding", "graftling-deployer"),
-    }
-}
-
 /// A change of a field that we apply.
 fn edit(target: Target) -> Value {
     match target {
@@ -51,16 +39,18 @@ fn edit(target: Target) -> Value {
     }
 }
 
+/// A change of our label alone.
+fn labelled(environment: &Value) -> Value {
+    json!({ "metadata": { "labels": { "graftling.dev/environment": environment } } })
+}
+
 impl Machine {
     pub(super) async fn by_hand(&mut self, operation: &Operation) -> Result<Effect, Error> {
         match operation {
             Operation::Edit(branch, target) => self.change(*branch, *target, edit(*target)).await,
-            Operation::Unlabel(branch, target) => {
-                let off = json!({ "metadata": { "labels": { "graftling.dev/environment": Value::Null } } });
-                self.change(*branch, *target, off).await
-            }
+            Operation::Unlabel(branch, target) => self.change(*branch, *target, labelled(&Value::Null)).await,
             Operation::Remove(branch, target) => {
-                let (version, kind, name) = place(*target);
+                let (version, kind, name) = target.object();
                 let Some(namespace) = self.name(*branch).await? else {
                     return Ok(Effect::Nothing);
                 };
@@ -141,7 +131,7 @@ impl Machine {
         let Some(namespace) = self.name(branch).await? else {
             return Ok(Effect::Nothing);
         };
-        let (version, kind, name) = place(target);
+        let (version, kind, name) = target.object();
         let params = PatchParams {
             field_manager: Some("kubectl-edit".to_owned()),
             ..PatchParams::default()
@@ -226,6 +216,9 @@ impl Machine {
         for name in self.model.planted(branch) {
             self.no_longer_foreign(&namespace, Some(&name));
             self.remove("v1", "ConfigMap", Some(&namespace), &name).await?;
+        }
+        for target in self.model.unlabelled(branch) {
+            self.change(branch, target, labelled(&json!(namespace))).await?;
         }
         Ok(Effect::Done(String::new()))
     }

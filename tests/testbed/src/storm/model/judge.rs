@@ -106,13 +106,17 @@ fn must_have_one(model: &Model, branch: Branch, observed: &Observed) -> Option<S
     }
 }
 
-/// A teardown ends, unless objects of others hold it up; then the status names one.
+/// A teardown ends, unless objects of others hold it up, or some that somebody made theirs by taking our label off; then the status names one.
 fn ending(known: &Known, environment: &Value, say: &mut impl FnMut(String)) {
     let message = text(environment, "/status/message");
-    if known.planted.is_empty() {
+    if known.planted.is_empty() && known.unlabelled.is_empty() {
         return say(format!("its teardown does not end: {message}"));
     }
-    let named = known.planted.keys().any(|name| message.contains(name.as_str()));
+    let unlabelled = known.unlabelled.iter().map(|target| {
+        let (_, kind, name) = target.object();
+        format!("{kind} {name} no longer bears")
+    });
+    let named = known.planted.keys().cloned().chain(unlabelled).any(|what| message.contains(&what));
     if text(environment, "/status/phase") != "Blocked" || !named {
         say(format!(
             "objects of others hold its teardown up, and the status does not name one (L3): {message}"

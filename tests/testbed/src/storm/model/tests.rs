@@ -264,6 +264,25 @@ fn threat_t40_what_others_put_there_stays_and_holds_a_teardown_up_until_they_tak
 }
 
 #[test]
+fn f42_what_lost_our_label_holds_a_teardown_up_until_it_has_it_again() {
+    let (mut model, mut observed) = settled();
+    done(&mut model, Operation::Unlabel(A, Target::Keys));
+    assert_eq!(model.complaints(&observed), [""; 0], "put back");
+    push(&mut model, A, None);
+    mark_ending(&mut observed, 0, "Blocked", "v1 Secret keys no longer bears graftling's label");
+    assert_eq!(model.complaints(&observed), [""; 0]);
+    let key = (name(A), "Secret".to_owned(), "keys".to_owned());
+    set(observed.objects.get_mut(&key).unwrap(), "/metadata/labels", &json!({}));
+    model.settle(&observed);
+    assert_eq!(model.complaints(&observed), [""; 0], "as long as it takes");
+    mark_ending(&mut observed, 0, "Blocked", "v1 Secret others no longer bears graftling's label");
+    complains(&model, &observed, "does not name one");
+    done(&mut model, Operation::Unplant(A));
+    complains(&model, &observed, "its teardown does not end");
+    assert_eq!(model.complaints(&ideal(&model, &[B])), [""; 0]);
+}
+
+#[test]
 fn f41_a_namespace_of_others_is_named_and_left_alone() {
     let (mut model, mut observed) = settled();
     push(&mut model, A, None);
