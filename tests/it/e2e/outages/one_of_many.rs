@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 use graftling::api::environment::Phase;
 use kube::ResourceExt;
 use serde_json::json;
-use testbed::fault_proxy::{Fault, Rule, Selector};
+use testbed::fault_proxy::{Fault, Gate, Rule, Selector};
 use testbed::{Repository, wait};
 
 use crate::world::{LONG, Options, World, without_main};
 
 /// So many are made before anything fails, to see how long that takes.
 const BEFORE: usize = 75;
+/// So many are made while one request of the one that fails hangs: what takes a second, within the 20 s that a request hangs at most.
+const MEANWHILE: usize = 10;
 /// So many are made beside the one that fails,
 const MADE: usize = 85;
 /// and so many are torn down: few enough at once that the brake lets them go.
@@ -43,12 +45,22 @@ async fn feature_x10_one_environment_that_always_fails_delays_none_of_a_hundred_
     let before: Vec<String> = (0..BEFORE).map(|number| format!("before/{number}")).collect();
     let normal = push_all(&world, &repository, &before).await;
 
-    // From now on no write in its namespace is answered well, one way or the other, and some are not answered for long.
+    // From now on no write in its namespace is answered well, one way or the other: the first not at all, and some not for long.
     let proxy = world.proxy();
+    let gate = Gate::new();
+    proxy.add(
+        Rule::on(Selector::writes().namespace(&name)).times(1),
+        Fault::HoldBefore(gate.clone()),
+    );
     let slow = Rule::on(Selector::writes().namespace(&name)).from(1).chance(7, 30);
     proxy.add(slow, Fault::Delay(Duration::from_secs(3)));
     let failed = proxy.add(Rule::on(Selector::writes().namespace(&name)), Fault::answer(500));
     let never = repository.commit("failing", &[("a", "2")]).unwrap();
+    gate.reached().await;
+    let meanwhile: Vec<String> = (0..MEANWHILE).map(|number| format!("meanwhile/{number}")).collect();
+    push_all(&world, &repository, &meanwhile).await;
+    assert_eq!(gate.standing(), 1, "others were made only when the one had given up");
+    gate.release();
     wait::until("a first failure", LONG, || async { failed.count() >= 3 }).await;
 
     let leaving: Vec<&str> = before.iter().take(TORN_DOWN).map(String::as_str).collect();
