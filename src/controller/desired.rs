@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use self::failure::{Failure, refuse, unavailable};
-pub use self::record::{admission, admit_record};
+pub use self::record::{admission, admit_record, fence_alone};
 use super::sources::Sources;
 use crate::api::Environment;
 use crate::api::convert::environment::{Identity, pull_request_to_domain};

@@ -4,6 +4,7 @@ mod adopt;
 mod deploy;
 mod drift;
 mod explain;
+mod fence;
 mod paused;
 mod precheck;
 mod rest;

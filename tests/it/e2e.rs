@@ -66,6 +66,7 @@ mod sync;
 mod teardown;
 mod teardown_stages;
 mod trouble;
+mod unfenced;
 mod unsettled;
 mod unstick;
 mod update;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Addresses, Desired, Refusal, Wish, allowed_kinds, fence};
 use crate::domain::bundle::summary;
 use crate::domain::guardrails;
+use crate::domain::inventory::Inventory;
 use crate::domain::manifest::{Admission, AllowedKinds};
 use crate::domain::name::Namespace;
 use crate::domain::plan::deploy;
@@ -71,6 +72,15 @@ impl Desired {
             digest: run.digest.clone(),
             is_rendered: false,
         }
+    }
+}
+
+/// The namespace and what fences it, and of everything else that is recorded nothing.
+pub fn fence_alone(wish: &Wish, inventory: &Inventory) -> deploy::Desired {
+    deploy::Desired {
+        guardrails: guardrails::guardrails(&fence(wish)),
+        held: inventory.iter().map(|(key, _)| key.clone()).collect(),
+        ..nothing(wish)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::cluster::connection::Deployer;
 use crate::cluster::records::{RecordError, Records};
 use crate::controller::desired::{Addresses, Desired, Refusal, Wish};
 use crate::domain::inventory::Inventory;
+use crate::domain::outcome::FailureClass;
 use crate::domain::plan::deploy;
 use crate::domain::policy::Project;
 use crate::domain::run::request::Action;
@@ -41,24 +42,38 @@ impl Reconciler {
             Err(refusal) => return self.refused(environment, &identity, inventory, &refusal).await,
         };
         let deployer = deployer(&wish.project);
-        let desired = match self.bundles.desired(&wish).await {
+        match self.deploy_as(environment, &wish, &deployer, inventory).await {
+            Err(error) if error.class() == FailureClass::Forbidden => self.restore_fence(environment, &wish, &deployer, error).await,
+            done => done,
+        }
+    }
+
+    async fn deploy_as(
+        &self,
+        environment: &Environment,
+        wish: &Wish,
+        deployer: &Deployer,
+        inventory: Inventory,
+    ) -> Result<Pass, cluster::Error> {
+        let identity = &wish.identity;
+        let desired = match self.bundles.desired(wish).await {
             Ok(desired) => desired,
-            Err(refusal) => match self.desired_of_record(environment, &wish, &deployer, &inventory).await? {
+            Err(refusal) => match self.desired_of_record(environment, wish, deployer, &inventory).await? {
                 Some(desired) => desired,
                 // Nothing is wrong with what runs. A restarted server, which has no files yet, sees the old commit before the new one.
                 None if refusal.is_outdated && is_ready(environment) => return Ok(Pass::later(refusal.again)),
-                None => return self.refused(environment, &identity, inventory, &refusal).await,
+                None => return self.refused(environment, identity, inventory, &refusal).await,
             },
         };
-        if let Some(refusal) = self.precheck(&deployer, &identity, &desired, &inventory).await? {
-            return self.refused(environment, &identity, inventory, &refusal).await;
+        if let Some(refusal) = self.precheck(deployer, identity, &desired, &inventory).await? {
+            return self.refused(environment, identity, inventory, &refusal).await;
         }
         let site = Site {
             environment,
-            identity: &identity,
-            wish: &wish,
+            identity,
+            wish,
             desired: &desired,
-            deployer: &deployer,
+            deployer,
             tools_image: &self.settings.tools_image,
             now: Timestamp::now(),
         };
