@@ -12,6 +12,9 @@ use super::{Known, Model, wish};
 /// What Kubernetes itself puts into every namespace.
 const OF_KUBERNETES: [(&str, &str); 2] = [("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")];
 
+/// The one template of the bundle.
+const TEMPLATE: &str = "templates/all.yaml";
+
 /// Whether an environment that is not kept up may show this revision: it was there at the last quiet point, or the branch was there since.
 pub(super) fn may_show(known: &Known, revision: &str) -> bool {
     known.heads.contains(revision) || known.last.as_ref().is_some_and(|last| last.revision == revision)
@@ -21,7 +24,7 @@ pub(super) fn may_show(known: &Known, revision: &str) -> bool {
 pub(super) fn complaints(model: &Model, branch: Branch, environment: &Value, observed: &Observed, say: &mut impl FnMut(String)) {
     let known = model.known(branch);
     if known.foreign_namespace.is_some() {
-        in_the_way(environment, say);
+        in_the_way(model, environment, say);
     } else if model.bundle.broken {
         cannot_be_rendered(model, known, environment, observed, say);
     } else {
@@ -29,11 +32,12 @@ pub(super) fn complaints(model: &Model, branch: Branch, environment: &Value, obs
     }
 }
 
-/// L3: the status says what is in the way.
-fn in_the_way(environment: &Value, say: &mut impl FnMut(String)) {
+/// L3: the status says what is in the way; where that is a broken template, too, one of both.
+fn in_the_way(model: &Model, environment: &Value, say: &mut impl FnMut(String)) {
     let name = text(environment, "/metadata/name");
     let message = text(environment, "/status/message");
-    if text(environment, "/status/phase") != "Failed" || !message.contains(name) {
+    let names_one = message.contains(name) || model.bundle.broken && message.contains(TEMPLATE);
+    if text(environment, "/status/phase") != "Failed" || !names_one {
         say(format!(
             "a namespace of others is in its way, and it does not say so (L3): {}",
             said(environment)
@@ -44,7 +48,7 @@ fn in_the_way(environment: &Value, say: &mut impl FnMut(String)) {
 
 /// L3: it says which file; and what runs keeps running.
 fn cannot_be_rendered(model: &Model, known: &Known, environment: &Value, observed: &Observed, say: &mut impl FnMut(String)) {
-    if text(environment, "/status/phase") != "Failed" || !text(environment, "/status/message").contains("templates/all.yaml") {
+    if text(environment, "/status/phase") != "Failed" || !text(environment, "/status/message").contains(TEMPLATE) {
         say(format!(
             "a template is broken, and it does not say which (L3): {}",
             said(environment)

@@ -303,6 +303,23 @@ fn f41_a_namespace_of_others_is_named_and_left_alone() {
         .namespaces
         .insert(name(A), json!({ "metadata": { "labels": { "whose": "theirs" } } }));
     assert_eq!(model.complaints(&observed), [""; 0]);
+    let message = observed.environments[0]["status"]["message"].take();
+    set(
+        &mut observed.environments[0],
+        "/status/message",
+        &json!("templates/all.yaml:9: no such value"),
+    );
+    complains(&model, &observed, "a namespace of others is in its way");
+    let mut broken = model.clone();
+    done(&mut broken, Operation::Break);
+    assert!(
+        !broken
+            .complaints(&observed)
+            .iter()
+            .any(|complaint| complaint.contains("in its way")),
+        "either may be told"
+    );
+    observed.environments[0]["status"]["message"] = message;
     observed.namespaces.insert(
         name(A),
         json!({ "metadata": { "labels": { "whose": "theirs", "graftling.dev/environment": "x" } } }),
