@@ -11,6 +11,9 @@ use testbed::fault_proxy::{Fault, Gate, Injections, Rule, Selector};
 use crate::e2e::scene::{CONFIG, Scene, WEB};
 use crate::world::Options;
 
+/// A pass is given up after a minute, whatever it waits for; a request long before.
+const PASS: Duration = Duration::from_secs(55);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn f15_what_was_created_although_nobody_was_told_is_found_to_be_ours_and_made_once() {
     let scene = Scene::through_proxy("lost", WEB, Options::default()).await;
@@ -65,6 +68,26 @@ async fn f15_what_somebody_else_put_in_the_place_of_a_lost_creation_is_not_adopt
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f17_a_write_that_comes_late_does_not_land_on_what_has_taken_the_objects_place() {
+    let scene = Scene::through_proxy("late", CONFIG, Options::default()).await;
+    let name = scene.up("feature/a").await.name_any();
+    let gate = Gate::new();
+    let update = Selector::writes().verb("apply").resource("configmaps").name("settings");
+    scene.world.proxy().add(Rule::on(update).nth(1), Fault::HoldBefore(gate.clone()));
+    scene.template(&CONFIG.replace("hello", "good evening"));
+    scene.push("feature/a");
+    gate.reached().await;
+    scene.remove("v1", "ConfigMap", &name, "settings").await;
+    let foreign = json!({ "data": { "mine": "yes" } });
+    let foreign = scene.world.create("v1", "ConfigMap", Some(&name), "settings", foreign).await;
+    assert_eq!(gate.standing(), 1, "the write is still to come");
+    gate.release();
+    scene.told("feature/a", Phase::Failed, &["ConfigMap settings"]).await;
+    let now = scene.read("v1", "ConfigMap", &name, "settings").await.unwrap();
+    assert_eq!(now["metadata"]["resourceVersion"], foreign["metadata"]["resourceVersion"], "{now}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f16_answers_that_break_off_and_connections_that_close_are_asked_again() {
     let scene = Scene::through_proxy("cut", WEB, Options::default()).await;
     let proxy = scene.world.proxy();
@@ -109,4 +132,7 @@ async fn f16_an_answer_that_does_not_come_ends_by_a_limit_and_holds_no_other_env
     let (other, held) = (&writes[0], &writes[1]);
     assert_eq!((other.len(), held.len()), (1, 2), "only what was stalled is asked again");
     assert!(other[0].started < held[1].started, "the other did not wait");
+    let gap = held[1].started - held[0].started;
+    println!("asked again after {:.1} s", gap.as_secs_f64());
+    assert!(gap < PASS, "not the request was given up, but the whole pass: {gap:?}");
 }

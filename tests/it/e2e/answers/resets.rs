@@ -26,14 +26,16 @@ data: {revision: {{quote revision}}}
 
 /// So many tries a second there are at most while none succeeds: of a dozen watches and two environments. A tight loop has thousands.
 const TRIES_A_SECOND: f64 = 100.0;
+/// And of one environment with two objects, a second or more between its passes. Without that there are dozens.
+const WRITES_A_SECOND: f64 = 6.0;
 
 /// A handshake is given up after five seconds; so long and a bit more everything that can stall does.
 const STALLED: Duration = Duration::from_secs(8);
 
-fn is_calm(what: &str, tries: &Injections, since: Instant) {
+fn is_calm(what: &str, tries: &Injections, since: Instant, most: f64) {
     let rate = tries.count() as f64 / since.elapsed().as_secs_f64();
     println!("{what}: {rate:.1} a second");
-    assert!(rate < TRIES_A_SECOND, "{what}: {rate:.1} a second");
+    assert!(rate < most, "{what}: {rate:.1} a second");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +57,7 @@ async fn f16_an_environment_whose_connections_are_reset_is_tried_again_in_peace_
         Some(revision.as_str()),
         "none of its writes was answered"
     );
-    is_calm("resets", &reset, since);
+    is_calm("resets", &reset, since, WRITES_A_SECOND);
     proxy.clear();
     let after = scene.world.wait_for("feature/a", Phase::Ready, &revision).await;
     assert_eq!(after.uid(), before.uid());
@@ -77,13 +79,13 @@ async fn f16_handshakes_that_are_reset_or_never_end_are_given_up_and_all_goes_on
     let new = scene.push("feature/new");
     scene.repository.delete_branches(&["feature/goes"]).unwrap();
     wait::until("many resets", LONG, || async { reset.count() >= 20 }).await;
-    is_calm("handshakes reset", &reset, since);
+    is_calm("handshakes reset", &reset, since, TRIES_A_SECOND);
 
     let since = Instant::now();
     let stalled = proxy.fail_handshakes(Handshake::Stall);
     // The time in which everything stalls is what is tested.
     tokio::time::sleep(STALLED).await;
-    is_calm("handshakes stalled", &stalled, since);
+    is_calm("handshakes stalled", &stalled, since, TRIES_A_SECOND);
     assert!(stalled.count() >= 1);
     assert_eq!(scene.world.alive().await, alive);
 

@@ -272,7 +272,8 @@ fn f42_what_lost_our_label_holds_a_teardown_up_until_it_has_it_again() {
     mark_ending(&mut observed, 0, "Blocked", "v1 Secret keys no longer bears graftling's label");
     assert_eq!(model.complaints(&observed), [""; 0]);
     let key = (name(A), "Secret".to_owned(), "keys".to_owned());
-    set(observed.objects.get_mut(&key).unwrap(), "/metadata/labels", &json!({}));
+    let live = observed.objects.entry(key).or_default();
+    set(live, "/metadata/labels", &json!({}));
     model.settle(&observed);
     assert_eq!(model.complaints(&observed), [""; 0], "as long as it takes");
     mark_ending(&mut observed, 0, "Blocked", "v1 Secret others no longer bears graftling's label");
