@@ -3,6 +3,7 @@
 //! Every contender gets the same task at the same moment, on a control plane of its own, and is judged by a watcher that it knows nothing of:
 //! see [`clock`]. `cargo run --release -p testbed --bin contest` runs it.
 
+pub mod baseline;
 pub mod clock;
 pub mod content;
 pub mod deliveries;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use testbed::contest::guest::Guest;
 use testbed::contest::record::Load;
 use testbed::contest::task::Name;
@@ -111,6 +111,11 @@ pub(crate) enum Order {
         #[arg(long, value_name = "FILE", default_value = "tests/reports/contest.md")]
         output: PathBuf,
     },
+    /// Count what no noise of a machine changes, and compare it with tests/reports/baseline.json
+    Figures {
+        /// What to do about it
+        what: What,
+    },
     /// Measure one cell, given as JSON
     #[command(hide = true)]
     Cell {
@@ -129,6 +134,15 @@ pub(crate) enum Order {
         /// Whom to write as
         kubeconfig: PathBuf,
     },
+}
+
+/// What is done with figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum What {
+    /// Fail if one has grown by more than a tenth
+    Check,
+    /// Accept all as they are
+    Write,
 }
 
 #[derive(Debug, Args)]
@@ -188,7 +202,7 @@ pub(crate) fn loads(order: &Order) -> Vec<Load> {
             seconds: *seconds,
         }],
         Order::All => everything(),
-        Order::Report { .. } | Order::Cell { .. } | Order::Floor { .. } | Order::Deliver { .. } => Vec::new(),
+        Order::Report { .. } | Order::Figures { .. } | Order::Cell { .. } | Order::Floor { .. } | Order::Deliver { .. } => Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each cell is measured by a process of its own, with which its control plane ends. CONTRIBUTING.md says how to take a measurement.
 
 mod arguments;
+mod figures;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use arguments::{Arguments, Options, Order, loads};
 use clap::Parser;
 use testbed::contest::guest::Guest;
-use testbed::contest::record::{self, Cell, Line, Load, Run, Series};
+use testbed::contest::record::{self, Cell, Line, Load, Record, Run, Series};
 use testbed::contest::report::Data;
 use testbed::contest::stage::{Programs, absent};
 use testbed::contest::task::Name;
@@ -42,6 +43,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Order::Floor { kubeconfig } => Ok(floor::serve(&kubeconfig).await?),
         Order::Deliver { order } => deliver(&order).await,
         Order::Report { output } => report(&folder(&options)?, &output),
+        Order::Figures { what } => figures::run(what, &options),
         order => contest(&loads(&order), &options),
     }
 }
@@ -133,10 +135,37 @@ fn series(options: &Options) -> Vec<Series> {
     }
 }
 
-/// Measures a cell by a process of its own and keeps what it says. A cell that fails is noted, and the others go on.
+/// Measures a cell and keeps what it gives. A cell that fails is noted, and the others go on.
 fn run_one(cell: Cell, graftling: &Path, options: &Options, path: &Path) -> Result<(), Failure> {
     let begin = Instant::now();
-    let spec = serde_json::to_string(&cell)?;
+    let measured = measure_apart(&cell, graftling, options)?;
+    let name = format!(
+        "{:<20} {} ({}, {} more definitions)",
+        cell.contender, cell.load, cell.series, cell.crds
+    );
+    let seconds = begin.elapsed().as_secs_f64();
+    match measured {
+        Ok(records) => {
+            let walls: Vec<String> = records
+                .iter()
+                .filter_map(|record| Some(format!("{:.0}", record.wall_ms?)))
+                .collect();
+            println!("round {:>2}  {name}: {} ms  ({seconds:.0} s)", cell.round, walls.join(" "));
+            for record in records {
+                record::append(path, &Line::Sample(record))?;
+            }
+        }
+        Err(reason) => {
+            println!("round {:>2}  {name}: no result ({seconds:.0} s): {reason}", cell.round);
+            record::append(path, &Line::Failure { cell, reason })?;
+        }
+    }
+    Ok(())
+}
+
+/// Measures a cell by a process of its own, and waits until that one's control plane is gone. Otherwise says why there is no result.
+fn measure_apart(cell: &Cell, graftling: &Path, options: &Options) -> Result<Result<Vec<Record>, String>, Failure> {
+    let spec = serde_json::to_string(cell)?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["cell", &spec, "--graftling"]).arg(graftling);
     if let Some(requests) = &options.requests {
@@ -144,28 +173,12 @@ fn run_one(cell: Cell, graftling: &Path, options: &Options, path: &Path) -> Resu
     }
     // Cargo gives it to the tests. What is measured is a control plane as others run it.
     let output = command.env_remove("GOGC").stdin(Stdio::null()).output()?;
-    let name = format!(
-        "{:<20} {} ({}, {} more definitions)",
-        cell.contender, cell.load, cell.series, cell.crds
-    );
-    let seconds = begin.elapsed().as_secs_f64();
-    if output.status.success() {
-        let Outcome { records, processes } = serde_json::from_slice(&output.stdout)?;
-        let walls: Vec<String> = records
-            .iter()
-            .filter_map(|record| Some(format!("{:.0}", record.wall_ms?)))
-            .collect();
-        println!("round {:>2}  {name}: {} ms  ({seconds:.0} s)", cell.round, walls.join(" "));
-        for record in records {
-            record::append(path, &Line::Sample(record))?;
-        }
-        await_end(&processes);
-    } else {
-        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        println!("round {:>2}  {name}: no result ({seconds:.0} s): {reason}", cell.round);
-        record::append(path, &Line::Failure { cell, reason })?;
+    if !output.status.success() {
+        return Ok(Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
-    Ok(())
+    let Outcome { records, processes } = serde_json::from_slice(&output.stdout)?;
+    await_end(&processes);
+    Ok(Ok(records))
 }
 
 /// Waits until the control plane of a cell is gone, so that the next one has the machine for itself.
