@@ -3,6 +3,10 @@
 //! `contest figures` compares them with those of `tests/reports/baseline.json`.
 #![allow(missing_docs, reason = "gungraun's macros make items without documentation")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot run has no figure")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the main that gungraun makes ends the process, and nothing is held by then"
+)]
 
 mod subjects;
 
