@@ -4,9 +4,11 @@
 //! from the pinned Go modules in `tests/controlplane`, which are embedded here, so a read-only checkout is enough.
 //! The cache is `$GRAFTLING_TESTBED_CACHE`, else `$XDG_CACHE_HOME/graftling/testbed`, else `~/.cache/graftling/testbed`.
 
+mod argocd;
 mod build;
 mod cache;
 mod debian;
+mod flux;
 mod gitea;
 mod module;
 mod node;
@@ -18,7 +20,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use argocd::{ArgocdBinaries, argocd};
 use cache::Cache;
+pub use flux::{FluxBinaries, flux};
 pub use gitea::{GiteaBinaries, gitea, gitea_obstacle};
 use module::Module;
 pub(crate) use node::folder as cache_folder;

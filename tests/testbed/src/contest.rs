@@ -19,8 +19,11 @@ pub mod stage;
 pub mod statistics;
 pub mod task;
 
+mod argocd;
 mod branches;
 mod commands;
+mod flux;
+mod git_host;
 mod goals;
 mod hook;
 mod load;

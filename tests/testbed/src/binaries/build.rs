@@ -172,8 +172,15 @@ fn write_module(module: &Module, folder: &Path) -> Result<(), Error> {
 }
 
 pub(super) fn run(folder: &Path, arguments: &[&str]) -> Result<String, Error> {
+    run_by(&[], folder, arguments)
+}
+
+/// Runs go with further variables, such as those that choose another Go.
+fn run_by(variables: &[(&str, &str)], folder: &Path, arguments: &[&str]) -> Result<String, Error> {
     let command = command_line(&arguments.iter().map(OsString::from).collect::<Vec<_>>());
-    let output = Command::new("go").args(arguments).envs(environment()).current_dir(folder).output();
+    let mut go = Command::new("go");
+    go.args(arguments).envs(environment()).envs(variables.iter().copied());
+    let output = go.current_dir(folder).output();
     let output = output.map_err(|source| Error::RunGo {
         command: command.clone(),
         source,
@@ -181,15 +188,17 @@ pub(super) fn run(folder: &Path, arguments: &[&str]) -> Result<String, Error> {
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
+        // With -json, go says on its output why it failed.
+        let printed = [output.stdout, output.stderr].concat();
         Err(Error::Go {
             command,
-            output: String::from_utf8_lossy(&output.stderr).into_owned(),
+            output: String::from_utf8_lossy(&printed).into_owned(),
         })
     }
 }
 
 /// Keeps the user's flags and workspaces out, and needs no C compiler.
-fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub(super) fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
     [("CGO_ENABLED", "0"), ("GOFLAGS", ""), ("GOWORK", "off")].into_iter()
 }
 
@@ -200,4 +209,39 @@ fn command_line(arguments: &[OsString]) -> String {
 
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(Error::cache("write", to))
+}
+
+/// The folder of a module's source, which is what it was when its sum was pinned.
+pub(super) fn fetch(folder: &Path, module: &str, sum: &str) -> Result<PathBuf, Error> {
+    fetch_by(&[], folder, module, sum)
+}
+
+/// Does so with further variables, such as those that choose another Go.
+pub(super) fn fetch_by(variables: &[(&str, &str)], folder: &Path, module: &str, sum: &str) -> Result<PathBuf, Error> {
+    let arguments = ["mod", "download", "-json", module];
+    let printed = run_by(variables, folder, &arguments)?;
+    let told: serde_json::Value = serde_json::from_str(&printed).unwrap_or_default();
+    match (told["Dir"].as_str(), told["Sum"].as_str()) {
+        (Some(source), Some(told)) if told == sum => Ok(PathBuf::from(source)),
+        _ => Err(Error::Go {
+            command: format!("go {}", arguments.join(" ")),
+            output: format!("it is not the module with the sum {sum}: {printed}"),
+        }),
+    }
+}
+
+/// Copies a folder; the copies can be written to, as what is in the module cache cannot.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::create_dir_all(to).map_err(Error::cache("create", to))?;
+    for entry in fs::read_dir(from).map_err(Error::cache("read", from))? {
+        let path = entry.map_err(Error::cache("read", from))?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy(&path, &target)?;
+        } else {
+            let bytes = fs::read(&path).map_err(Error::cache("read", &path))?;
+            fs::write(&target, bytes).map_err(Error::cache("write", &target))?;
+        }
+    }
+    Ok(())
 }

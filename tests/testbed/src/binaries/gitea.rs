@@ -65,7 +65,7 @@ fn build(folder: &Path) -> Result<GiteaBinaries, Error> {
     cache::remove_partial(folder)?;
     let mut progress = Progress::new(2);
     progress.begin("fetching the source of gitea");
-    let source = fetch(folder)?;
+    let source = build::fetch(folder, MODULE, SUM)?;
     progress.begin(&format!("building gitea from source into {}", folder.display()));
     let program = folder.join(format!("gitea.{PARTIAL}"));
     compile(&source, &program, &folder.join("gitea.log"), &mut progress)?;
@@ -75,7 +75,7 @@ fn build(folder: &Path) -> Result<GiteaBinaries, Error> {
         fs::remove_dir_all(&static_files).map_err(Error::cache("remove", &static_files))?;
     }
     for part in STATIC {
-        copy(&source.join(part), &static_files.join(part))?;
+        build::copy(&source.join(part), &static_files.join(part))?;
     }
     build::rename(&program, &folder.join("gitea"))?;
     progress.finish();
@@ -83,20 +83,6 @@ fn build(folder: &Path) -> Result<GiteaBinaries, Error> {
         program: folder.join("gitea"),
         static_files,
     })
-}
-
-/// The folder of the module's source, which is what it was when it was pinned.
-fn fetch(folder: &Path) -> Result<PathBuf, Error> {
-    let arguments = ["mod", "download", "-json", MODULE];
-    let printed = build::run(folder, &arguments)?;
-    let told: serde_json::Value = serde_json::from_str(&printed).unwrap_or_default();
-    match (told["Dir"].as_str(), told["Sum"].as_str()) {
-        (Some(source), Some(SUM)) => Ok(PathBuf::from(source)),
-        _ => Err(Error::Go {
-            command: format!("go {}", arguments.join(" ")),
-            output: format!("it is not the module with the sum {SUM}: {printed}"),
-        }),
-    }
 }
 
 fn compile(source: &Path, program: &Path, log: &Path, progress: &mut Progress) -> Result<(), Error> {
@@ -117,20 +103,4 @@ fn compile(source: &Path, program: &Path, log: &Path, progress: &mut Progress) -
         Ran::Badly { output } => Err(Error::Go { command, output }),
         Ran::Never { source } => Err(Error::RunGo { command, source }),
     }
-}
-
-/// Copies a folder; the copies can be written to, as what is in the module cache cannot.
-fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::create_dir_all(to).map_err(Error::cache("create", to))?;
-    for entry in fs::read_dir(from).map_err(Error::cache("read", from))? {
-        let path = entry.map_err(Error::cache("read", from))?.path();
-        let target = to.join(path.file_name().unwrap_or_default());
-        if path.is_dir() {
-            copy(&path, &target)?;
-        } else {
-            let bytes = fs::read(&path).map_err(Error::cache("read", &path))?;
-            fs::write(&target, bytes).map_err(Error::cache("write", &target))?;
-        }
-    }
-    Ok(())
 }

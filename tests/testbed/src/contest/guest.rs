@@ -1,13 +1,16 @@
-//! Who should take part when asked to, and what stopped them: operators of others, which had to be built from their Go modules.
+//! Who takes part only when asked to: operators of others, which have to be built from their Go modules.
 
 use std::str::FromStr;
+
+use super::task::Name;
+use crate::{binaries, error_chain};
 
 /// A contender of `--with`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guest {
     /// Flux's source-controller and kustomize-controller.
     Flux,
-    /// Argo CD's application controller.
+    /// Argo CD's application controller and repo-server.
     Argocd,
 }
 
@@ -23,24 +26,31 @@ impl Guest {
         }
     }
 
-    /// What stopped it.
-    pub fn obstacle(self) -> &'static str {
-        match self {
-            Guest::Flux => {
-                "its source-controller could not be built from its Go module: v1.9.6 needs github.com/fluxcd/pkg/artifact v0.18.3, which the \
-                 module proxy refused (`403 Forbidden`, `This module version is not available`), as it did v0.8.1 and v0.27.1, which v1.8.5 \
-                 and v1.10.1 need, source-controller v1.6.2 itself, and the list of helm-controller's versions. kustomize-controller v1.9.6 \
-                 does build, with its module `api` copied to where its go.mod expects it, but has nothing to apply without the other"
-            }
-            Guest::Argocd => {
-                "it could not be built from its Go module with the pinned Go 1.26: the go.mod of v3.5.7 replaces gitops-engine by a folder \
-                 that the published module leaves out (`replacement directory ./gitops-engine does not exist`), and the version of \
-                 gitops-engine that it requires was refused by the module proxy (`403 Forbidden`, `This module version is not available`). \
-                 v3.6.1 needs Go 1.27, as does its engine, which the proxy has; that was not tried, nor were older releases, nor what it \
-                 needs beside its application controller: a repo-server and Redis"
-            }
-        }
+    /// Builds what is missing of its programs and says which contender it is, or in words, on one line, what stopped it. Blocks, the first
+    /// time on a machine for many minutes.
+    pub fn prepare(self) -> Result<Name, String> {
+        let built = match self {
+            Guest::Flux => binaries::flux().map(|_| Name::Flux),
+            Guest::Argocd => binaries::argocd().map(|_| Name::Argocd),
+        };
+        built.map_err(|error| format!("it could not be built on this machine: {}", on_one_line(&error_chain(&error))))
     }
+}
+
+/// A text as an item of a list can hold it.
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether `--with` names a contender.
+pub fn is_asked(contender: Name, with: &[Guest]) -> bool {
+    with.iter().any(|guest| guest.as_str() == contender.as_str())
+}
+
+/// Why a contender has no part in what was asked for, if it is one that `--with` has to name.
+pub fn unasked(contender: Name, with: &[Guest]) -> Option<String> {
+    let is_guest = Name::GUESTS.contains(&contender);
+    (is_guest && !is_asked(contender, with)).then(|| format!("it takes part only when it is asked to, by `--with {contender}`"))
 }
 
 impl FromStr for Guest {
@@ -61,5 +71,23 @@ mod tests {
             assert_eq!(guest.as_str().parse(), Ok(guest));
         }
         assert!("graftling".parse::<Guest>().is_err_and(|reason| reason.contains("flux, argocd")));
+    }
+
+    #[test]
+    fn a_guest_takes_part_when_it_is_asked_to_and_everybody_else_always() {
+        for guest in Name::GUESTS {
+            assert!(!Name::ALL.contains(&guest));
+            assert!(unasked(guest, &[]).is_some_and(|reason| reason.contains(&format!("--with {guest}"))));
+            assert_eq!(unasked(guest, &Guest::ALL), None);
+        }
+        assert!(Name::ALL.iter().all(|name| unasked(*name, &[]).is_none()));
+    }
+
+    #[test]
+    fn what_go_said_fits_into_an_item_of_a_list() {
+        assert_eq!(
+            on_one_line("it said:\n{\n\t\"Error\": \"403\"\n}\n"),
+            "it said: { \"Error\": \"403\" }"
+        );
     }
 }

@@ -262,7 +262,10 @@ impl Load {
 
     /// Who can take part.
     pub fn admits(self, contender: Name) -> bool {
-        let deletes = matches!(contender, Name::Graftling | Name::Kubectl | Name::FloorApply | Name::WebhookScript);
+        let deletes = matches!(
+            contender,
+            Name::Graftling | Name::Kubectl | Name::FloorApply | Name::WebhookScript | Name::Flux | Name::Argocd
+        );
         match self {
             Load::One { .. } | Load::Burst { .. } | Load::Steady { .. } | Load::Beside { .. } => true,
             // What is there cannot be posted or installed.
@@ -349,6 +352,7 @@ mod tests {
     fn who_cannot_delete_is_not_asked_to() {
         assert!(Load::Teardown { size: 1 }.admits(Name::Kubectl));
         assert!(!Load::Teardown { size: 1 }.admits(Name::HelmTemplate));
+        assert!(Name::GUESTS.into_iter().all(|name| Load::Teardown { size: 1 }.admits(name)));
         assert!(!Load::Restart { size: 1 }.admits(Name::Kubectl));
         assert!(Name::ALL.into_iter().all(|name| Load::One { samples: 1 }.admits(name)));
     }

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::goals;
-use super::guest::Guest;
 use super::picture;
 use super::record::{Cell, Line, Load, Record, Run, Series};
 use super::statistics::{Summary, summary};
@@ -108,9 +107,6 @@ impl Data {
         let absent: BTreeSet<&String> = self.runs.iter().flat_map(|run| &run.absent).collect();
         for absent in absent {
             let _ = writeln!(text, "- Not there: {absent}");
-        }
-        for guest in Guest::ALL {
-            let _ = writeln!(text, "- Not there: {}: {}", guest.as_str(), guest.obstacle());
         }
         if let Some(spin) = summary(self.spins.iter().copied()) {
             let percent = spin.least * 100.0;
@@ -307,8 +303,6 @@ mod tests {
             "forced on a busy machine",
             "seed 7",
             "there is no webhook",
-            "pkg/artifact",
-            "gitops-engine",
             "at least 98 %",
             "helm said no\n",
         ] {

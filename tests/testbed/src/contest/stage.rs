@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
+use super::argocd::Argocd;
 use super::clock::Clock;
 use super::commands::{Commands, RELEASES, Tools};
 use super::content::{self, COUNT};
 use super::floor::{Floor, Mode};
+use super::flux::Flux;
 use super::graftling::Graftling;
 use super::record::{Cell, Series};
 use super::script::Script;
@@ -115,6 +117,8 @@ async fn contender(
             let tools = Tools::find(&kubeconfig).await?;
             Box::new(Script::start(&daemon, tools, namer, user, processors).await?)
         }
+        Name::Flux => Box::new(Flux::start(&plane.client().await, &kubeconfig, namer, user, processors).await?),
+        Name::Argocd => Box::new(Argocd::start(&plane.client().await, &kubeconfig, namer, user, processors).await?),
         name => {
             let tools = Tools::find(&kubeconfig).await?;
             Box::new(Commands::new(name, tools, namer, user, processors.to_vec()))
@@ -145,7 +149,8 @@ async fn account(plane: &ControlPlane, kubeconfig: &Path) -> Result<(), Error> {
     written.map_err(Error::StartPlane)
 }
 
-async fn apply(client: &kube::Client, body: Value) -> Result<(), Error> {
+/// Applies an object, by force.
+pub(super) async fn apply(client: &kube::Client, body: Value) -> Result<(), Error> {
     objects::apply(client, &body).await.map(drop).map_err(Error::UseGraftling)
 }
 

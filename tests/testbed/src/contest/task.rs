@@ -55,6 +55,10 @@ pub enum Name {
     HelmInstall,
     /// Debian's `webhook` with a shell script: a signed delivery, `git fetch`, `envsubst`, `kubectl apply --server-side`.
     WebhookScript,
+    /// Flux: a GitRepository and a Kustomization for each branch, and a request to reconcile. It takes part when it is asked to.
+    Flux,
+    /// Argo CD: an Application for each branch, pinned to its commit. It takes part when it is asked to.
+    Argocd,
 }
 
 /// Who takes part. All of them get the same tasks at the same moment and answer to the same clock.
@@ -101,7 +105,7 @@ pub trait Contender: Send + Sync {
 }
 
 impl Name {
-    /// All of them, in the order of reports.
+    /// All that take part without being asked, in the order of reports.
     pub const ALL: [Name; 9] = [
         Name::FloorApply,
         Name::FloorPost,
@@ -113,6 +117,9 @@ impl Name {
         Name::HelmInstall,
         Name::WebhookScript,
     ];
+
+    /// Those that take part only when they are asked to.
+    pub const GUESTS: [Name; 2] = [Name::Flux, Name::Argocd];
 
     /// The name as it is written in data and options.
     pub fn as_str(self) -> &'static str {
@@ -126,6 +133,8 @@ impl Name {
             Name::HelmTemplate => "helm-template",
             Name::HelmInstall => "helm-install",
             Name::WebhookScript => "webhook-script",
+            Name::Flux => "flux",
+            Name::Argocd => "argocd",
         }
     }
 
@@ -141,6 +150,8 @@ impl Name {
             Name::HelmTemplate => "helm template \\| kubectl apply --server-side",
             Name::HelmInstall => "helm install",
             Name::WebhookScript => "webhook with a script",
+            Name::Flux => "Flux (its controllers 1.9.3), asked at once",
+            Name::Argocd => "Argo CD 3.6.1, asked at once",
         }
     }
 }
@@ -154,7 +165,7 @@ impl fmt::Display for Name {
 impl FromStr for Name {
     type Err = String;
     fn from_str(text: &str) -> Result<Name, String> {
-        let found = Name::ALL.into_iter().find(|name| name.as_str() == text);
+        let found = Name::ALL.into_iter().chain(Name::GUESTS).find(|name| name.as_str() == text);
         found.ok_or_else(|| format!("no contender is called {text}: {}", Name::ALL.map(Name::as_str).join(", ")))
     }
 }
@@ -219,11 +230,11 @@ mod tests {
 
     #[test]
     fn every_contender_is_found_by_its_name_in_options_and_in_data() {
-        for name in Name::ALL {
+        for name in Name::ALL.into_iter().chain(Name::GUESTS) {
             assert_eq!(name.as_str().parse(), Ok(name));
             assert_eq!(serde_json::to_string(&name).unwrap(), format!("\"{name}\""));
         }
-        assert!("flux".parse::<Name>().is_err());
+        assert!("helm".parse::<Name>().is_err());
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(crate) struct Options {
     /// Contenders, separated by commas [default: all that can take part]
     #[arg(long, global = true, value_delimiter = ',')]
     pub(crate) contenders: Vec<Name>,
-    /// Who is to take part as well, separated by commas: flux and argocd, which say what stopped them
+    /// Who is to take part as well, separated by commas: flux and argocd, which are built first where they are missing
     #[arg(long, global = true, value_delimiter = ',', value_name = "NAMES")]
     pub(crate) with: Vec<Guest>,
     /// Rounds; deliveries and loads with a thousand environments take at most three, idle ones one

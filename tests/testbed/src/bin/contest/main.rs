@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use arguments::{Arguments, Options, Order, loads};
 use clap::Parser;
-use testbed::contest::guest::Guest;
+use testbed::contest::guest::{self, Guest};
 use testbed::contest::record::{self, Cell, Line, Load, Record, Run, Series};
 use testbed::contest::report::Data;
 use testbed::contest::stage::{Programs, absent};
@@ -50,14 +50,12 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Measures all cells of all rounds, each round in another order.
 fn contest(loads: &[Load], options: &Options) -> Result<(), Failure> {
-    if !options.with.is_empty() {
-        return Err(refusal(&options.with).into());
-    }
     let forced = machine::busy();
     if let Some(reason) = forced.as_ref().filter(|_| !options.force) {
         return Err(format!("this machine is busy: {reason}. Wait until it is quiet, or use --force").into());
     }
     prepare()?;
+    let (guests, refused) = guests(&options.with);
     let graftling = match &options.graftling {
         Some(program) => program.clone(),
         None => program::graftling()?,
@@ -67,12 +65,14 @@ fn contest(loads: &[Load], options: &Options) -> Result<(), Failure> {
     } else {
         &options.contenders
     };
-    let missing: Vec<String> = names
-        .iter()
-        .filter_map(|name| Some(format!("{name}: {}", absent(*name)?)))
-        .collect();
+    // Whoever was asked and cannot is among those that are refused, and is not tried again by each cell.
+    let others = names.iter().copied().filter(|name| !guest::is_asked(*name, &options.with));
+    let names: Vec<Name> = others.chain(guests).collect();
+    let why = |name: &Name| absent(*name).or_else(|| guest::unasked(*name, &options.with));
+    let missing = names.iter().filter_map(|name| Some(format!("{name}: {}", why(name)?)));
+    let missing: Vec<String> = missing.chain(refused).collect();
     missing.iter().for_each(|missing| eprintln!("not there: {missing}"));
-    let present: Vec<Name> = names.iter().copied().filter(|name| absent(*name).is_none()).collect();
+    let present: Vec<Name> = names.iter().copied().filter(|name| why(name).is_none()).collect();
     let seed = options.seed.unwrap_or_else(|| jiff::Timestamp::now().as_second().unsigned_abs());
     let path = folder(options)?.join(format!("{seed}.jsonl"));
     println!("seed {seed}, raw data in {}", path.display());
@@ -98,12 +98,16 @@ fn contest(loads: &[Load], options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Why these cannot take part, one a line.
-fn refusal(guests: &[Guest]) -> String {
-    let lines = guests
-        .iter()
-        .map(|guest| format!("{} cannot take part: {}", guest.as_str(), guest.obstacle()));
-    lines.collect::<Vec<_>>().join("\n")
+/// Builds what guests need, and says who takes part and why the others cannot.
+fn guests(asked: &[Guest]) -> (Vec<Name>, Vec<String>) {
+    let (mut guests, mut refused) = (Vec::new(), Vec::new());
+    for guest in asked {
+        match guest.prepare() {
+            Ok(name) => guests.push(name),
+            Err(reason) => refused.push(format!("{}: {reason}", guest.as_str())),
+        }
+    }
+    (guests, refused)
 }
 
 /// The cells of a round, in no order yet.
