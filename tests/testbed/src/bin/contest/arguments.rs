@@ -49,7 +49,7 @@ pub(crate) struct Options {
     /// File that takes each request of each measurement, with its time: to see where they go
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) requests: Option<PathBuf>,
-    /// Folder of raw data [default: contest, beside this program]
+    /// Folder of raw data [default: contest-data, beside this program]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
 }

@@ -215,7 +215,7 @@ async fn deliver(order: &str) -> Result<(), Failure> {
 
 fn folder(options: &Options) -> Result<PathBuf, Failure> {
     let beside = std::env::current_exe()?;
-    let beside = beside.parent().unwrap_or(root()).join("contest");
+    let beside = beside.parent().unwrap_or(root()).join("contest-data");
     let folder = options.data.clone().unwrap_or(beside);
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
