@@ -18,7 +18,7 @@ impl Reconciler {
     /// - As everywhere, what could come into being is in the stored inventory before.
     ///
     /// # Errors
-    /// `error`, if that is all in place: then the deployer has too few rights, and somebody else has to give them.
+    /// `error`, if that is all in place, or nothing of the environment was ever made: then the deployer has too few rights, and somebody else has to give them.
     pub(super) async fn restore_fence(
         &self,
         environment: &Environment,
@@ -29,6 +29,10 @@ impl Reconciler {
         let Some((identity, inventory)) = self.read_own(environment).await? else {
             return Ok(Pass::idle());
         };
+        // Whatever was never made has not been removed: it comes with the rest, once that may be written.
+        if inventory.iter().all(|(_, entry)| entry.uid.is_none()) {
+            return Err(error);
+        }
         let desired = fence_alone(wish, &inventory);
         let keys = desired
             .guardrails

@@ -30,7 +30,7 @@ data: {revision: {{quote revision}}}
 "#;
 
 /// A Lease is good for 15 seconds, and is looked at every three; the rest is for machines with other work to do.
-const SUCCESSION: Duration = Duration::from_secs(35);
+const SUCCESSION: Duration = Duration::from_secs(70);
 
 /// A world in which several servers share a Project.
 struct Stage {

@@ -13,7 +13,7 @@ use crate::world::{LONG, Options, World, without_main};
 /// So many are made before anything fails, to see how long that takes.
 const BEFORE: usize = 75;
 /// So many are made while one request of the one that fails hangs: what takes a second, within the 20 s that a request hangs at most.
-const MEANWHILE: usize = 10;
+const MEANWHILE: usize = 2;
 /// So many are made beside the one that fails,
 const MADE: usize = 85;
 /// and so many are torn down: few enough at once that the brake lets them go.

@@ -19,8 +19,8 @@ const COUNTERS: [&str; 2] = ["valgrind", "gungraun-runner"];
 /// The operations of the server whose requests are counted. Of several samples the least counts: whatever adds to it by chance is no part
 /// of the operation.
 const OPERATIONS: [Load; 5] = [
-    Load::One { samples: 3 },
-    Load::Change { samples: 3 },
+    Load::One { samples: 8 },
+    Load::Change { samples: 8 },
     Load::Repeat { samples: 3 },
     Load::Restart { size: 1 },
     Load::Teardown { size: 1 },
