@@ -24,6 +24,7 @@ mod branches;
 mod commands;
 mod flux;
 mod git_host;
+mod gitops;
 mod goals;
 mod hook;
 mod load;

@@ -6,10 +6,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::build::{self, PARTIAL, Ran};
+use super::build::{self, PARTIAL};
 use super::progress::Progress;
 use super::{Error, cache};
-use crate::process::Launch;
 
 const VERSION: &str = "v3.6.1";
 
@@ -57,15 +56,7 @@ pub struct ArgocdBinaries {
 pub fn argocd() -> Result<ArgocdBinaries, Error> {
     let root = cache::root().ok_or(Error::NoCacheFolder)?;
     let folder = root.join(format!("argocd-{VERSION}-{OS}-{ARCH}"));
-    if let Some(present) = present(&folder) {
-        return Ok(present);
-    }
-    fs::create_dir_all(&folder).map_err(Error::cache("create", &folder))?;
-    let _lock = cache::lock(&folder.join("lock"))?;
-    match present(&folder) {
-        Some(present) => Ok(present),
-        None => build(&folder),
-    }
+    cache::made_once(&folder, present, build)
 }
 
 /// Both files appear by rename, the program last.
@@ -137,21 +128,11 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 fn compile(source: &Path, program: &Path, log: &Path, progress: &mut Progress) -> Result<(), Error> {
-    let mut arguments: Vec<OsString> = ["build", "-buildvcs=false", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", "-o"]
-        .map(OsString::from)
-        .into();
+    let mut arguments = ["-ldflags", "-s -w", "-o"].map(OsString::from).to_vec();
     arguments.extend([program.as_os_str().to_owned(), format!("./{MAIN_FOLDER}").into()]);
-    let go = Launch::new(Path::new("go"), build::GRACE)
-        .arguments(&arguments)
-        .environment(build::environment().chain(GO).map(|(name, value)| (name.into(), value.into())))
-        .folder(source);
     let [(variable, value)] = GO;
     let command = format!("{variable}={value} go build {}@{VERSION}", MODULE.0);
-    match build::run_long(go, log, progress)? {
-        Ran::Well => Ok(()),
-        Ran::Badly { output } => Err(Error::Go { command, output }),
-        Ran::Never { source } => Err(Error::RunGo { command, source }),
-    }
+    build::main_module(source, &arguments, &GO, log, progress, command)
 }
 
 fn definitions_in(source: &Path) -> Result<String, Error> {

@@ -211,6 +211,30 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(Error::cache("write", to))
 }
 
+/// Runs `go build` with these arguments in the source of a main module, with further variables, and draws the progress. Whoever reads an
+/// error of it is told `what` was run.
+pub(super) fn main_module(
+    source: &Path,
+    arguments: &[OsString],
+    variables: &[(&str, &str)],
+    log: &Path,
+    progress: &mut Progress,
+    what: String,
+) -> Result<(), Error> {
+    let flags = ["build", "-buildvcs=false", "-mod=readonly", "-trimpath"].map(OsString::from);
+    let arguments: Vec<OsString> = flags.into_iter().chain(arguments.iter().cloned()).collect();
+    let go = Launch::new(Path::new("go"), GRACE)
+        .arguments(&arguments)
+        .environment(environment().map(|(name, value)| (name.into(), value.into())))
+        .environment(variables.iter().map(|(name, value)| (name.into(), value.into())))
+        .folder(source);
+    match run_long(go, log, progress)? {
+        Ran::Well => Ok(()),
+        Ran::Badly { output } => Err(Error::Go { command: what, output }),
+        Ran::Never { source } => Err(Error::RunGo { command: what, source }),
+    }
+}
+
 /// The folder of a module's source, which is what it was when its sum was pinned.
 pub(super) fn fetch(folder: &Path, module: &str, sum: &str) -> Result<PathBuf, Error> {
     fetch_by(&[], folder, module, sum)

@@ -156,6 +156,23 @@ pub(super) fn lock(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
+/// What is in this folder, after building it if it is not there: by one process at a time, and never in the place of what is there.
+pub(super) fn made_once<T>(
+    folder: &Path,
+    present: impl Fn(&Path) -> Option<T>,
+    build: impl FnOnce(&Path) -> Result<T, Error>,
+) -> Result<T, Error> {
+    if let Some(present) = present(folder) {
+        return Ok(present);
+    }
+    fs::create_dir_all(folder).map_err(Error::cache("create", folder))?;
+    let _lock = lock(&folder.join("lock"))?;
+    match present(folder) {
+        Some(present) => Ok(present),
+        None => build(folder),
+    }
+}
+
 /// Removes what killed builds left. Only the holder of the lock may do so.
 pub(super) fn remove_partial(folder: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(folder).map_err(Error::cache("read", folder))? {

@@ -6,10 +6,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::build::{self, PARTIAL, Ran};
+use super::build::{self, PARTIAL};
 use super::progress::Progress;
 use super::{Error, cache};
-use crate::process::Launch;
 
 /// The newest whose modules the module proxy has all: from v1.9.4 on one that source-controller needs, github.com/fluxcd/pkg/artifact, is
 /// refused (403).
@@ -55,15 +54,7 @@ pub struct FluxBinaries {
 pub fn flux() -> Result<FluxBinaries, Error> {
     let root = cache::root().ok_or(Error::NoCacheFolder)?;
     let folder = root.join(format!("flux-{VERSION}-{OS}-{ARCH}"));
-    if let Some(present) = present(&folder) {
-        return Ok(present);
-    }
-    fs::create_dir_all(&folder).map_err(Error::cache("create", &folder))?;
-    let _lock = cache::lock(&folder.join("lock"))?;
-    match present(&folder) {
-        Some(present) => Ok(present),
-        None => build_all(&folder),
-    }
+    cache::made_once(&folder, present, build_all)
 }
 
 /// All files appear by rename, the definitions last.
@@ -122,21 +113,12 @@ fn fetch(folder: &Path, path: &str, sum: &str) -> Result<PathBuf, Error> {
 
 fn compile(controller: &Controller, source: &Path, folder: &Path, progress: &mut Progress) -> Result<(), Error> {
     let program = folder.join(format!("{}.{PARTIAL}", controller.name));
-    let mut arguments: Vec<OsString> = ["build", "-buildvcs=false", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", "-o"]
-        .map(OsString::from)
-        .into();
+    let mut arguments = ["-ldflags", "-s -w", "-o"].map(OsString::from).to_vec();
     arguments.extend([program.as_os_str().to_owned(), ".".into()]);
-    let go = Launch::new(Path::new("go"), build::GRACE)
-        .arguments(&arguments)
-        .environment(build::environment().map(|(name, value)| (name.into(), value.into())))
-        .folder(source);
     let command = format!("go build github.com/fluxcd/{}@{VERSION}", controller.name);
     let log = folder.join(format!("{}.log", controller.name));
-    match build::run_long(go, &log, progress)? {
-        Ran::Well => build::rename(&program, &folder.join(controller.name)),
-        Ran::Badly { output } => Err(Error::Go { command, output }),
-        Ran::Never { source } => Err(Error::RunGo { command, source }),
-    }
+    build::main_module(source, &arguments, &[], &log, progress, command)?;
+    build::rename(&program, &folder.join(controller.name))
 }
 
 /// The text of each file, in the order of their names.

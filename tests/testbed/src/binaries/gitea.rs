@@ -5,10 +5,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::build::{self, PARTIAL, Ran};
+use super::build::{self, PARTIAL};
 use super::progress::Progress;
 use super::{Error, cache, search};
-use crate::process::Launch;
 
 const MODULE: &str = "code.gitea.io/gitea@v1.26.0";
 /// What go.sum would hold, had a module of ours required it. Built as the main module, its own go.sum checks all the rest.
@@ -29,15 +28,7 @@ pub struct GiteaBinaries {
 /// Gitea. Blocks; the very first call on a machine builds it, which takes minutes.
 pub fn gitea() -> Result<GiteaBinaries, Error> {
     let folder = folder()?;
-    if let Some(present) = present(&folder) {
-        return Ok(present);
-    }
-    fs::create_dir_all(&folder).map_err(Error::cache("create", &folder))?;
-    let _lock = cache::lock(&folder.join("lock"))?;
-    match present(&folder) {
-        Some(present) => Ok(present),
-        None => build(&folder),
-    }
+    cache::made_once(&folder, present, build)
 }
 
 /// Why it could not be had, as far as that can be told without trying.
@@ -86,21 +77,11 @@ fn build(folder: &Path) -> Result<GiteaBinaries, Error> {
 }
 
 fn compile(source: &Path, program: &Path, log: &Path, progress: &mut Progress) -> Result<(), Error> {
-    let mut arguments: Vec<OsString> = ["build", "-buildvcs=false", "-mod=readonly", "-trimpath"]
+    let mut arguments = ["-tags", "sqlite sqlite_unlock_notify", "-ldflags", LINKER_FLAGS, "-o"]
         .map(OsString::from)
-        .into();
-    arguments.extend(["-tags", "sqlite sqlite_unlock_notify", "-ldflags", LINKER_FLAGS, "-o"].map(OsString::from));
+        .to_vec();
     arguments.extend([program.as_os_str().to_owned(), ".".into()]);
     // Its SQLite is C.
-    let environment = [("CGO_ENABLED", "1"), ("GOFLAGS", ""), ("GOWORK", "off")];
-    let go = Launch::new(Path::new("go"), build::GRACE)
-        .arguments(&arguments)
-        .environment(environment.map(|(name, value)| (name.into(), value.into())))
-        .folder(source);
-    let command = format!("go build {MODULE}");
-    match build::run_long(go, log, progress)? {
-        Ran::Well => Ok(()),
-        Ran::Badly { output } => Err(Error::Go { command, output }),
-        Ran::Never { source } => Err(Error::RunGo { command, source }),
-    }
+    let variables = [("CGO_ENABLED", "1")];
+    build::main_module(source, &arguments, &variables, log, progress, format!("go build {MODULE}"))
 }

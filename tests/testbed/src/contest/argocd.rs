@@ -3,31 +3,25 @@
 //! Branches hold the plain YAML with everything filled in. The order is the write of the Application, pinned to the commit and with a
 //! request to look at it, by the same account that the controller has: nothing waits for an interval.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::gitops::{self, Filled};
 use super::task::{Contender, Environment, Namer, Task};
-use super::{Error, branches, content, stage};
+use super::{Error, stage};
 use crate::binaries::{self, ArgocdBinaries};
 use crate::command::{Invocation, Running};
 use crate::control_plane::{self, free_ports};
-use crate::subject::{LONG, objects};
-use crate::wait::Stopped;
-use crate::{Repository, error_chain, wait};
-
-/// The file in the repository.
-const FILE: &str = "e14.yaml";
+use crate::subject::objects;
 
 /// The namespace of Applications and of Argo CD's settings.
 const NAMESPACE: &str = "argocd";
@@ -37,9 +31,6 @@ const API: &str = "argoproj.io/v1alpha1";
 
 /// So many Applications are compared or synchronised at a time; more do not help two processors.
 const AT_A_TIME: &str = "50";
-
-/// So many orders are under way at a time.
-const ORDERS: usize = 64;
 
 /// Whom the API server takes for the owner of Applications.
 const MANAGER: &str = "contest";
@@ -58,13 +49,10 @@ const EXCLUSIONS: &str = r#"[
 
 /// The controller, the repo-server and their store, a repository, and who gives orders.
 pub(super) struct Argocd {
-    namer: Namer,
     user: String,
     applications: Api<DynamicObject>,
     processes: [Running; 3],
-    repository: Repository,
-    /// The commit of each branch.
-    commits: Mutex<HashMap<String, String>>,
+    branches: Filled,
     // The clones of the repo-server are in it.
     _home: TempDir,
 }
@@ -87,7 +75,7 @@ impl Argocd {
         processors: &[usize],
     ) -> Result<Argocd, Error> {
         let programs = control_plane::blocking(binaries::argocd).await.map_err(Error::FindProgram)?;
-        define(admin, &programs.definitions).await?;
+        gitops::define(admin, &programs.definitions, NAMESPACE).await?;
         for object in settings() {
             stage::apply(admin, object).await?;
         }
@@ -95,52 +83,29 @@ impl Argocd {
         let home = tempfile::tempdir().map_err(Error::io("create", "a home"))?;
         let processes = start(&programs, kubeconfig, home.path(), processors).await?;
         Ok(Argocd {
-            namer,
             user,
             applications: applications(client),
             processes,
-            repository: Repository::create().map_err(Error::ChangeRepository)?,
-            commits: Mutex::default(),
+            branches: Filled::create(namer)?,
             _home: home,
         })
     }
 
-    /// Commits the content of environments to their branches.
-    fn push(&self, environments: &[Environment]) -> Result<(), Error> {
-        let texts: Vec<String> = environments
-            .iter()
-            .map(|environment| content::text(&environment.naming))
-            .collect::<Result<_, _>>()?;
-        let files: Vec<[(&str, &str); 1]> = texts.iter().map(|text| [(FILE, text.as_str())]).collect();
-        let names = branches::of(environments);
-        let commits: Vec<(&str, &[(&str, &str)])> = names.iter().copied().zip(files.iter().map(|files| &files[..])).collect();
-        let revisions = self.repository.push_many(&commits).map_err(Error::ChangeRepository)?;
-        self.commits().extend(names.into_iter().map(str::to_owned).zip(revisions));
-        Ok(())
-    }
-
-    fn commits(&self) -> MutexGuard<'_, HashMap<String, String>> {
-        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn order(&self, task: Task, environments: &[Environment]) -> Result<Instant, Error> {
-        let begin = Instant::now();
-        let orders = environments.iter().map(|environment| async move {
+        let order = |environment| async move {
             match task {
                 Task::Create | Task::Change => self.synchronise(environment).await,
                 Task::Delete => self.delete(&environment.naming.namespace).await,
             }
-        });
-        let orders: Vec<_> = orders.collect();
-        stream::iter(orders).buffer_unordered(ORDERS).try_collect::<()>().await?;
-        Ok(begin)
+        };
+        gitops::order_all(environments, order).await
     }
 
     /// Writes the Application. The rest follows from what is found.
     async fn synchronise(&self, environment: &Environment) -> Result<(), Error> {
         let name = &environment.naming.namespace;
-        let commit = self.commits().get(&environment.naming.branch).cloned().unwrap_or_default();
-        let application = application(name, &self.repository.url(), &commit);
+        let commit = self.branches.commit(&environment.naming.branch).unwrap_or_default();
+        let application = application(name, &self.branches.url(), &commit);
         let params = PatchParams::apply(MANAGER).force();
         let written = self.applications.patch(name, &params, &Patch::Apply(application)).await;
         written.map(drop).map_err(Error::request(format!("order {name}")))
@@ -151,26 +116,6 @@ impl Argocd {
         let deleted = self.applications.delete(name, &DeleteParams::default()).await;
         deleted.map(drop).map_err(Error::request(format!("delete {name}")))
     }
-}
-
-/// Writes the definitions and waits until their resources are served and told of: a controller that starts before ends at once.
-async fn define(admin: &kube::Client, file: &Path) -> Result<(), Error> {
-    let text = fs::read_to_string(file).map_err(Error::io("read", file))?;
-    let definitions = content::parse(&text)?;
-    for definition in &definitions {
-        stage::apply(admin, definition.clone()).await?;
-    }
-    for definition in &definitions {
-        let kind = definition.pointer("/spec/names/kind").and_then(Value::as_str).unwrap_or_default();
-        let look = || async {
-            let api = objects::api(admin, API, kind, Some(NAMESPACE)).await;
-            let api = api.map_err(|error| error_chain(&error))?;
-            let listed = api.list(&ListParams::default().limit(1)).await;
-            listed.map(drop).map_err(|error| error_chain(&error))
-        };
-        wait::try_until(format!("served {kind}"), LONG, look).await.map_err(Error::Wait)?;
-    }
-    Ok(())
 }
 
 fn applications(client: kube::Client) -> Api<DynamicObject> {
@@ -222,16 +167,16 @@ async fn start(programs: &ArgocdBinaries, kubeconfig: &Path, home: &Path, proces
     let path = verifier(home)?;
     let run = |program: Invocation| program.on(processors).start().map_err(Error::StartProgram);
     let store = run(program(programs, home, "store").arguments([format!("127.0.0.1:{store}")]))?;
-    await_listening(&store, ports.store).await?;
+    gitops::await_listening("Argo CD", &store, ports.store).await?;
     let repositories = run(repo_server(
         program(programs, home, "argocd-repo-server").environment("PATH", path),
         home,
         &ports,
     ))?;
-    await_listening(&repositories, ports.repositories).await?;
+    gitops::await_listening("Argo CD", &repositories, ports.repositories).await?;
     let controller = program(programs, home, "argocd-application-controller").environment("KUBECONFIG", kubeconfig);
     let controller = run(application_controller(controller, &ports))?;
-    await_listening(&controller, ports.metrics[1]).await?;
+    gitops::await_listening("Argo CD", &controller, ports.metrics[1]).await?;
     Ok([controller, repositories, store])
 }
 
@@ -245,23 +190,6 @@ fn verifier(home: &Path) -> Result<OsString, Error> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::iter::once(programs).chain(std::env::split_paths(&path));
     std::env::join_paths(path).map_err(|error| Error::Understand(error.to_string()))
-}
-
-/// Waits for a part that listens, or for its end.
-async fn await_listening(program: &Running, port: u16) -> Result<(), Error> {
-    let listening = || async { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.map(drop) };
-    let lives = || match program.exited() {
-        Some(status) => Err(Error::Command {
-            command: format!("a part of Argo CD ({status})"),
-            output: program.lines().join("\n"),
-        }),
-        None => Ok(()),
-    };
-    let waited = wait::try_until_or("part of Argo CD that listens", LONG, listening, lives).await;
-    waited.map_err(|stopped| match stopped {
-        Stopped::TimedOut(error) => Error::Wait(error),
-        Stopped::Hopeless(error) => error,
-    })
 }
 
 /// What all of them are told.
@@ -350,31 +278,15 @@ impl Contender for Argocd {
     }
 
     fn enter<'a>(&'a self, branches: &'a [String]) -> BoxFuture<'a, Result<Vec<Environment>, Error>> {
-        async {
-            let environments = branches.iter().map(|branch| self.namer.environment(branch));
-            let environments = environments.collect::<Result<Vec<_>, _>>()?;
-            self.push(&environments)?;
-            Ok(environments)
-        }
-        .boxed()
+        async { self.branches.enter(branches) }.boxed()
     }
 
     fn advance<'a>(&'a self, environments: &'a [Environment]) -> BoxFuture<'a, Result<Vec<Environment>, Error>> {
-        async {
-            let next = environments.iter().map(|before| self.namer.next(before));
-            let next = next.collect::<Result<Vec<_>, _>>()?;
-            self.push(&next)?;
-            Ok(next)
-        }
-        .boxed()
+        async { self.branches.advance(environments) }.boxed()
     }
 
     fn leave<'a>(&'a self, environments: &'a [Environment]) -> BoxFuture<'a, Result<(), Error>> {
-        async {
-            let branches = branches::of(environments);
-            self.repository.delete_branches(&branches).map_err(Error::ChangeRepository)
-        }
-        .boxed()
+        async { self.branches.leave(environments) }.boxed()
     }
 
     fn carry_out<'a>(&'a self, task: Task, environments: &'a [Environment]) -> BoxFuture<'a, Result<Instant, Error>> {

@@ -7,34 +7,24 @@ use std::path::Path;
 use std::time::Instant;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, join_all, try_join};
-use futures::{StreamExt, TryStreamExt, stream};
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use futures::future::{BoxFuture, try_join};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::branches;
-use super::content;
+use super::Error;
 use super::git_host::GitHost;
+use super::gitops::{self, Filled};
 use super::task::{Contender, Environment, Namer, Task};
-use super::{Error, stage};
 use crate::binaries::{self, FluxBinaries};
 use crate::command::{Invocation, Running};
 use crate::control_plane::{self, free_ports};
-use crate::subject::LONG;
-use crate::{Repository, wait};
-
-/// The file in the repository.
-const FILE: &str = "e14.yaml";
 
 /// The namespace of the resources.
 const NAMESPACE: &str = "contest";
 
 /// So many are reconciled at a time; more do not help two processors.
 const AT_A_TIME: &str = "16";
-
-/// So many orders are under way at a time.
-const ORDERS: usize = 64;
 
 /// So seldom Flux looks by itself: it is told of everything, and would only be disturbed.
 const INTERVAL: &str = "10m";
@@ -47,12 +37,11 @@ const REQUESTED: &str = "reconcile.fluxcd.io/requestedAt";
 
 /// The controllers, a repository over HTTP, and who gives orders.
 pub(super) struct Flux {
-    namer: Namer,
     user: String,
     sources: Api<DynamicObject>,
     kustomizations: Api<DynamicObject>,
     controllers: [Running; 2],
-    repository: Repository,
+    branches: Filled,
     host: GitHost,
     // What the controllers store is in it.
     _home: TempDir,
@@ -68,47 +57,31 @@ impl Flux {
         processors: &[usize],
     ) -> Result<Flux, Error> {
         let programs = control_plane::blocking(binaries::flux).await.map_err(Error::FindProgram)?;
-        define(admin, &programs.definitions).await?;
+        gitops::define(admin, &programs.definitions, NAMESPACE).await?;
         let client = control_plane::client(kubeconfig).await.map_err(Error::StartPlane)?;
-        let repository = Repository::create().map_err(Error::ChangeRepository)?;
-        let host = GitHost::start(repository.path()).await?;
+        let branches = Filled::create(namer)?;
+        let host = GitHost::start(branches.path()).await?;
         let home = tempfile::tempdir().map_err(Error::io("create", "a home"))?;
         let controllers = start(&programs, kubeconfig, home.path(), processors).await?;
         Ok(Flux {
-            namer,
             user,
             sources: api(client.clone(), "source.toolkit.fluxcd.io", "GitRepository", "gitrepositories"),
             kustomizations: api(client, "kustomize.toolkit.fluxcd.io", "Kustomization", "kustomizations"),
             controllers,
-            repository,
+            branches,
             host,
             _home: home,
         })
     }
 
-    /// Commits the content of environments to their branches.
-    fn push(&self, environments: &[Environment]) -> Result<(), Error> {
-        let texts: Vec<String> = environments
-            .iter()
-            .map(|environment| content::text(&environment.naming))
-            .collect::<Result<_, _>>()?;
-        let files: Vec<[(&str, &str); 1]> = texts.iter().map(|text| [(FILE, text.as_str())]).collect();
-        let names = branches::of(environments);
-        let commits: Vec<(&str, &[(&str, &str)])> = names.into_iter().zip(files.iter().map(|files| &files[..])).collect();
-        self.repository.push_many(&commits).map(drop).map_err(Error::ChangeRepository)
-    }
-
     async fn order(&self, task: Task, environments: &[Environment]) -> Result<Instant, Error> {
-        let begin = Instant::now();
-        let orders = environments.iter().map(|environment| async move {
+        let order = |environment| async move {
             match task {
                 Task::Create | Task::Change => self.reconcile(environment).await,
                 Task::Delete => self.delete(&environment.naming.namespace).await,
             }
-        });
-        let orders: Vec<_> = orders.collect();
-        stream::iter(orders).buffer_unordered(ORDERS).try_collect::<()>().await?;
-        Ok(begin)
+        };
+        gitops::order_all(environments, order).await
     }
 
     /// Writes both resources. Where they are there, that only asks for a look at the branch; the rest follows from what is found.
@@ -136,23 +109,6 @@ impl Flux {
     }
 }
 
-/// Writes the definitions and waits until their resources are served: a controller that starts before looks again only after seconds.
-async fn define(admin: &kube::Client, file: &Path) -> Result<(), Error> {
-    let text = std::fs::read_to_string(file).map_err(Error::io("read", file))?;
-    let definitions = content::parse(&text)?;
-    for definition in &definitions {
-        stage::apply(admin, definition.clone()).await?;
-    }
-    let served = definitions.iter().map(|definition| async move {
-        let field = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let plural = field("/spec/names/plural");
-        let api = api(admin.clone(), field("/spec/group"), field("/spec/names/kind"), plural);
-        let look = || async { api.list(&ListParams::default().limit(1)).await.map(drop) };
-        wait::try_until(format!("served {plural}"), LONG, look).await.map_err(Error::Wait)
-    });
-    join_all(served).await.into_iter().collect()
-}
-
 fn api(client: kube::Client, group: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), plural);
     Api::namespaced_with(client, NAMESPACE, &resource)
@@ -170,15 +126,7 @@ async fn start(programs: &FluxBinaries, kubeconfig: &Path, home: &Path, processo
     let run = |controller: Invocation| controller.on(processors).start().map_err(Error::StartProgram);
     let running = [run(source)?, run(kustomize)?];
     for (controller, port) in running.iter().zip([source_health, kustomize_health]) {
-        let healthy = || async { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.map(drop) };
-        let waited = wait::try_until("controller of Flux that listens", LONG, healthy).await;
-        waited.map_err(|error| match controller.exited() {
-            Some(status) => Error::Command {
-                command: format!("a controller of Flux ({status})"),
-                output: controller.lines().join("\n"),
-            },
-            None => Error::Wait(error),
-        })?;
+        gitops::await_listening("Flux", controller, port).await?;
     }
     Ok(running)
 }
@@ -236,31 +184,15 @@ impl Contender for Flux {
     }
 
     fn enter<'a>(&'a self, branches: &'a [String]) -> BoxFuture<'a, Result<Vec<Environment>, Error>> {
-        async {
-            let environments = branches.iter().map(|branch| self.namer.environment(branch));
-            let environments = environments.collect::<Result<Vec<_>, _>>()?;
-            self.push(&environments)?;
-            Ok(environments)
-        }
-        .boxed()
+        async { self.branches.enter(branches) }.boxed()
     }
 
     fn advance<'a>(&'a self, environments: &'a [Environment]) -> BoxFuture<'a, Result<Vec<Environment>, Error>> {
-        async {
-            let next = environments.iter().map(|before| self.namer.next(before));
-            let next = next.collect::<Result<Vec<_>, _>>()?;
-            self.push(&next)?;
-            Ok(next)
-        }
-        .boxed()
+        async { self.branches.advance(environments) }.boxed()
     }
 
     fn leave<'a>(&'a self, environments: &'a [Environment]) -> BoxFuture<'a, Result<(), Error>> {
-        async {
-            let branches = branches::of(environments);
-            self.repository.delete_branches(&branches).map_err(Error::ChangeRepository)
-        }
-        .boxed()
+        async { self.branches.leave(environments) }.boxed()
     }
 
     fn carry_out<'a>(&'a self, task: Task, environments: &'a [Environment]) -> BoxFuture<'a, Result<Instant, Error>> {
