@@ -22,6 +22,7 @@ pub mod logs;
 pub mod observe;
 mod outputs;
 pub mod publish;
+pub mod recent;
 pub mod records;
 pub mod references;
 pub mod relist;

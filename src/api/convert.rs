@@ -13,6 +13,7 @@ pub mod grace;
 mod history;
 pub mod inventory;
 pub mod notification;
+pub mod progress;
 pub mod project;
 mod pull_requests;
 pub mod receipt;

@@ -16,6 +16,7 @@ use crate::cluster::error::chain;
 use crate::cluster::kinds::Kinds;
 use crate::cluster::live::LiveObjects;
 use crate::cluster::observe::Observer;
+use crate::cluster::recent::Recent;
 use crate::cluster::{self, Connection};
 use crate::config::Sources;
 use crate::controller::desired::{Bundles, Wish};
@@ -219,7 +220,9 @@ pub(super) fn observer(access: &Access) -> Result<Observer, Error> {
     let (unused, _) = mpsc::channel(1);
     Ok(Observer {
         kinds: Kinds::new(connection.controller()),
+        recent: Recent::default(),
         live: LiveObjects::new(connection.controller(), unused, Duration::MAX),
+        holders: None,
         connection,
     })
 }

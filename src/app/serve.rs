@@ -12,11 +12,13 @@ use tokio_util::sync::CancellationToken;
 use self::ends::{lost_lead, stop_signal};
 use super::audiences::Audiences;
 use super::lead::{self, Candidacy, Leadership};
+use crate::cluster::claims::Holders;
 use crate::cluster::error::chain;
 use crate::cluster::kinds::Kinds;
 use crate::cluster::live::{LiveObjects, Wake};
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::Publisher;
+use crate::cluster::recent::Recent;
 use crate::cluster::residue::{Cost, Scanner};
 use crate::cluster::signing::{Place, Signer};
 use crate::cluster::{self, Connection};
@@ -36,7 +38,7 @@ use crate::controller::relay::Relay;
 use crate::controller::settings::{Scope, Settings};
 use crate::controller::sources::{self, Sources};
 use crate::controller::stores::{self, Change, Stores};
-use crate::controller::sync::{BrakeMemory, EndedMemory, Progress, ServerClock, Sync, Unfinished, Unread};
+use crate::controller::sync::{BrakeMemory, EndedMemory, Progress, ServerClock, Sync, Tally, Unfinished, Unread};
 use crate::controller::witnesses::Witnesses;
 use crate::controller::{dispatch, queue};
 use crate::githost::endpoint::Endpoints;
@@ -298,7 +300,9 @@ fn observer(parts: &Parts, wakes: mpsc::Sender<Wake>) -> Observer {
     let client = parts.connection.controller();
     Observer {
         connection: parts.connection.clone(),
+        recent: Recent::default(),
         live: LiveObjects::new(client.clone(), wakes, parts.settings.resync),
+        holders: Some(Holders::new(client.clone(), parts.settings.resync)),
         kinds: Kinds::new(client),
     }
 }
@@ -377,6 +381,7 @@ fn sync(parts: &Parts, stores: &Stores, hosts: &Hosts, publisher: &Publisher) ->
         brakes: BrakeMemory::default(),
         unfinished: Unfinished::default(),
         unread: Unread::default(),
+        tally: Tally::default(),
         clock: ServerClock::default(),
     }
 }

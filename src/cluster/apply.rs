@@ -1,7 +1,9 @@
 //! Carries out the steps of a plan: server-side applies and deletions, concurrent within a step.
 
+mod rights;
 mod run;
 
+use self::rights::Rights;
 use futures::{StreamExt, stream};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy, ValidationDirective};
 use kube::{Api, Client};
@@ -40,8 +42,10 @@ impl Observer {
 
     async fn carry_out_in(&self, deployer: &Deployer, steps: &[Step], run: Option<RunNumber>) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
+        let mut rights = Rights::default();
         for step in steps {
-            let of_step = self.carry_out_step(deployer, step, run).await;
+            let of_step = self.carry_out_step(deployer, step, run, rights).await;
+            rights.learn(&of_step);
             let stop = !of_step.iter().all(goes_on);
             outcomes.extend(of_step);
             if stop {
@@ -51,9 +55,12 @@ impl Observer {
         outcomes
     }
 
-    async fn carry_out_step(&self, deployer: &Deployer, step: &Step, run: Option<RunNumber>) -> Vec<Outcome> {
+    async fn carry_out_step(&self, deployer: &Deployer, step: &Step, run: Option<RunNumber>, rights: Rights) -> Vec<Outcome> {
         match step {
-            Step::Apply(applies) => concurrently(applies.iter().map(|apply| self.apply(deployer, apply, run)).collect()).await,
+            Step::Apply(applies) => {
+                let writes = applies.iter().map(|apply| rights.take_effect(|| self.apply(deployer, apply, run)));
+                concurrently(writes.collect()).await
+            }
             Step::Delete(deletes) => concurrently(deletes.iter().map(|delete| self.delete(deployer, delete)).collect()).await,
         }
     }
@@ -72,13 +79,16 @@ impl Observer {
         };
         match outcome {
             Ok(outcome) => outcome,
-            Err(error) => match failed(&apply.manifest.key, &error) {
-                Outcome::Failed(failure) if failure.class == FailureClass::Rejected => Outcome::Failed(Failure {
-                    message: format!("{} ({})", failure.message, apply.manifest.source),
-                    ..failure
-                }),
-                outcome => outcome,
-            },
+            Err(error) => {
+                self.recent.forget(&apply.manifest.key);
+                match failed(&apply.manifest.key, &error) {
+                    Outcome::Failed(failure) if failure.class == FailureClass::Rejected => Outcome::Failed(Failure {
+                        message: format!("{} ({})", failure.message, apply.manifest.source),
+                        ..failure
+                    }),
+                    outcome => outcome,
+                }
+            }
         }
     }
 
@@ -133,6 +143,9 @@ impl Observer {
         match reduce(resource, object) {
             Some(live) => {
                 self.record(&live);
+                if let Some(holders) = &self.holders {
+                    holders.record(resource, object);
+                }
                 let live = match apply.manifest.owner() {
                     Some((environment, _)) => live.seen_by(environment),
                     None => live,
@@ -155,7 +168,16 @@ impl Observer {
     fn record(&self, live: &LiveObject) {
         if !live.is_shared() {
             self.live.record(live);
+            if !self.live.shows(&live.key) {
+                self.recent.keep(live);
+            }
         }
+    }
+
+    /// What is there is not as it was seen.
+    fn forget(&self, key: &ObjectKey, uid: &str) {
+        self.live.forget(key, uid);
+        self.recent.forget(key);
     }
 
     /// The object is not what the plan was made for: what is there instead?
@@ -179,7 +201,7 @@ impl Observer {
             }),
             (Some(live), Fence::Unchanged { uid, .. }) if live.uid == *uid => Outcome::Exists { live: Box::new(live) },
             (_, Fence::Uid(uid) | Fence::Unchanged { uid, .. }) => {
-                self.live.forget(key, uid);
+                self.forget(key, uid);
                 Outcome::Vanished { key: key.clone() }
             }
         })
@@ -194,6 +216,7 @@ impl Observer {
 
     async fn try_delete(&self, deployer: &Deployer, delete: &Delete) -> Result<Outcome, Error> {
         let key = &delete.key;
+        self.recent.forget(key);
         let client = self.client_for(delete.stage, deployer)?;
         let resource = self.kinds.resolve(key).await?;
         let api = resource.api_for(client, key);
@@ -231,7 +254,7 @@ impl Observer {
                 source: kube::Error::Api(status),
                 ..
             }) if matches!(status.code, 404 | 409) => {
-                self.live.forget(key, &delete.uid);
+                self.forget(key, &delete.uid);
                 Ok(Outcome::Deleting { key: key.clone() })
             }
             Err(error) => Err(error),

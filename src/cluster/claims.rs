@@ -1,4 +1,9 @@
-//! Who has what an environment is about to claim: one listing for each kind that could, and none where nothing new is claimed.
+//! Who has what an environment is about to claim: by watches where nearly everybody claims something, else by one listing for each kind
+//! that could. Nothing is asked where nothing new is claimed.
+
+mod holders;
+
+use std::collections::BTreeSet;
 
 use kube::Api;
 use kube::api::{DynamicObject, ListParams};
@@ -6,11 +11,14 @@ use serde_json::Value;
 
 use super::Error;
 use super::connection::within;
+use super::kinds::Resource;
 use super::observe::Observer;
-use crate::domain::claims::{self, Conflict, Kind, Objection, Standing, Taken};
+use crate::domain::claims::{self, Claim, Conflict, Kind, Objection, Standing, Taken};
 use crate::domain::inventory::Inventory;
 use crate::domain::manifest::{Manifest, ObjectKey};
 use crate::domain::name::EnvironmentName;
+use holders::Answer;
+pub use holders::Holders;
 
 impl Observer {
     /// Whether somebody has what objects claim that are about to be applied for the first time, or anew.
@@ -24,13 +32,10 @@ impl Observer {
         inventory: &Inventory,
     ) -> Result<Option<Objection>, Error> {
         let wanted = claims::new_claims(manifests, inventory);
+        let claimed: BTreeSet<_> = wanted.iter().map(|wanted| &wanted.claim).collect();
         let mut standing = Standing::default();
-        for kind in claims::kinds_to_list(&wanted) {
-            if let Some(objects) = self.list_kind(kind).await? {
-                let names = objects.iter().map(|(key, _)| key.name.clone()).collect::<Vec<_>>();
-                let holders = objects.into_iter().filter_map(|(key, body)| claims::holders_of(key, &body));
-                standing.add(kind, names, holders);
-            }
+        for kind in claims::kinds_to_look_at(&wanted) {
+            self.look_at(kind, &claimed, &mut standing).await?;
         }
         let mut conflicts = claims::conflicts(environment, &wanted, &standing);
         for conflict in &mut conflicts {
@@ -39,18 +44,31 @@ impl Observer {
         Ok(claims::objection(&conflicts))
     }
 
-    /// Every object of a kind, from the API server's cache; `None` if there is no such kind or it may not be listed.
-    async fn list_kind(&self, (group, version, kind): Kind) -> Result<Option<Vec<(ObjectKey, Value)>>, Error> {
-        let of_kind = |namespace: Option<String>, name: String| ObjectKey {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            kind: kind.to_owned(),
-            namespace,
-            name,
+    /// Takes in who has something by a kind, unless there is no such kind or it may not be seen.
+    async fn look_at(&self, kind: Kind, claimed: &BTreeSet<&Claim>, standing: &mut Standing) -> Result<(), Error> {
+        let Some(resource) = self.kinds.find(&key_of(kind, None, String::new())).await? else {
+            return Ok(());
         };
-        let Some(resource) = self.kinds.find(&of_kind(None, String::new())).await? else {
-            return Ok(None);
-        };
+        if let Some(holders) = self.holders.as_ref().filter(|_| claims::is_watched(kind)) {
+            match holders.of(kind, &resource, claimed).await {
+                Answer::Held(holders) => {
+                    standing.add(kind, [], holders);
+                    return Ok(());
+                }
+                Answer::Forbidden => return Ok(()),
+                Answer::Behind => {}
+            }
+        }
+        if let Some(objects) = self.list_kind(kind, &resource).await? {
+            let names = objects.iter().map(|(key, _)| key.name.clone()).collect::<Vec<_>>();
+            let holders = objects.into_iter().filter_map(|(key, body)| claims::holders_of(key, &body));
+            standing.add(kind, names, holders);
+        }
+        Ok(())
+    }
+
+    /// Every object of a kind, from the API server's cache; `None` if it may not be listed.
+    async fn list_kind(&self, kind: Kind, resource: &Resource) -> Result<Option<Vec<(ObjectKey, Value)>>, Error> {
         let api: Api<DynamicObject> = Api::all_with(self.connection.controller(), &resource.api);
         let params = ListParams::default().match_any();
         let what = resource.api.plural.clone();
@@ -71,7 +89,7 @@ impl Observer {
             Err(error) => return Err(error),
         };
         let read = |object: DynamicObject| {
-            let key = of_kind(object.metadata.namespace.clone(), object.metadata.name.clone()?);
+            let key = key_of(kind, object.metadata.namespace.clone(), object.metadata.name.clone()?);
             Some((key, serde_json::to_value(object).ok()?))
         };
         Ok(Some(objects.into_iter().filter_map(read).collect()))
@@ -93,5 +111,15 @@ impl Observer {
         let home = self.read(self.connection.controller(), &key).await?;
         holder.environment = home.and_then(|home| home.environment);
         Ok(())
+    }
+}
+
+fn key_of((group, version, kind): Kind, namespace: Option<String>, name: String) -> ObjectKey {
+    ObjectKey {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        kind: kind.to_owned(),
+        namespace,
+        name,
     }
 }

@@ -125,6 +125,13 @@ impl LiveObjects {
         WatchedKinds(up.map(|(id, _)| id.clone()).collect())
     }
 
+    /// Whether a watch shows the objects of the kind.
+    pub fn shows(&self, key: &ObjectKey) -> bool {
+        let shared = self.lock();
+        let kind = shared.kinds.get(&group_kind(key));
+        kind.is_some_and(|kind| *kind.state.borrow() == WatchState::Synced)
+    }
+
     /// The live object of `key`, if its kind is watched and it exists.
     pub fn get(&self, key: &ObjectKey) -> Option<LiveObject> {
         self.lock().kinds.get(&group_kind(key))?.objects.get(key).cloned()
@@ -381,7 +388,8 @@ fn wake(object: &DynamicObject) -> Option<Wake> {
     ))
 }
 
-fn is_forbidden(error: &watcher::Error) -> bool {
+/// Whether a watch was refused because a right is missing.
+pub(super) fn is_forbidden(error: &watcher::Error) -> bool {
     let source = match error {
         watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) | watcher::Error::WatchFailed(source) => {
             source

@@ -8,9 +8,11 @@ use kube::{Api, Client};
 use serde_json::Value;
 
 use super::Error;
+use super::claims::Holders;
 use super::connection::{Connection, Deployer, within};
 use super::kinds::{Kinds, Resource};
 use super::live::{LiveObjects, reduce};
+use super::recent::Recent;
 use crate::domain::inventory::{Entry, Inventory, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::observed::LiveObject;
@@ -27,6 +29,10 @@ pub struct Observer {
     pub(crate) connection: Connection,
     pub(crate) kinds: Kinds,
     pub(crate) live: LiveObjects,
+    /// What no watch shows.
+    pub(crate) recent: Recent,
+    /// Who has which host; whoever looks only once lists instead.
+    pub(crate) holders: Option<Holders>,
 }
 
 impl Observer {
@@ -100,6 +106,8 @@ impl Observer {
             if live.is_some() || !may_be_shared && entry.is_none_or(|entry| entry.uid.is_none()) {
                 return Ok(live);
             }
+        } else if let Some(live) = self.recent.get(&key) {
+            return Ok(Some(live));
         }
         let client = match entry.map(|entry| entry.stage) {
             Some(Stage::Namespace | Stage::Guardrails) => self.connection.controller(),
@@ -112,6 +120,10 @@ impl Observer {
                 source: kube::Error::Api(status),
                 ..
             }) if status.code == 403 && (key.namespace.is_some() || entry.is_none()) => Ok(None),
+            Ok(Some(live)) => {
+                self.recent.keep(&live);
+                Ok(Some(live))
+            }
             other => other,
         }
     }

@@ -1,7 +1,8 @@
 //! What we wrote last, until the watch has caught up with it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 
@@ -13,13 +14,21 @@ use crate::api::Environment;
 /// # Guarantees
 /// A reconcile never works from a status older than the one that the reconcile before it wrote.
 #[derive(Debug, Clone, Default)]
-pub struct Memory(Arc<Mutex<HashMap<String, Arc<Environment>>>>);
+pub struct Memory(Arc<Mutex<Written>>);
+
+#[derive(Debug, Default)]
+struct Written {
+    /// By UID.
+    newest: HashMap<String, Arc<Environment>>,
+    /// When each was written last.
+    at: HashMap<String, Instant>,
+}
 
 impl Memory {
     /// The newer of `cached` and what was written last. Once the watch has caught up, the memory is released.
     pub fn newest(&self, cached: Arc<Environment>) -> Arc<Environment> {
         let Some(uid) = cached.uid() else { return cached };
-        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = &mut self.lock().newest;
         match written.get(&uid) {
             Some(ours) if version(ours) > version(&cached) => ours.clone(),
             Some(_) => {
@@ -35,14 +44,15 @@ impl Memory {
         if let Some(uid) = environment.uid() {
             let mut environment = environment.clone();
             leave_out_fields(&mut environment);
-            let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            written.insert(uid, Arc::new(environment));
+            let mut written = self.lock();
+            written.at.insert(uid.clone(), Instant::now());
+            written.newest.insert(uid, Arc::new(environment));
         }
     }
 
     /// Releases what was written if the watch has shown it or something newer: for an Environment that rests there is no next pass.
     pub fn caught_up(&self, seen: &Environment) {
-        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = &mut self.lock().newest;
         if let Some(uid) = seen.metadata.uid.as_deref()
             && written.get(uid).is_some_and(|ours| version(ours) <= version(seen))
         {
@@ -52,7 +62,18 @@ impl Memory {
 
     /// Releases an Environment that is gone.
     pub fn release(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        let mut written = self.lock();
+        written.newest.remove(uid);
+        written.at.remove(uid);
+    }
+
+    /// How long ago we wrote an Environment last; `None` if this process never has.
+    pub fn since_written(&self, uid: &str) -> Option<Duration> {
+        self.lock().at.get(uid).map(Instant::elapsed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Written> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -97,10 +118,7 @@ mod tests {
         memory.remember(&environment("1", "10"));
         assert_eq!(newest(&memory, "1", "9").as_deref(), Some("10"), "as numbers: 10 is newer than 9");
         assert_eq!(newest(&memory, "1", "10").as_deref(), Some("10"));
-        assert!(
-            memory.0.lock().is_ok_and(|written| written.is_empty()),
-            "then the memory is released"
-        );
+        assert!(memory.lock().newest.is_empty(), "then the memory is released");
         assert_eq!(newest(&memory, "1", "9").as_deref(), Some("9"));
     }
 
@@ -111,7 +129,7 @@ mod tests {
         memory.caught_up(&environment("1", "9"));
         assert_eq!(newest(&memory, "1", "9").as_deref(), Some("10"), "not shown yet");
         memory.caught_up(&environment("1", "10"));
-        assert!(memory.0.lock().is_ok_and(|written| written.is_empty()));
+        assert!(memory.lock().newest.is_empty());
     }
 
     #[test]
@@ -137,7 +155,9 @@ mod tests {
     fn what_is_gone_is_released() {
         let memory = Memory::default();
         memory.remember(&environment("1", "10"));
+        assert!(memory.since_written("1").is_some());
         memory.release("1");
+        assert!(memory.since_written("1").is_none());
         assert_eq!(newest(&memory, "1", "9").as_deref(), Some("9"));
     }
 }

@@ -215,10 +215,31 @@ impl Reconciler {
         report: &Report,
         complete: impl FnOnce(&mut EnvironmentStatus),
     ) -> Result<Environment, cluster::Error> {
+        let status = self.concluded(environment, identity, report, complete);
+        self.publish_status(environment, &status, report).await
+    }
+
+    /// The status that follows from what a pass concluded.
+    fn concluded(
+        &self,
+        environment: &Environment,
+        identity: &Identity,
+        report: &Report,
+        complete: impl FnOnce(&mut EnvironmentStatus),
+    ) -> EnvironmentStatus {
         let mut status = convert::status(environment, identity, report, &now());
         self.tell_deadline(environment, &mut status);
         complete(&mut status);
-        let written = self.publisher.environment_status(environment, &status).await?;
+        status
+    }
+
+    async fn publish_status(
+        &self,
+        environment: &Environment,
+        status: &EnvironmentStatus,
+        report: &Report,
+    ) -> Result<Environment, cluster::Error> {
+        let written = self.publisher.environment_status(environment, status).await?;
         self.remember(&written);
         self.announce_transition(environment, &written, report).await;
         Ok(written)

@@ -122,8 +122,13 @@ pub fn new_claims<'a>(manifests: &'a [Manifest], inventory: &Inventory) -> Vec<W
         .collect()
 }
 
-/// The kinds that have to be listed to judge claims, each once.
-pub fn kinds_to_list(wanted: &[Wanted<'_>]) -> BTreeSet<Kind> {
+/// Whether objects of a kind are claimed by so many environments that they are watched rather than listed.
+pub fn is_watched(kind: Kind) -> bool {
+    kind == INGRESS || ROUTES.contains(&kind)
+}
+
+/// The kinds that have to be looked at to judge claims, each once.
+pub fn kinds_to_look_at(wanted: &[Wanted<'_>]) -> BTreeSet<Kind> {
     let mut kinds = BTreeSet::new();
     for Wanted { manifest, claim } in wanted {
         match claim {

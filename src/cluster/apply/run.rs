@@ -36,7 +36,7 @@ impl Observer {
         let key = &apply.manifest.key;
         let live = self.read_whole(client.clone(), key).await?;
         let Some(live) = live.filter(|live| live["metadata"]["uid"] == json!(uid)) else {
-            self.live.forget(key, uid);
+            self.forget(key, uid);
             return Ok(Err(Outcome::Vanished { key: key.clone() }));
         };
         if let Some(later) = written_by(&live).filter(|written| *written > run) {

@@ -1,5 +1,7 @@
 //! To rest and back: the branch is gone, and the environment is kept for a while.
 
+use std::time::Duration;
+
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
@@ -7,7 +9,7 @@ use super::paused::turn_away;
 use super::run::{Concluded, Site};
 use super::{Pass, Reconciler};
 use crate::api::convert::environment::Identity;
-use crate::api::convert::grace;
+use crate::api::convert::{grace, progress};
 use crate::api::environment::{Environment, EnvironmentStatus};
 use crate::api::keys;
 use crate::cluster;
@@ -19,6 +21,9 @@ use crate::domain::plan::{Plan, Waiting};
 use crate::domain::readiness::Readiness;
 use crate::domain::roster::Grace;
 use crate::domain::status::{Phase, Report, kept, summarise_refusal, summarise_rest, summarise_restored, summarise_return};
+
+/// How often it is told at most what an environment waits for that comes up.
+const PROGRESS: Duration = Duration::from_secs(1);
 
 /// The mark of an environment that has to rest.
 pub(super) fn rests(environment: &Environment) -> Option<Grace> {
@@ -161,17 +166,29 @@ impl Reconciler {
             report.message = format!("{}; {}", report.message, kept(&grace));
         }
         let is_back = is_down(&concluded.environment) && report.applied;
-        let written = self
-            .publish(&concluded.environment, site.identity, &concluded.report, |status| {
-                status.resting &= !is_back;
-                site.tell_addresses(status);
-                concluded.complete(status);
-            })
-            .await?;
+        let complete = |status: &mut EnvironmentStatus| {
+            status.resting &= !is_back;
+            site.tell_addresses(status);
+            concluded.complete(status);
+        };
+        let (environment, report) = (&concluded.environment, &concluded.report);
+        let status = self.concluded(environment, site.identity, report, complete);
+        if let Some(left) = self.is_told_later(environment, &status) {
+            return Ok(Pass::later(left));
+        }
+        let written = self.publish_status(environment, &status, report).await?;
         if is_back {
             self.announce_return(&written).await;
         }
         Ok(self.pass(&concluded.report))
+    }
+
+    /// Where only the words for what is waited for have changed, and somebody was told of it a moment ago: for how long to wait. A workload
+    /// that comes up changes many times a second.
+    fn is_told_later(&self, environment: &Environment, status: &EnvironmentStatus) -> Option<Duration> {
+        let since = self.memory.since_written(environment.metadata.uid.as_deref()?)?;
+        let left = PROGRESS.checked_sub(since)?;
+        progress::is_all(environment.status.as_ref()?, status).then_some(left)
     }
 
     async fn announce_return(&self, environment: &Environment) {

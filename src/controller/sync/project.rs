@@ -11,7 +11,7 @@ use kube::runtime::reflector::ObjectRef;
 use super::brake;
 use super::decide::{Decided, Look};
 use super::sweep::Outcome;
-use super::{ProjectProgress, Sync};
+use super::{ProjectProgress, Sync, tally};
 use crate::api::convert;
 use crate::api::convert::condition::{Claim, conditions};
 use crate::api::project::{BranchHead, Project, ProjectStatus, SkippedBranch};
@@ -212,7 +212,8 @@ impl Sync {
         if let Some(brake) = roster.held.as_ref().filter(|_| news > 0) {
             self.announce_brake(object, brake, news).await;
         }
-        self.report(object, facts, environments.len() + roster.create.len(), roster).await;
+        let number = environments.len() + roster.create.len();
+        self.report((object, project), facts, number, roster).await;
         is_done
     }
 
@@ -233,7 +234,7 @@ impl Sync {
         all.into_iter().filter(|environment| ours(environment)).collect()
     }
 
-    async fn report(&self, object: &Project, facts: &Facts, environments: usize, roster: &Roster) {
+    async fn report(&self, (object, project): (&Project, &policy::Project), facts: &Facts, environments: usize, roster: &Roster) {
         let mut status = object.status.clone().unwrap_or_default();
         status.repository_id = repository_id(facts).map(|id| id.to_string()).or(status.repository_id);
         status.default_branch = default_branch(facts).or(status.default_branch);
@@ -245,8 +246,24 @@ impl Sync {
             let message = brake::message(object, brake);
             return self.write_status(object, status, ("Braked", &message), Standing::Stalled).await;
         }
-        let message = format!("the repository was looked at; {environments} environments");
-        self.write_status(object, status, ("Synced", &message), Standing::Ready).await;
+        let message = synced(environments);
+        let status = self.complete(object, status, ("Synced", &message), Standing::Ready);
+        let before = object.status.as_ref();
+        match before.filter(|before| **before != status && tally::is_all(before, &status)) {
+            Some(_) => self.tally.tell_later(&project.key),
+            None => self.publish(object, &status).await,
+        }
+    }
+
+    /// Tells how many environments there are, where nothing else is told of the Project.
+    pub(super) async fn tell_number(&self, object: &Project, environments: usize) {
+        let mut status = object.status.clone().unwrap_or_default();
+        status.environments = u32::try_from(environments).unwrap_or(u32::MAX);
+        let status = self.complete(object, status, ("Synced", &synced(environments)), Standing::Ready);
+        // Whatever else became of the Project since, whoever found it has told it, and the number with it.
+        if object.status.as_ref().is_some_and(|before| tally::is_all(before, &status)) {
+            self.publish(object, &status).await;
+        }
     }
 
     async fn report_suspended(&self, object: &Project) {
@@ -265,7 +282,19 @@ impl Sync {
         self.write_status(object, status, (reason, message), Standing::Stalled).await;
     }
 
-    async fn write_status(&self, object: &Project, mut status: ProjectStatus, (reason, message): (&'static str, &str), standing: Standing) {
+    async fn write_status(&self, object: &Project, status: ProjectStatus, told: (&'static str, &str), standing: Standing) {
+        let status = self.complete(object, status, told, standing);
+        self.publish(object, &status).await;
+    }
+
+    /// The status with everything that is told of a Project whatever happened.
+    fn complete(
+        &self,
+        object: &Project,
+        mut status: ProjectStatus,
+        (reason, message): (&'static str, &str),
+        standing: Standing,
+    ) -> ProjectStatus {
         let claim = |kind, holds| Claim {
             kind,
             holds: Some(holds),
@@ -279,7 +308,6 @@ impl Sync {
         status.conditions = conditions(&status.conditions, &claims, object.metadata.generation, &Time(Timestamp::now()));
         status.observed_generation = object.metadata.generation;
         status.orphans = self.orphans.listed(object);
-        self.orphans.announce(&self.publisher, object, &status.orphans).await;
         if let Some(ended) = self.ended.known(object) {
             status.ended = ended;
         }
@@ -287,11 +315,20 @@ impl Sync {
         status.notifications = convert::notification::remembered(object, Timestamp::now());
         status.bundle = convert::project::project(object).ok().map(|project| project.bundle.label());
         status.message = Some(message.to_owned());
+        status
+    }
+
+    async fn publish(&self, object: &Project, status: &ProjectStatus) {
+        self.orphans.announce(&self.publisher, object, &status.orphans).await;
         // The watch may be behind our own last write; writing the same again costs a request and changes nothing.
-        if let Err(error) = self.publisher.status(object, object.status.as_ref(), &status).await {
+        if let Err(error) = self.publisher.status(object, object.status.as_ref(), status).await {
             tracing::warn!(project = %object.name_any(), error = %error.chain(), "could not write the status of a Project");
         }
     }
+}
+
+fn synced(environments: usize) -> String {
+    format!("the repository was looked at; {environments} environments")
 }
 
 fn call_result(class: Class) -> HostCallResult {

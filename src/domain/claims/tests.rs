@@ -224,7 +224,7 @@ fn feature_i6_nothing_is_listed_for_what_is_applied_already_or_comes_with_the_bu
     let wanted = new_claims(&manifests, &Inventory::default());
     assert_eq!(wanted.len(), 1, "its class comes with it");
     assert_eq!(
-        kinds_to_list(&wanted).len(),
+        kinds_to_look_at(&wanted).len(),
         5,
         "an Ingress, a Gateway or a route may have the host"
     );

@@ -37,8 +37,9 @@ pub struct AllowedKinds {
 pub enum Wave {
     /// Who the workloads are: ServiceAccounts and Roles; and what belongs to no namespace, such as classes.
     Identity,
-    /// What the workloads need to be there: RoleBindings, ConfigMaps, Secrets, claims, policies. The API server refuses a
-    /// RoleBinding whose Role it does not know yet.
+    /// What the workloads need to be there, and what leads to them: RoleBindings, ConfigMaps, Secrets, claims, policies, Services (a pod
+    /// learns only of those that were there before it) and Ingresses. The API server refuses a RoleBinding whose Role it does not know
+    /// yet.
     Configuration,
     /// Everything else.
     Workload,
@@ -71,9 +72,9 @@ pub fn wave(key: &ObjectKey) -> Wave {
         // What belongs to no namespace is what others refer to: classes, roles, volumes.
         _ if key.namespace.is_none() => Wave::Identity,
         ("", "ServiceAccount") | ("rbac.authorization.k8s.io", "Role") => Wave::Identity,
-        ("", "ConfigMap" | "Secret" | "PersistentVolumeClaim")
+        ("", "ConfigMap" | "Secret" | "PersistentVolumeClaim" | "Service")
         | ("policy", "PodDisruptionBudget")
-        | ("networking.k8s.io", "NetworkPolicy")
+        | ("networking.k8s.io", "Ingress" | "NetworkPolicy")
         | ("rbac.authorization.k8s.io", "RoleBinding") => Wave::Configuration,
         _ => Wave::Workload,
     }
@@ -288,6 +289,8 @@ mod tests {
         assert_eq!(wave_of("rbac.authorization.k8s.io", "Role"), Wave::Identity);
         assert_eq!(wave_of("rbac.authorization.k8s.io", "RoleBinding"), Wave::Configuration);
         assert_eq!(wave_of("", "Secret"), Wave::Configuration);
+        assert_eq!(wave_of("", "Service"), Wave::Configuration);
+        assert_eq!(wave_of("networking.k8s.io", "Ingress"), Wave::Configuration);
         assert_eq!(wave_of("apps", "Deployment"), Wave::Workload);
         assert_eq!(wave_of("example.com", "Secret"), Wave::Workload);
         assert!(Wave::Identity < Wave::Configuration && Wave::Configuration < Wave::Workload);

@@ -1,0 +1,122 @@
+//! Objects that no watch shows, for as long as one look at them holds.
+//!
+//! While an environment comes up, each of its workloads' changes is a pass of its own, a few within the same second. What has to be read by
+//! a request of its own, as Secrets have, is not asked for with each of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::manifest::ObjectKey;
+use crate::domain::observed::LiveObject;
+
+/// What was read or written last. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Recent(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    objects: HashMap<ObjectKey, (Instant, LiveObject)>,
+    /// In the order in which they were seen, to be forgotten in it.
+    order: VecDeque<(Instant, ObjectKey)>,
+}
+
+/// For so long what was seen is taken for what there is. An edit by hand in between is found by the next look after it.
+const HOLDS: Duration = Duration::from_secs(5);
+
+impl Recent {
+    /// What was seen of `key`, if that holds still.
+    pub(super) fn get(&self, key: &ObjectKey) -> Option<LiveObject> {
+        self.get_at(key, Instant::now())
+    }
+
+    /// Takes in what the server returned.
+    pub(super) fn keep(&self, live: &LiveObject) {
+        self.keep_at(live, Instant::now());
+    }
+
+    /// What is there is not known any more.
+    pub(super) fn forget(&self, key: &ObjectKey) {
+        self.lock().objects.remove(key);
+    }
+
+    fn get_at(&self, key: &ObjectKey, now: Instant) -> Option<LiveObject> {
+        let seen = self.lock();
+        let (at, live) = seen.objects.get(key)?;
+        (now.duration_since(*at) < HOLDS).then(|| live.clone())
+    }
+
+    fn keep_at(&self, live: &LiveObject, now: Instant) {
+        let mut seen = self.lock();
+        seen.forget_before(now);
+        seen.objects.insert(live.key.clone(), (now, live.clone()));
+        seen.order.push_back((now, live.key.clone()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn forget_before(&mut self, now: Instant) {
+        while let Some((_, key)) = self.order.pop_front_if(|(at, _)| now.duration_since(*at) >= HOLDS) {
+            if self.objects.get(&key).is_some_and(|(at, _)| now.duration_since(*at) >= HOLDS) {
+                self.objects.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::readiness::Readiness;
+
+    fn secret(name: &str, version: u64) -> LiveObject {
+        LiveObject {
+            key: ObjectKey {
+                group: String::new(),
+                version: "v1".to_owned(),
+                kind: "Secret".to_owned(),
+                namespace: Some("shop-a".to_owned()),
+                name: name.to_owned(),
+            },
+            uid: "1".to_owned(),
+            version,
+            deletion: None,
+            environment: None,
+            environment_uid: None,
+            ownership: None,
+            co_appliers: Vec::new(),
+            secret: None,
+            readiness: Readiness::Ready,
+            owners: Vec::new(),
+            shares: Default::default(),
+            shared_content: None,
+            retention: Default::default(),
+        }
+    }
+
+    #[test]
+    fn what_was_seen_holds_for_a_while_and_is_released_then() {
+        let (recent, begin) = (Recent::default(), Instant::now());
+        let (first, again) = (secret("a", 1), secret("a", 2));
+        recent.keep_at(&first, begin);
+        recent.keep_at(&again, begin + HOLDS / 2);
+        assert_eq!(recent.get_at(&first.key, begin + HOLDS), Some(again), "seen again since");
+        assert_eq!(recent.get_at(&first.key, begin + HOLDS * 2), None);
+        recent.keep_at(&secret("b", 1), begin + HOLDS * 2);
+        let seen = recent.lock();
+        assert_eq!((seen.objects.len(), seen.order.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_is_doubted_is_read_anew() {
+        let recent = Recent::default();
+        recent.keep(&secret("a", 1));
+        assert!(recent.get(&secret("a", 1).key).is_some());
+        recent.forget(&secret("a", 1).key);
+        assert!(recent.get(&secret("a", 1).key).is_none());
+    }
+}
