@@ -5,6 +5,7 @@ mod deploy;
 mod drift;
 mod explain;
 mod fence;
+mod pace;
 mod paused;
 mod precheck;
 mod rest;
@@ -43,9 +44,7 @@ use crate::cluster::publish::{Announcement, Publisher};
 use crate::cluster::residue::Scanner;
 use crate::cluster::signing::Signer;
 use crate::domain::inventory::{Inventory, Stage};
-use crate::domain::observed::is_secret;
 use crate::domain::outcome::FailureClass;
-use crate::domain::record::is_record;
 use crate::domain::status::{Phase, Report, summarise_refusal};
 use crate::metrics::{Metrics, ReconcileOutcome, Refusal};
 
@@ -102,9 +101,6 @@ pub enum Error {
 
 /// A pass never waits for anything, so only a slow server can make it long.
 const DEADLINE: Duration = Duration::from_secs(60);
-
-/// How long an edit of a Secret by hand lives at most. Each look costs a request per Secret.
-const SECRETS: Duration = Duration::from_secs(120);
 
 impl Reconciler {
     /// Makes one pass.
@@ -335,17 +331,6 @@ impl Reconciler {
                 Phase::Pending | Phase::Deploying | Phase::Deleting => ReconcileOutcome::Progressing,
                 Phase::Failed | Phase::Blocked => ReconcileOutcome::NeedsAttention,
             },
-        }
-    }
-
-    /// When to look at an environment although nothing happened: sooner where a change could go unseen, because Secrets are not watched.
-    fn next_look(&self, inventory: &Inventory) -> Duration {
-        // A run record is never changed once it is written.
-        let has_secrets = inventory.present().any(|(key, _)| is_secret(key) && !is_record(key));
-        if has_secrets {
-            self.settings.resync.min(SECRETS)
-        } else {
-            self.settings.resync
         }
     }
 
