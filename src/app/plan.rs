@@ -17,6 +17,7 @@ use crate::cluster::kinds::Kinds;
 use crate::cluster::live::LiveObjects;
 use crate::cluster::observe::Observer;
 use crate::cluster::recent::Recent;
+use crate::cluster::references::RecentBindings;
 use crate::cluster::{self, Connection};
 use crate::config::Sources;
 use crate::controller::desired::{Bundles, Wish};
@@ -221,6 +222,7 @@ pub(super) fn observer(access: &Access) -> Result<Observer, Error> {
     Ok(Observer {
         kinds: Kinds::new(connection.controller()),
         recent: Recent::default(),
+        bindings: RecentBindings::default(),
         live: LiveObjects::new(connection.controller(), unused, Duration::MAX),
         holders: None,
         connection,

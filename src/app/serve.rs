@@ -19,6 +19,7 @@ use crate::cluster::live::{LiveObjects, Wake};
 use crate::cluster::observe::Observer;
 use crate::cluster::publish::Publisher;
 use crate::cluster::recent::Recent;
+use crate::cluster::references::RecentBindings;
 use crate::cluster::residue::{Cost, Scanner};
 use crate::cluster::signing::{Place, Signer};
 use crate::cluster::{self, Connection};
@@ -301,6 +302,7 @@ fn observer(parts: &Parts, wakes: mpsc::Sender<Wake>) -> Observer {
     Observer {
         connection: parts.connection.clone(),
         recent: Recent::default(),
+        bindings: RecentBindings::default(),
         live: LiveObjects::new(client.clone(), wakes, parts.settings.resync),
         holders: Some(Holders::new(client.clone(), parts.settings.resync)),
         kinds: Kinds::new(client),

@@ -4,7 +4,7 @@ mod rights;
 mod run;
 
 use self::rights::Rights;
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy, ValidationDirective};
 use kube::{Api, Client};
 use serde_json::json;
@@ -58,7 +58,9 @@ impl Observer {
     async fn carry_out_step(&self, deployer: &Deployer, step: &Step, run: Option<RunNumber>, rights: Rights) -> Vec<Outcome> {
         match step {
             Step::Apply(applies) => {
-                let writes = applies.iter().map(|apply| rights.take_effect(|| self.apply(deployer, apply, run)));
+                let writes = applies
+                    .iter()
+                    .map(|apply| rights.take_effect(|| self.apply(deployer, apply, run).boxed()));
                 concurrently(writes.collect()).await
             }
             Step::Delete(deletes) => concurrently(deletes.iter().map(|delete| self.delete(deployer, delete)).collect()).await,

@@ -3,6 +3,7 @@
 mod again;
 mod clock;
 mod fence;
+mod gentle;
 pub mod patience;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use tower::util::{AndThenLayer, MapRequestLayer, MapResponseLayer};
 use self::again::ReadAgain;
 use self::clock::ServerClock;
 use self::fence::WriteFence;
+use self::gentle::Places;
 use super::Error;
 use crate::domain::name::{Namespace, ObjectName};
 
@@ -37,6 +39,7 @@ pub struct Connection {
     fence: WriteFence,
     places: GlobalConcurrencyLimitLayer,
     again: RetryLayer<ReadAgain>,
+    gentle: Places,
     deployers: Arc<Mutex<HashMap<Deployer, Client>>>,
 }
 
@@ -87,6 +90,7 @@ impl Connection {
             fence,
             places,
             again,
+            gentle: Places::default(),
             deployers: Arc::default(),
         })
     }
@@ -116,6 +120,11 @@ impl Connection {
         let read_lease = AndThenLayer::new(move |answer: Response<Box<DynBody>>| fence.clone().read(answer, identity.clone()));
         let builder = ClientBuilder::try_from(self.config.clone()).map_err(Error::Connect)?;
         Ok(builder.with_layer(&read_lease).build())
+    }
+
+    /// Does work that has time, such as a teardown: its requests wait for each other, so that those of other work need not wait long.
+    pub async fn gently<T>(&self, work: impl Future<Output = T>) -> T {
+        self.gentle.share(work).await
     }
 
     /// Whether the control plane is on this very machine, as in a test.
@@ -182,7 +191,7 @@ fn fenced(fence: &WriteFence) -> FilterLayer<impl Fn(Request<Body>) -> Result<Re
     FilterLayer::new(move |request| fence.admit(request))
 }
 
-/// Runs a request under [`REQUEST_TIMEOUT`].
+/// Runs a request under [`REQUEST_TIMEOUT`], once there is a place for it ([`Connection::gently`]).
 ///
 /// # Errors
 /// The request's own error through `wrap`, or [`Error::TimedOut`].
@@ -191,6 +200,7 @@ pub(crate) async fn within<T>(
     request: impl Future<Output = Result<T, kube::Error>>,
     wrap: impl FnOnce(kube::Error) -> Error,
 ) -> Result<T, Error> {
+    let _place = gentle::place().await;
     match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
         Ok(result) => result.map_err(wrap),
         Err(_) => Err(Error::TimedOut {

@@ -13,6 +13,7 @@ use super::connection::{Connection, Deployer, within};
 use super::kinds::{Kinds, Resource};
 use super::live::{LiveObjects, reduce};
 use super::recent::Recent;
+use super::references::RecentBindings;
 use crate::domain::inventory::{Entry, Inventory, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::observed::LiveObject;
@@ -31,6 +32,8 @@ pub struct Observer {
     pub(crate) live: LiveObjects,
     /// What no watch shows.
     pub(crate) recent: Recent,
+    /// Bindings of the whole cluster, for environments that go at the same time.
+    pub(crate) bindings: RecentBindings,
     /// Who has which host; whoever looks only once lists instead.
     pub(crate) holders: Option<Holders>,
 }

@@ -1,10 +1,15 @@
 //! What a teardown plan is made over: consistent reads only, never a watch.
 
+mod seen;
+
+use std::time::Duration;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
+pub use self::seen::Seen;
 use super::Error;
 use super::connection::{Deployer, within};
 use super::observe::{FAN_OUT, Observer};
@@ -18,15 +23,19 @@ use crate::domain::plan::Observed;
 use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View, retain};
 use crate::domain::residue::Shared;
 
+/// For how long a look counts within one pass, when nothing had to be waited for in between. Somebody can create an object between any look
+/// and a deletion, so a fresh one would prove no more; and no deletion is sent without the UID that was seen.
+pub const FRESH: Duration = Duration::from_secs(1);
+
 impl Observer {
     /// Observes everything of `inventory` that is not confirmed gone, and, once only rights and identities are left, the pods that may
-    /// use them.
+    /// use them. What this pass has `seen` a moment ago, and asked nothing of since, is not read again.
     ///
     /// Where the namespace is gone, or is another by now, everything that was in it is gone with it and nothing else is asked about it.
     ///
     /// # Errors
     /// The first read that failed: nothing may be concluded from half a view.
-    pub async fn view(&self, deployer: &Deployer, identity: &Identity, inventory: &Inventory) -> Result<View, Error> {
+    pub async fn view(&self, deployer: &Deployer, identity: &Identity, inventory: &Inventory, seen: &mut Seen) -> Result<View, Error> {
         let as_deployer = self.connection.deployer(deployer)?;
         let mut view = View {
             observed: self.outside(&as_deployer, inventory).await?,
@@ -38,13 +47,20 @@ impl Observer {
         };
         let ending = home.deletion.is_some();
         view.observed.insert(home.key.clone(), home);
-        let inside = inventory.present().filter(|(key, _)| key.namespace.is_some());
-        let reads: Vec<_> = inside
+        let inside = || inventory.present().filter(|(key, _)| key.namespace.is_some());
+        // An ending namespace takes what is in it at any time.
+        seen.keep_fresh(|_| !ending);
+        view.observed
+            .extend(inside().filter_map(|(key, _)| Some((key.clone(), seen.get(key)?.clone()))));
+        let reads: Vec<_> = inside()
+            .filter(|(key, _)| seen.get(key).is_none())
             .map(|(key, entry)| self.read_for_teardown(self.reader(&as_deployer, entry), key.clone(), ending))
             .collect();
         let found: Vec<_> = stream::iter(reads).buffer_unordered(FAN_OUT).try_collect().await?;
-        view.observed
-            .extend(found.into_iter().flatten().map(|live| (live.key.clone(), live)));
+        for live in found.into_iter().flatten() {
+            seen.add(&live);
+            view.observed.insert(live.key.clone(), live);
+        }
         if only_rights(&view, namespace, inventory) {
             view.pods = self.pods(namespace).await?;
         }

@@ -16,6 +16,7 @@ mod url;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
@@ -121,7 +122,8 @@ impl Reconciler {
         let pass = async {
             if environment.metadata.deletion_timestamp.is_some() {
                 self.diagnoses.release(&uid);
-                self.teardown(&environment).await
+                let teardown = self.teardown(&environment).boxed();
+                self.observer.connection.gently(teardown).await
             } else if let Some(grace) = rest::rests(&environment) {
                 self.rest(&environment, &grace).await
             } else {

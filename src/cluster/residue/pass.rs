@@ -18,7 +18,6 @@ use crate::api::keys;
 use crate::cluster::Error;
 use crate::cluster::connection::within;
 use crate::cluster::error::message;
-use crate::cluster::observe::FAN_OUT;
 use crate::domain::manifest::ObjectKey;
 use crate::domain::residue::evidence::{Index, Marks, Metadata, Trace, Traces, says_nothing};
 use crate::domain::residue::volume::Volume;
@@ -26,6 +25,9 @@ use crate::domain::retention::Retention;
 
 /// How many objects a page of a listing holds.
 const PAGE: u32 = 500;
+
+/// So many kinds are listed at a time: whoever waits for the answer has waited for seconds already, and others use the API server as well.
+const LISTINGS: usize = 4;
 
 /// So many mentions of one environment are kept; the rest is counted.
 const MENTIONS: usize = 100;
@@ -86,7 +88,7 @@ pub async fn look(client: &Client, environments: &[Traces]) -> Result<Vec<Findin
         .into_iter()
         .filter(|kind| !says_nothing(&kind.api.group, &kind.api.kind));
     let listings: Vec<_> = kinds.map(|kind| list(client.clone(), kind, sought.clone())).collect();
-    let listed: Vec<_> = stream::iter(listings).buffer_unordered(FAN_OUT).collect().await;
+    let listed: Vec<_> = stream::iter(listings).buffer_unordered(LISTINGS).collect().await;
     let stale = served.silent.into_iter().filter(|group| !says_nothing(group_of(group), ""));
     let mut cost = Cost {
         requests: 2,

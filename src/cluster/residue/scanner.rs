@@ -67,6 +67,11 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Looks begin this far apart: namespaces that are deleted together end within seconds of each other, and share what begins between.
 const APART: Duration = Duration::from_secs(1);
 
+/// Between looks the API server has three times as long for others as a look took, up to [`LONGEST_PAUSE`]: in a cluster with ten thousand
+/// objects a look is seconds of its work.
+const PAUSE: u32 = 3;
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
 /// An answer that nobody fetches, because its environment is gone or another replica's, is forgotten after so long.
 const UNFETCHED: Duration = Duration::from_secs(600);
 
@@ -112,7 +117,7 @@ impl Scanner {
 
     async fn look_while_asked(self) {
         while let Some(asked) = self.take_up() {
-            let next = tokio::time::Instant::now() + APART;
+            let begin = tokio::time::Instant::now();
             let result = match tokio::time::timeout(DEADLINE, look(&self.client, &asked)).await {
                 Ok(Ok(findings)) => {
                     findings.first().into_iter().for_each(|found| (self.count)(&found.cost));
@@ -121,11 +126,13 @@ impl Scanner {
                 Ok(Err(error)) => Err(error.chain()),
                 Err(_) => Err(format!("the look over the cluster was not over after {} s", DEADLINE.as_secs())),
             };
+            let took = begin.elapsed();
             for wake in self.answer(&asked, result) {
                 // The receiver is gone only while the process ends.
                 let _ = self.wake.send(wake).await;
             }
-            tokio::time::sleep_until(next).await;
+            let pause = (took * PAUSE).min(LONGEST_PAUSE);
+            tokio::time::sleep_until((begin + APART).max(begin + took + pause)).await;
         }
     }
 

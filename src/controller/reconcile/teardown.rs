@@ -8,7 +8,7 @@ mod leftovers;
 mod volumes;
 mod waiting;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -22,6 +22,7 @@ use crate::api::environment::{Environment, EnvironmentStatus};
 use crate::api::keys;
 use crate::cluster;
 use crate::cluster::connection::Deployer;
+use crate::cluster::teardown::{FRESH, Seen};
 use crate::domain::inventory::Inventory;
 use crate::domain::outcome::{FailureClass, Outcome};
 use crate::domain::plan::Step;
@@ -33,14 +34,10 @@ use crate::domain::status::summarise_teardown;
 /// Each round empties a tier or finds it empty; what is left after so many waits for somebody.
 const ROUNDS: usize = 12;
 
-/// For how long a look at the namespace counts in one pass: from before the identities go to before the namespace goes, when nothing had
-/// to be waited for in between. Somebody can create an object between any look and the deletion, so a fresh one would prove no more.
-const FRESH: Duration = Duration::from_secs(1);
-
 /// How many objects of others a status and a receipt name.
 const NAMED: usize = 200;
 
-/// A look at the namespace that this pass has made.
+/// A look at everything in the namespace that this pass has made.
 type Looked = Option<(Contents, Instant)>;
 
 impl Reconciler {
@@ -86,9 +83,10 @@ impl Reconciler {
         deployer: &Deployer,
     ) -> Result<Pass, cluster::Error> {
         let watched = self.observer.live.watched_kinds();
-        let mut looked = None;
+        let (mut looked, mut seen) = (None, Seen::default());
         for _ in 0..ROUNDS {
-            let planned = self.plan_teardown(&environment, identity, &inventory, deployer, &mut looked).await;
+            let own = (&environment, identity, &inventory);
+            let planned = self.plan_teardown(own, deployer, &mut looked, &mut seen).await;
             let (plan, references) = match planned {
                 Err(error) if error.class() == FailureClass::Forbidden => {
                     return self.restore_binding(&environment, (identity, inventory), deployer, error).await;
@@ -102,7 +100,7 @@ impl Reconciler {
             environment = self.record_volumes(&environment, identity, &plan).await?;
             environment = self.record_references(&environment, identity, &plan, references.as_ref()).await?;
             self.witness_accounts(&environment, deployer, &plan).await;
-            let outcomes = self.carry_out_teardown(deployer, &plan).await;
+            let outcomes = self.carry_out_teardown(deployer, &plan, &mut seen).await;
             let report = summarise_teardown(&plan, &outcomes);
             if outcomes.is_empty() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Deleting { .. })) {
                 let halt = Halt {
@@ -130,14 +128,13 @@ impl Reconciler {
 
     async fn plan_teardown(
         &self,
-        environment: &Environment,
-        identity: &Identity,
-        inventory: &Inventory,
+        (environment, identity, inventory): (&Environment, &Identity, &Inventory),
         deployer: &Deployer,
         looked: &mut Looked,
+        seen: &mut Seen,
     ) -> Result<(TeardownPlan, Option<References>), cluster::Error> {
         let rules = self.teardown_rules(environment);
-        let mut view = self.observer.view(deployer, identity, inventory).await?;
+        let mut view = self.observer.view(deployer, identity, inventory, seen).await?;
         let mut found = None;
         looked.take_if(|(_, at)| at.elapsed() > FRESH);
         if let Some((contents, _)) = looked {
@@ -201,12 +198,15 @@ impl Reconciler {
         self.publish(environment, identity, &report, |status| status.foreign = names).await
     }
 
-    async fn carry_out_teardown(&self, deployer: &Deployer, plan: &TeardownPlan) -> Vec<Outcome> {
+    async fn carry_out_teardown(&self, deployer: &Deployer, plan: &TeardownPlan, seen: &mut Seen) -> Vec<Outcome> {
         let deletes = match &plan.next {
             Next::Drain { deletes, .. } => deletes.clone(),
             Next::DeleteNamespace(delete) => vec![delete.clone()],
             Next::LookForForeign | Next::LookForReferences | Next::AwaitNamespace(_) | Next::Conclude | Next::Blocked(_) => Vec::new(),
         };
+        for delete in &deletes {
+            seen.doubt(&delete.key);
+        }
         self.observer.carry_out(deployer, &[Step::Delete(deletes)]).await
     }
 

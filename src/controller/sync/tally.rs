@@ -20,8 +20,8 @@ pub struct Tally {
     added: Notify,
 }
 
-/// How old a number may be.
-const LATE: Duration = Duration::from_secs(5);
+/// How old a number may be: longer than it takes to write an environment's objects.
+const LATE: Duration = Duration::from_millis(500);
 
 impl Tally {
     /// Has the number of a Project told within [`LATE`].
