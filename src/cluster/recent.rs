@@ -16,9 +16,16 @@ pub struct Recent(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
 struct Seen {
-    objects: HashMap<ObjectKey, (Instant, LiveObject)>,
+    objects: HashMap<ObjectKey, Sight>,
     /// In the order in which they were seen, to be forgotten in it.
     order: VecDeque<(Instant, ObjectKey)>,
+}
+
+struct Sight {
+    at: Instant,
+    live: LiveObject,
+    /// Whether somebody has relied on it since.
+    relied_on: bool,
 }
 
 /// For so long what was seen is taken for what there is. An edit by hand in between is found by the next look after it.
@@ -40,16 +47,30 @@ impl Recent {
         self.lock().objects.remove(key);
     }
 
-    fn get_at(&self, key: &ObjectKey, now: Instant) -> Option<LiveObject> {
+    /// If somebody has relied on what was seen of `key`: after which time it has to be looked at again, so that nothing that happened in
+    /// between is overlooked.
+    pub fn unsure_after(&self, key: &ObjectKey) -> Option<Duration> {
         let seen = self.lock();
-        let (at, live) = seen.objects.get(key)?;
-        (now.duration_since(*at) < HOLDS).then(|| live.clone())
+        let sight = seen.objects.get(key).filter(|sight| sight.relied_on)?;
+        Some(HOLDS.saturating_sub(sight.at.elapsed()))
+    }
+
+    fn get_at(&self, key: &ObjectKey, now: Instant) -> Option<LiveObject> {
+        let mut seen = self.lock();
+        let sight = seen.objects.get_mut(key).filter(|sight| now.duration_since(sight.at) < HOLDS)?;
+        sight.relied_on = true;
+        Some(sight.live.clone())
     }
 
     fn keep_at(&self, live: &LiveObject, now: Instant) {
         let mut seen = self.lock();
         seen.forget_before(now);
-        seen.objects.insert(live.key.clone(), (now, live.clone()));
+        let sight = Sight {
+            at: now,
+            live: live.clone(),
+            relied_on: false,
+        };
+        seen.objects.insert(live.key.clone(), sight);
         seen.order.push_back((now, live.key.clone()));
     }
 
@@ -61,7 +82,7 @@ impl Recent {
 impl Seen {
     fn forget_before(&mut self, now: Instant) {
         while let Some((_, key)) = self.order.pop_front_if(|(at, _)| now.duration_since(*at) >= HOLDS) {
-            if self.objects.get(&key).is_some_and(|(at, _)| now.duration_since(*at) >= HOLDS) {
+            if self.objects.get(&key).is_some_and(|sight| now.duration_since(sight.at) >= HOLDS) {
                 self.objects.remove(&key);
             }
         }
@@ -109,6 +130,17 @@ mod tests {
         recent.keep_at(&secret("b", 1), begin + HOLDS * 2);
         let seen = recent.lock();
         assert_eq!((seen.objects.len(), seen.order.len()), (1, 1));
+    }
+
+    #[test]
+    fn who_relied_on_what_was_seen_looks_again_once_it_holds_no_more() {
+        let (recent, key) = (Recent::default(), secret("a", 1).key);
+        recent.keep(&secret("a", 1));
+        assert_eq!(recent.unsure_after(&key), None, "nobody has relied on it");
+        assert!(recent.get(&key).is_some());
+        assert!(recent.unsure_after(&key).is_some_and(|after| after <= HOLDS));
+        recent.keep(&secret("a", 2));
+        assert_eq!(recent.unsure_after(&key), None, "it was looked at again");
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::domain::record::is_record;
 /// request per Secret.
 const SECRETS: Duration = Duration::from_secs(120);
 
+/// What is not relied on any more is gone then.
+const AFTERWARDS: Duration = Duration::from_millis(100);
+
 /// However many environments there are, together they are looked at for their Secrets no more often than once in this time.
 const APART: Duration = Duration::from_millis(1250);
 
@@ -18,9 +21,17 @@ impl Reconciler {
     /// When to look at an environment although nothing happened.
     pub(super) fn next_look(&self, inventory: &Inventory) -> Duration {
         // A run record is never changed once it is written.
-        let mut secrets = inventory.present().filter(|(key, _)| is_secret(key) && !is_record(key));
-        match secrets.next() {
-            Some((key, _)) => {
+        let secrets: Vec<_> = inventory
+            .present()
+            .map(|(key, _)| key)
+            .filter(|key| is_secret(key) && !is_record(key))
+            .collect();
+        let unsure = secrets.iter().filter_map(|key| self.observer.recent.unsure_after(key)).max();
+        if let Some(after) = unsure {
+            return after + AFTERWARDS;
+        }
+        match secrets.first() {
+            Some(key) => {
                 let namespace = key.namespace.as_deref().unwrap_or_default();
                 look_for_secrets(self.settings.resync, self.stores.environments.len(), namespace)
             }

@@ -86,10 +86,10 @@ async fn guardrails_come_before_the_bundle_and_identities_before_workloads() {
         ["serviceaccounts web", "roles reader"]
             .map(|object| format!("patch {object}"))
             .to_vec(),
-        ["rolebindings reader", "configmaps settings", "secrets keys"]
+        ["rolebindings reader", "configmaps settings", "secrets keys", "services web"]
             .map(|object| format!("patch {object}"))
             .to_vec(),
-        ["deployments web", "services web"].map(|object| format!("patch {object}")).to_vec(),
+        vec!["patch deployments web".to_owned()],
     ];
     let spans: Vec<_> = steps
         .iter()
