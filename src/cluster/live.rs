@@ -3,7 +3,9 @@
 //! One watch for each kind that ever appeared in an environment, over the whole cluster and filtered by our label. Answers to our
 //! own writes go in as well, so that a reconcile reads what the one before it wrote. Newer resourceVersions win.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod kept;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use tokio::sync::{mpsc, watch};
 
+use self::kept::Objects;
 use super::kinds::Resource;
 use super::relist::relisting;
 use super::{Error, MARKS};
@@ -53,14 +56,11 @@ impl WatchedKinds {
 }
 
 struct KindCache {
-    objects: HashMap<ObjectKey, LiveObject>,
+    objects: Objects,
     /// The newest resourceVersion that the watch has shown: everything up to it has been seen.
     seen: u64,
-    /// Written by us since the watch last began to list.
-    written: HashSet<ObjectKey>,
     /// Taken out because an answer said that they are gone, which the watch has not said.
     doubted: HashSet<ObjectKey>,
-    listed: BTreeSet<ObjectKey>,
     state: watch::Sender<WatchState>,
 }
 
@@ -134,7 +134,7 @@ impl LiveObjects {
 
     /// The live object of `key`, if its kind is watched and it exists.
     pub fn get(&self, key: &ObjectKey) -> Option<LiveObject> {
-        self.lock().kinds.get(&group_kind(key))?.objects.get(key).cloned()
+        self.lock().kinds.get(&group_kind(key))?.objects.get(key)
     }
 
     /// Takes in an object that the server returned for one of our own requests.
@@ -143,14 +143,13 @@ impl LiveObjects {
         let Some(kind) = shared.kinds.get_mut(&group_kind(&live.key)) else {
             return;
         };
-        match kind.objects.get(&live.key) {
-            Some(known) if known.version >= live.version => {}
+        match kind.objects.version(&live.key) {
+            Some(known) if known >= live.version => {}
             // The watch has passed this version and does not show the object: it was deleted since.
             None if live.version <= kind.seen && !kind.doubted.contains(&live.key) => {}
             _ => {
                 kind.doubted.remove(&live.key);
-                kind.objects.insert(live.key.clone(), live.clone());
-                kind.written.insert(live.key.clone());
+                kind.objects.insert(live.clone());
             }
         }
     }
@@ -173,7 +172,7 @@ impl LiveObjects {
             return kind.state.subscribe();
         }
         let (state, receiver) = watch::channel(WatchState::Starting);
-        shared.kinds.insert(id.clone(), KindCache::new(state));
+        shared.kinds.insert(id.clone(), KindCache::new(id.clone(), state));
         drop(shared);
         tokio::spawn(self.clone().follow(resource.clone(), id));
         receiver
@@ -224,7 +223,7 @@ impl LiveObjects {
             Event::InitApply(object) => kind.list(resource, &object),
             Event::InitDone => {
                 kind.state.send_replace(WatchState::Synced);
-                let missing = kind.end_listing();
+                let missing = kind.objects.end_listing();
                 let woken = missing.into_iter().filter_map(|name| Some((homes.get(&name)?.clone(), name)));
                 return woken.collect();
             }
@@ -281,54 +280,40 @@ impl Shared {
             namespace: None,
             name: name.to_owned(),
         };
-        let known = self.kinds.get(&group_kind(&key)).and_then(|kind| kind.objects.get(&key));
-        known.is_some_and(|live| live.deletion.is_some())
+        let namespaces = self.kinds.get(&group_kind(&key));
+        namespaces.is_some_and(|kind| kind.objects.deletion(&key).is_some())
     }
 }
 
 // === impl KindCache ===
 
 impl KindCache {
-    fn new(state: watch::Sender<WatchState>) -> Self {
+    fn new(of: GroupKind, state: watch::Sender<WatchState>) -> Self {
         Self {
-            objects: HashMap::new(),
+            objects: Objects::new(of),
             seen: 0,
-            written: HashSet::new(),
             doubted: HashSet::new(),
-            listed: BTreeSet::new(),
             state,
         }
     }
 
     fn begin_listing(&mut self) {
-        self.written.clear();
+        self.objects.begin_listing();
         self.doubted.clear();
-        self.listed.clear();
     }
 
     /// A listing that shows what is known is no news.
     fn list(&mut self, resource: &Resource, object: &DynamicObject) -> Option<Wake> {
         let live = reduce(resource, object)?;
-        self.listed.insert(live.key.clone());
+        self.objects.show(&live.key);
         let is_news = self.insert(live);
         wake(object).filter(|_| is_news)
-    }
-
-    /// Takes out what the listing did not show, and says which environments miss something.
-    fn end_listing(&mut self) -> BTreeSet<String> {
-        let Self {
-            objects, listed, written, ..
-        } = self;
-        let missing = objects.extract_if(|key, _| !listed.contains(key) && !written.contains(key));
-        let environments = missing.filter_map(|(_, live)| live.environment).collect();
-        listed.clear();
-        environments
     }
 
     fn apply(&mut self, resource: &Resource, object: &DynamicObject) -> Option<Wake> {
         let live = reduce(resource, object)?;
         // What is known to be ending has no news but its end and its finalizers.
-        let known = self.objects.get(&live.key).and_then(|known| known.deletion.as_ref());
+        let known = self.objects.deletion(&live.key);
         let is_news = known.is_none() || known != live.deletion.as_ref();
         self.insert(live);
         wake(object).filter(|_| is_news)
@@ -338,9 +323,9 @@ impl KindCache {
     fn insert(&mut self, live: LiveObject) -> bool {
         self.doubted.remove(&live.key);
         self.seen = self.seen.max(live.version);
-        let newer = self.objects.get(&live.key).is_none_or(|known| known.version < live.version);
+        let newer = self.objects.version(&live.key).is_none_or(|known| known < live.version);
         if newer {
-            self.objects.insert(live.key.clone(), live);
+            self.objects.insert(live);
         }
         newer
     }
@@ -349,7 +334,7 @@ impl KindCache {
         let live = reduce(resource, object)?;
         self.seen = self.seen.max(live.version);
         self.doubted.remove(&live.key);
-        if self.objects.get(&live.key).is_some_and(|known| known.version <= live.version) {
+        if self.objects.version(&live.key).is_some_and(|known| known <= live.version) {
             self.objects.remove(&live.key);
         }
         wake(object)

@@ -40,7 +40,8 @@ fn watching(kinds: &[&str]) -> LiveObjects {
     let live = LiveObjects::new(Client::new(service, "default"), wake, Duration::MAX);
     for kind in kinds {
         let (state, _) = watch::channel(WatchState::Synced);
-        live.lock().kinds.insert((String::new(), (*kind).to_owned()), KindCache::new(state));
+        let id = (String::new(), (*kind).to_owned());
+        live.lock().kinds.insert(id.clone(), KindCache::new(id, state));
     }
     live
 }
