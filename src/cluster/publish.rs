@@ -1,16 +1,18 @@
 //! What we tell of ourselves: statuses, Events, receipts, and the finalizer that goes last.
 
+mod series;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use self::series::Events;
 use super::Error;
 use super::connection::within;
 use crate::api::convert::size::fit;
@@ -24,7 +26,7 @@ pub const RECEIPT_DAYS: i64 = 30;
 #[derive(Clone)]
 pub struct Publisher {
     client: Client,
-    recorder: Recorder,
+    events: Events,
 }
 
 /// Something to tell about an object, once.
@@ -52,12 +54,8 @@ pub struct StoredReceipt {
 impl Publisher {
     /// Publishes as `client`; `instance` names this process in Events.
     pub fn new(client: Client, instance: String) -> Self {
-        let reporter = Reporter {
-            controller: "graftling".to_owned(),
-            instance: Some(instance),
-        };
         Self {
-            recorder: Recorder::new(client.clone(), reporter),
+            events: Events::new(client.clone(), instance),
             client,
         }
     }
@@ -200,18 +198,7 @@ impl Publisher {
 
     /// Announces something about an object. An Event that cannot be written is logged and lost: nothing depends on it.
     pub async fn announce(&self, about: &ObjectReference, announcement: &Announcement) {
-        let event = Event {
-            type_: if announcement.warning {
-                EventType::Warning
-            } else {
-                EventType::Normal
-            },
-            reason: announcement.reason.to_owned(),
-            note: Some(announcement.note.chars().take(1000).collect()),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = self.recorder.publish(&event, about).await {
+        if let Err(error) = self.events.say(about, announcement).await {
             tracing::warn!(error = %super::error::chain(&error), reason = announcement.reason, "could not write an Event");
         }
     }
