@@ -212,7 +212,7 @@ impl<A: Audience> Outbox<A> {
             .as_ref()
             .map_or(News::None, |_| self.audience.news(environment, mark.as_deref()));
         match news {
-            News::None => agenda.rest(place),
+            News::None => agenda.rest(place, Instant::now()),
             News::Minor if agenda.is_too_soon(place, Instant::now()) => {}
             News::Minor | News::Major => return Some((way?, Letter::Environment(environment.clone()))),
         }

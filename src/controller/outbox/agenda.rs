@@ -79,16 +79,22 @@ impl Agenda {
         waiting.filter_map(|item| item.due).min()
     }
 
-    /// There is nothing to tell until something changes.
-    pub(super) fn rest(&mut self, place: &Place) {
-        if let Some(item) = self.items.get_mut(place) {
-            item.due = None;
+    /// There is nothing to tell until something changes. A place where nothing has been told for a while is as good as a new one, and not kept.
+    pub(super) fn rest(&mut self, place: &Place, now: Instant) {
+        let Some(item) = self.items.get_mut(place) else { return };
+        item.due = None;
+        if item.is_as_new(now) {
+            self.forget(place);
         }
     }
 
     /// There is nothing at the place any more.
     pub(super) fn forget(&mut self, place: &Place) {
         self.items.remove(place);
+        // After a round over thousands there would be room for them all day.
+        if self.items.len() < self.items.capacity() / 8 {
+            self.items.shrink_to(2 * self.items.len());
+        }
     }
 
     /// Whether something was told a moment ago; then it is due again in a while.
@@ -145,6 +151,14 @@ impl Agenda {
         };
         item.not_before = Some(now + wait);
         item.due = item.not_before;
+    }
+}
+
+impl Item {
+    fn is_as_new(&self, now: Instant) -> bool {
+        let may_go = self.not_before.is_none_or(|time| time <= now);
+        let told_lately = self.told.is_some_and(|told| now < told + PACE);
+        may_go && !told_lately && !self.is_running && self.receipts.is_empty() && self.failures == 0
     }
 }
 
@@ -230,6 +244,26 @@ mod tests {
         assert!(agenda.is_too_soon(&place("a"), now + GAP));
         assert_eq!(agenda.next(true), Some(now + PACE));
         assert!(!agenda.is_too_soon(&place("a"), now + PACE));
+    }
+
+    #[test]
+    fn a_place_at_rest_is_kept_only_for_as_long_as_it_may_not_be_told_of_at_once() {
+        let (mut agenda, now) = (Agenda::default(), Instant::now());
+        for number in 0..100 {
+            agenda.ring(place(&number.to_string()), None, now);
+        }
+        agenda.start(&place("0"), now);
+        agenda.settle(&place("0"), "host", None, None, now);
+        agenda.start(&place("1"), now);
+        agenda.settle(&place("1"), "host", None, Some(&failure(Class::Transient, false)), now);
+        for number in 0..100 {
+            agenda.rest(&place(&number.to_string()), now + GAP);
+        }
+        assert!(agenda.is_too_soon(&place("0"), now + GAP));
+        assert_eq!(agenda.items.len(), 2, "it was told of, or could not be");
+        assert!(agenda.items.capacity() < 100);
+        agenda.rest(&place("0"), now + PACE);
+        assert_eq!(agenda.items.keys().collect::<Vec<_>>(), [&place("1")]);
     }
 
     #[test]
