@@ -125,7 +125,7 @@ impl Stage<'_> {
         let took = screen.elapsed();
         self.show_page(&status, &revision, screen).await?;
         let changed = changed(&before.status, &status);
-        let total = status.inventory.len();
+        let total = status.inventory.entries().len();
         screen.remark(format!("{} of {total} objects differ: {}", changed.len(), changed.join(", ")));
         if let Some(since) = since {
             let writes = since.writes();
@@ -199,9 +199,10 @@ impl Stage<'_> {
 
 /// The objects whose content was applied anew between two statuses.
 fn changed(before: &EnvironmentStatus, after: &EnvironmentStatus) -> Vec<String> {
-    let same = |entry: &&graftling::api::environment::InventoryEntry| !before.inventory.contains(entry);
+    let before = before.inventory.entries();
+    let same = |entry: &&graftling::api::environment::InventoryEntry| !before.contains(entry);
     let title = |entry: &graftling::api::environment::InventoryEntry| format!("{} {}", entry.kind, entry.name);
-    after.inventory.iter().filter(same).map(title).collect()
+    after.inventory.entries().iter().filter(same).map(title).collect()
 }
 
 fn list(texts: &[String]) -> String {

@@ -2,6 +2,7 @@
 #![allow(clippy::duplicated_attributes, reason = "every printer column repeats the names of its settings")]
 
 mod branch;
+mod inventory;
 pub mod references;
 pub mod requests;
 pub mod run;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::branch::{Fork, Grace, GraceState, PullRequest};
+pub use self::inventory::StoredInventory;
 use self::references::AccountReferences;
 use self::requests::{Approval, DriftedObject, PendingApproval, Request, RequestHandled};
 use self::run::{RunStatus, StageStatus};
@@ -142,8 +144,9 @@ pub struct EnvironmentStatus {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resting: bool,
     /// What was ever applied and not yet seen gone.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inventory: Vec<InventoryEntry>,
+    #[serde(default, skip_serializing_if = "StoredInventory::is_empty")]
+    #[schemars(with = "Vec<InventoryEntry>")]
+    pub inventory: StoredInventory,
     /// Objects of others in the namespace that were found by the teardown: they keep it, or go with it because the Project says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<String>,

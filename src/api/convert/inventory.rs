@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use crate::api::environment::{EnvironmentStatus, InventoryEntry};
+use crate::api::environment::{EnvironmentStatus, InventoryEntry, StoredInventory};
 use crate::domain::inventory::{Entry, Inventory, SHORT_DIGEST, Stage};
 use crate::domain::manifest::ObjectKey;
 use crate::domain::record::{pack, unpack};
@@ -60,24 +60,24 @@ pub fn inventory(status: Option<&EnvironmentStatus>) -> Result<Inventory, String
 /// # Errors
 /// It is packed in a way that cannot be read.
 pub fn entries(status: &EnvironmentStatus) -> Result<Vec<InventoryEntry>, String> {
-    let mut all = Vec::with_capacity(status.inventory.len());
-    for entry in &status.inventory {
+    let mut all = Vec::new();
+    for entry in status.inventory.entries() {
         match &entry.packed {
             Some(packed) => all.extend(unpacked(packed)?),
-            None => all.push(entry.clone()),
+            None => all.push(entry),
         }
     }
     Ok(all)
 }
 
 /// The inventory as it is stored.
-pub fn stored_inventory(inventory: &Inventory) -> Vec<InventoryEntry> {
+pub fn stored_inventory(inventory: &Inventory) -> StoredInventory {
     let plain: Vec<_> = inventory.iter().map(stored_entry).collect();
     let size: usize = plain.iter().map(size).sum();
     if size <= PLAIN {
-        return plain;
+        return plain.into();
     }
-    vec![packed(&plain)]
+    vec![packed(&plain)].into()
 }
 
 fn stored_entry((key, entry): (&ObjectKey, &Entry)) -> InventoryEntry {

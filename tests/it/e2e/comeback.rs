@@ -150,7 +150,7 @@ async fn comes_back(world: &World, repository: &Repository, branch: &str, moment
     assert_eq!((new.name_any(), new.spec.revision.as_str()), (name.clone(), second.as_str()));
     let recorded = |environment: &graftling::api::Environment| -> Vec<String> {
         let status = environment.status.as_ref().unwrap();
-        status.inventory.iter().map(|entry| entry.uid.clone().unwrap()).collect()
+        status.inventory.entries().iter().map(|entry| entry.uid.clone().unwrap()).collect()
     };
     let (before, after) = (recorded(&old), recorded(&new));
     assert!(

@@ -77,8 +77,8 @@ async fn a_server_that_dies_in_the_middle_of_a_deployment_is_succeeded_by_one_th
         world.start_server().await;
         let environment = world.wait_ready(&branch, &revision).await;
         let status = environment.status.unwrap();
-        let complete = status.inventory.iter().all(|entry| entry.uid.is_some());
-        assert!(complete && status.inventory.len() > 5, "{kind}: {:#?}", status.inventory);
+        let complete = status.inventory.entries().iter().all(|entry| entry.uid.is_some());
+        assert!(complete && status.inventory.entries().len() > 5, "{kind}: {:#?}", status.inventory);
     }
 }
 

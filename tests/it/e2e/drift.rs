@@ -38,7 +38,7 @@ async fn a_hand_edit_is_put_right_and_a_deleted_object_comes_back() {
     let status = scene.told("feature/a", Phase::Ready, &["ready"]).await;
     let uid = scene.uid("apps/v1", "Deployment", &name, "web").await;
     assert!(
-        status.inventory.iter().any(|entry| entry.uid.as_deref() == Some(&uid)),
+        status.inventory.entries().iter().any(|entry| entry.uid.as_deref() == Some(&uid)),
         "{:?}",
         status.inventory
     );
@@ -63,7 +63,11 @@ async fn a_label_of_ours_that_somebody_takes_off_is_put_back_on_the_same_object(
     }
     scene.told("feature/a", Phase::Ready, &["ready"]).await;
     let status = scene.world.environment("feature/a").await.unwrap().status.unwrap();
-    assert!(status.inventory.iter().all(|entry| entry.uid.is_some()), "{:?}", status.inventory);
+    assert!(
+        status.inventory.entries().iter().all(|entry| entry.uid.is_some()),
+        "{:?}",
+        status.inventory
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +155,11 @@ async fn f39_a_namespace_deleted_by_hand_comes_back_with_everything_in_it() {
     let status = scene.told("feature/a", Phase::Ready, &["ready"]).await;
     let new = scene.uid("v1", "Namespace", "", &name).await;
     assert_eq!(status.namespace.unwrap().uid, Some(new));
-    assert!(status.inventory.iter().all(|entry| entry.uid.is_some()), "{:?}", status.inventory);
+    assert!(
+        status.inventory.entries().iter().all(|entry| entry.uid.is_some()),
+        "{:?}",
+        status.inventory
+    );
     let refused: Vec<_> = scene
         .writes(position)
         .iter()

@@ -87,9 +87,10 @@ async fn f40_what_a_lost_environment_left_is_taken_over_and_nothing_restarts() {
     let recorded = |kind: &str| {
         let entry = status
             .inventory
-            .iter()
+            .entries()
+            .into_iter()
             .find(|entry| entry.kind == kind && !entry.name.starts_with("graftling-run-"));
-        entry.unwrap_or_else(|| panic!("no {kind}")).uid.clone().unwrap()
+        entry.unwrap_or_else(|| panic!("no {kind}")).uid.unwrap()
     };
     for (_, kind, _) in OBJECTS {
         assert_eq!(recorded(kind), old[kind], "{kind}");

@@ -18,7 +18,7 @@ async fn feature_x13_the_receipt_lists_every_object_and_is_kept_for_thirty_days(
     let scene = Scene::start("receipt", WEB).await;
     let environment = scene.up("feature/a").await;
     let name = environment.name_any();
-    let inventory = environment.status.clone().unwrap().inventory;
+    let inventory = environment.status.clone().unwrap().inventory.entries();
     let begin = Instant::now();
     scene.repository.delete_branches(&["feature/a"]).unwrap();
     scene.world.wait_gone("feature/a").await;

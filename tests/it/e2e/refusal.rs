@@ -79,7 +79,15 @@ async fn f25_a_kind_that_the_cluster_does_not_know_is_named_and_its_environment_
     scene.told("feature/a", Phase::Failed, &words).await;
     scene.template(CONFIG);
     let environment = scene.up("feature/a").await;
-    assert!(environment.status.unwrap().inventory.iter().all(|entry| entry.kind != "Ghost"));
+    assert!(
+        environment
+            .status
+            .unwrap()
+            .inventory
+            .entries()
+            .iter()
+            .all(|entry| entry.kind != "Ghost")
+    );
 
     scene.template(&format!("{CONFIG}{ghost}"));
     scene.push("feature/a");

@@ -127,7 +127,7 @@ async fn f43_a_restored_environment_takes_its_restored_namespace_over_under_the_
             .world
             .wait_until("feature/a", "ready under the new UIDs", |environment| {
                 let status = environment.status.clone().unwrap_or_default();
-                let recorded = status.inventory.iter().any(|entry| entry.uid.as_ref() == Some(&settings));
+                let recorded = status.inventory.entries().iter().any(|entry| entry.uid.as_ref() == Some(&settings));
                 status.phase == Some(Phase::Ready) && recorded
             })
             .await;
@@ -232,7 +232,7 @@ async fn f85_a_status_of_another_version_keeps_its_inventory_and_refuses_to_dele
     assert_eq!(scene.world.wait_ready("feature/b", &pushed).await.uid(), other.uid());
 
     // The version that understands it is back.
-    inventory[0]["stage"] = json!(environment.status.as_ref().unwrap().inventory[0].stage);
+    inventory[0]["stage"] = json!(environment.status.as_ref().unwrap().inventory.entries()[0].stage);
     let patch = Patch::Merge(json!({ "status": { "inventory": inventory } }));
     scene
         .world

@@ -46,6 +46,10 @@ async fn f39_a_run_that_a_push_overtook_ends_with_its_namespace_and_the_next_one
     scene.world.start_server().await;
     let environment = scene.world.wait_ready("feature/a", &revision).await;
     let status = environment.status.unwrap();
-    assert!(status.inventory.iter().all(|entry| entry.uid.is_some()), "{:?}", status.inventory);
+    assert!(
+        status.inventory.entries().iter().all(|entry| entry.uid.is_some()),
+        "{:?}",
+        status.inventory
+    );
     assert!(scene.read("apps/v1", "Deployment", &name, "web").await.is_some());
 }

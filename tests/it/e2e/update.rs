@@ -134,7 +134,11 @@ async fn what_a_bundle_no_longer_contains_goes_only_after_the_rest_is_ready() {
     let writes = scene.writes_inside(position, &environment);
     only(&writes, "patch deployments web", "delete configmaps old");
     let settled = scene.told("feature/a", Phase::Ready, &[]).await;
-    assert!(settled.inventory.iter().all(|entry| entry.name != "old"), "{:?}", settled.inventory);
+    assert!(
+        settled.inventory.entries().iter().all(|entry| entry.name != "old"),
+        "{:?}",
+        settled.inventory
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

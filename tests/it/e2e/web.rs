@@ -77,9 +77,9 @@ async fn the_web_bundle_with_a_database_comes_up_under_restricted_pod_security_a
     assert!(world.receipt(&environment).await.contains("left: []"));
 }
 
-fn kinds(environment: &Environment) -> BTreeSet<&str> {
+fn kinds(environment: &Environment) -> BTreeSet<String> {
     let status = environment.status.as_ref().unwrap();
-    status.inventory.iter().map(|entry| entry.kind.as_str()).collect()
+    status.inventory.entries().into_iter().map(|entry| entry.kind).collect()
 }
 
 /// What a provisioner does with a volume whose claim is gone.

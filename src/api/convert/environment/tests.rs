@@ -162,7 +162,9 @@ fn an_inventory_entry_that_cannot_be_read_is_an_error_and_not_an_empty_inventory
         inventory: stored_inventory(&stored),
         ..EnvironmentStatus::default()
     };
-    status.inventory[0].stage = "polish".into();
+    let mut entries = status.inventory.entries();
+    entries[0].stage = "polish".into();
+    status.inventory = entries.into();
     assert_eq!(inventory(Some(&status)).unwrap_err(), "status.inventory: unknown stage \"polish\"");
     assert_eq!(inventory(None).unwrap(), Inventory::default());
 }

@@ -66,8 +66,8 @@ fn shortened(inventory: &Inventory) -> Inventory {
     }))
 }
 
-fn read(stored: Vec<InventoryEntry>) -> Result<Inventory, String> {
-    let json = json!({ "inventory": stored });
+fn read(stored: impl Into<StoredInventory>) -> Result<Inventory, String> {
+    let json = json!({ "inventory": stored.into() });
     inventory(Some(&serde_json::from_value(json).unwrap()))
 }
 
@@ -89,7 +89,7 @@ fn f23_the_inventory_of_as_many_objects_as_there_may_be_leaves_room_in_a_status(
 
 #[test]
 fn f85_a_version_that_knows_no_packed_inventory_finds_a_stage_that_it_does_not_know() {
-    let stored = stored_inventory(&inventory_of(300, 20));
+    let stored = stored_inventory(&inventory_of(300, 20)).entries();
     let [entry] = stored.as_slice() else {
         panic!("{} entries", stored.len())
     };
@@ -104,14 +104,14 @@ fn f85_a_version_that_knows_no_packed_inventory_finds_a_stage_that_it_does_not_k
 
 #[test]
 fn a_small_inventory_stays_readable() {
-    let stored = stored_inventory(&inventory_of(40, 20));
+    let stored = stored_inventory(&inventory_of(40, 20)).entries();
     assert_eq!(stored.len(), 40);
     assert!(stored.iter().all(|entry| entry.packed.is_none()));
 }
 
 #[test]
 fn threat_t09_a_packed_inventory_that_cannot_be_read_is_an_error_and_not_an_empty_inventory() {
-    let mut entry = stored_inventory(&inventory_of(300, 20)).remove(0);
+    let mut entry = stored_inventory(&inventory_of(300, 20)).entries().remove(0);
     let whole = entry.packed.clone().unwrap();
     let bomb = BASE64.encode(pack(&" ".repeat(8 * 1024 * 1024))) + ".";
     let short = json!([{ "a": "v1", "k": "Pod", "s": "deploy", "o": [["x", 4, [null, null]]] }]);

@@ -52,6 +52,8 @@ fn what_fits_stays_as_it_is() {
     small.stuck.clear();
     small.stages.truncate(5);
     small.foreign.truncate(5);
-    small.inventory[0].packed = Some("A".repeat(20 * 1024));
+    let mut entries = small.inventory.entries();
+    entries[0].packed = Some("A".repeat(20 * 1024));
+    small.inventory = entries.into();
     assert_eq!(fit(small.clone()), small);
 }

@@ -31,7 +31,7 @@ async fn f15_what_was_created_although_nobody_was_told_is_found_to_be_ours_and_m
     let environment = scene.up("feature/a").await;
     assert!(lost.iter().all(|rule| rule.count() == 1), "every answer got lost: {lost:?}");
     let name = environment.name_any();
-    for entry in environment.status.unwrap().inventory {
+    for entry in environment.status.unwrap().inventory.entries() {
         let live = scene.read(&entry.api_version, &entry.kind, &name, &entry.name).await;
         let uid = live.unwrap()["metadata"]["uid"].as_str().map(str::to_owned);
         assert_eq!(entry.uid, uid, "{} {}", entry.kind, entry.name);

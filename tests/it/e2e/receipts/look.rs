@@ -102,14 +102,15 @@ async fn feature_x13_whatever_shows_that_it_is_of_an_environment_keeps_it_until_
 /// As if a defect had made the server forget an object that is still there: the inventory says that it is gone.
 async fn forget(scene: &Scene, environment: &Environment, uid: &str) {
     let name = environment.name_any();
-    let mut status = scene.world.environments().get(&name).await.unwrap().status.unwrap();
-    let mut entry = status.inventory[0].clone();
+    let status = scene.world.environments().get(&name).await.unwrap().status.unwrap();
+    let mut entries = status.inventory.entries();
+    let mut entry = entries[0].clone();
     entry.api_version = "v1".to_owned();
     entry.kind = "ConfigMap".to_owned();
     entry.namespace = Some(name.clone());
     (entry.name, entry.uid, entry.gone) = ("forgotten".to_owned(), Some(uid.to_owned()), true);
-    status.inventory.push(entry);
-    let patch = Patch::Merge(json!({ "status": { "inventory": status.inventory } }));
+    entries.push(entry);
+    let patch = Patch::Merge(json!({ "status": { "inventory": entries } }));
     let environments = scene.world.environments();
     environments.patch_status(&name, &PatchParams::default(), &patch).await.unwrap();
 }
