@@ -171,7 +171,7 @@ impl Bench {
 
     /// The fourteen objects of a live environment, as somebody would have written them.
     async fn template(&self, environment: &Environment) -> Vec<Value> {
-        let inventory = environment.status.clone().unwrap().inventory;
+        let inventory = environment.status.clone().unwrap().inventory.entries();
         let mut objects = Vec::new();
         for entry in inventory {
             let api = objects::api(&self.world.client, &entry.api_version, &entry.kind, entry.namespace.as_deref()).await;

@@ -22,9 +22,12 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 #[derive(Debug, Default)]
 pub(super) struct Bindings(HashMap<String, Vec<Reference>>);
 
+/// A listing, and when it began.
+type Listed = (Instant, Arc<Bindings>);
+
 /// The last listing, for whoever asks within [`FRESH`] after it began. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct RecentBindings(Arc<Mutex<Option<(Instant, Arc<Bindings>)>>>);
+pub struct RecentBindings(Arc<Mutex<Option<Listed>>>);
 
 impl RecentBindings {
     /// What was listed a moment ago, or what `list` gives now; who comes meanwhile waits for it.
