@@ -192,7 +192,11 @@ async fn the_same_content_stays_stuck_when_its_namespace_is_simply_deleted() {
     let kube::Error::Api(status) = &refused else { panic!("{refused}") };
     assert!(matches!(status.code, 403 | 404), "{refused}");
     // The evidence: no account and no rights, and a finalizer that its owner can never take off.
-    assert!(scene.read("v1", "ServiceAccount", &name, "operator").await.is_none());
+    // Its rights may go first.
+    wait::until("end of the account", LONG, || async {
+        scene.read("v1", "ServiceAccount", &name, "operator").await.is_none().then_some(())
+    })
+    .await;
     let widget = scene.read(VERSION, "Widget", &name, "release").await.expect("it is held");
     assert_eq!(widget["metadata"]["finalizers"], json!([FINALIZER]));
     let again = Controller::new(&scene, &name).await;

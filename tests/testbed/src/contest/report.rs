@@ -18,6 +18,9 @@ use row::row;
 /// What is compared: a load, on a series, with so many definitions.
 pub(super) type Contest = (Load, u32, Series);
 
+/// Why some goals cannot hold. It names no figure that a later measurement could change.
+const LIMITS: &str = include_str!("report/limits.md");
+
 /// Measurements by contest and contender, and what else the lines say.
 #[derive(Debug, Default)]
 pub struct Data {
@@ -71,6 +74,8 @@ impl Data {
         let _ = writeln!(text, "![one environment, from the order to all fourteen objects]({picture})\n");
         text.push_str(LEGEND);
         goals::write(&mut text, self);
+        text.push('\n');
+        text.push_str(LIMITS);
         for contest in self.records.keys() {
             let _ = writeln!(text, "\n## {}\n", title(contest));
             match contest.0 {
