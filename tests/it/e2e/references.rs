@@ -240,7 +240,10 @@ async fn f58_a_token_secret_of_somebody_else_keeps_its_account_and_goes_with_it_
     let name = environment.name_any();
     let token = legacy_token(&scene, &name).await;
     // The API server learns of the Secret by a watch of its own.
-    wait::until("a token that counts", LONG, || async { authenticates(&scene, &token).await.then_some(()) }).await;
+    wait::until("a token that counts", LONG, || async {
+        authenticates(&scene, &token).await.then_some(())
+    })
+    .await;
     scene.delete(&environment).await;
     let words = [
         "Secret legacy",
