@@ -5,11 +5,6 @@ use std::process::ExitCode;
 use graftling::cli::{self, Exit, LogFormat};
 use graftling::telemetry;
 
-/// Gives back what is no longer used: glibc's keeps the peak of a burst for as long as something small lies above it, which comes to as much as
-/// a thousand environments need. `.cargo/config.toml` says how it is set.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 fn main() -> ExitCode {
     if let Some(exit) = cli::hidden::run() {
         return exit;
