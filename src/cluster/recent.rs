@@ -91,32 +91,21 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "the test's own objects are complete")]
+
+    use serde_json::json;
+
     use super::*;
-    use crate::domain::readiness::Readiness;
+    use crate::cluster::MARKS;
 
     fn secret(name: &str, version: u64) -> LiveObject {
-        LiveObject {
-            key: ObjectKey {
-                group: String::new(),
-                version: "v1".to_owned(),
-                kind: "Secret".to_owned(),
-                namespace: Some("shop-a".to_owned()),
-                name: name.to_owned(),
-            },
-            uid: "1".to_owned(),
-            version,
-            deletion: None,
-            environment: None,
-            environment_uid: None,
-            ownership: None,
-            co_appliers: Vec::new(),
-            secret: None,
-            readiness: Readiness::Ready,
-            owners: Vec::new(),
-            shares: Default::default(),
-            shared_content: None,
-            retention: Default::default(),
-        }
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": { "name": name, "namespace": "shop-a", "uid": "1", "resourceVersion": version.to_string() },
+        });
+        let key = ObjectKey::try_from(&body).unwrap();
+        LiveObject::from_body(key, &body, MARKS).unwrap()
     }
 
     #[test]
