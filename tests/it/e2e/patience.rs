@@ -63,13 +63,15 @@ async fn a_teardown_costs_requests_for_what_it_does_and_not_for_how_long_it_wait
     let position = scene.position();
     // The time that is waited is what is measured.
     tokio::time::sleep(Duration::from_secs(10)).await;
-    let waiting = requests(&scene, position);
+    let mut waiting = requests(&scene, position);
+    waiting.retain(|event| event.namespace == environment.name_any());
     println!(
         "ten seconds of waiting for a finalizer: {} requests, {:?}",
         waiting.len(),
         by_verb(&waiting)
     );
-    assert!(waiting.len() <= 40, "by polling it was 269: {:?}", by_verb(&waiting));
+    // The pass that told, which may still be on its way, and two looks at what is left.
+    assert!(waiting.len() <= 30, "by polling it was 269: {:?}", by_verb(&waiting));
     let start = Instant::now();
     scene
         .edit("v1", "ConfigMap", &environment.name_any(), "settings", finalizers(json!([])))

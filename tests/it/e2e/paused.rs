@@ -1,6 +1,8 @@
 //! A paused environment: what is changed by hand stays, is shown, and is put right on resume.
 #![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
+use std::time::Duration;
+
 use graftling::api::environment::Phase;
 use graftling::api::environment::requests::DriftedObject;
 use kube::ResourceExt;
@@ -131,9 +133,13 @@ async fn what_was_changed_by_hand_is_told_and_nothing_but_the_status_is_written(
     .await;
     wait_for_drift(&scene, branch, &[drifted("ConfigMap/settings", "data.greeting")]).await;
     let of_the_environment = |event: &testbed::AuditEvent| event.namespace == name || event.resource == "environments";
-    let mut writes = scene.writes(position);
-    writes.retain(of_the_environment);
-    // The write that tells of the pause may still be on its way into the audit log.
+    let written = || {
+        let mut writes = scene.writes(position);
+        writes.retain(of_the_environment);
+        (!writes.is_empty()).then_some(writes)
+    };
+    // The status is seen by a watch, a moment before the audit log has its write.
+    let writes = wait::until("the status's write in the audit log", Duration::from_secs(5), async || written()).await;
     let mut writes: Vec<String> = writes.iter().map(short).collect();
     writes.dedup();
     assert_eq!(writes, [format!("patch environments/status {name}")]);

@@ -8,14 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// A place in the audit log; by default its beginning.
+/// A moment in the audit log; by default its beginning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position(u64);
+pub struct Position {
+    /// The end of the log at that moment.
+    end: u64,
+    /// The moment, by the clock that the API server has too.
+    taken: Timestamp,
+}
 
 /// A handle to the audit log of one control plane. Reading it does not disturb anything.
 ///
 /// The API server writes the event of a request before it ends the response, so whoever has a complete response finds its
-/// event here. Watches appear when they begin; everything else when it is over. What was read once is remembered: tests ask again
+/// event here. Whoever learns of a write by a watch may be earlier than its event: such a write is before a position that is
+/// taken then all the same, because what came in before a position is never after it. Watches appear when they begin; everything else when it is over. What was read once is remembered: tests ask again
 /// and again.
 #[derive(Debug, Clone)]
 pub struct AuditLog {
@@ -69,19 +75,22 @@ impl AuditLog {
         AuditLog { path, known }
     }
 
-    /// The end of the log as it is now.
+    /// The end of the log as it is now. A request that has come in and is not over does not count as after it.
     ///
     /// # Panics
     ///
     /// When the log cannot be read.
     pub fn position(&self) -> Position {
         match self.path.metadata() {
-            Ok(metadata) => Position(metadata.len()),
+            Ok(metadata) => Position {
+                end: metadata.len(),
+                taken: Timestamp::now(),
+            },
             Err(error) => panic!("cannot read the audit log {}: {error}", self.path.display()),
         }
     }
 
-    /// The events after `position`, in the order in which they were logged.
+    /// The events of requests that came in after `position`, in the order in which they were logged.
     ///
     /// # Panics
     ///
@@ -100,8 +109,9 @@ impl AuditLog {
         if let Err(error) = known.catch_up(&self.path) {
             panic!("cannot read the audit log {}: {error}", self.path.display());
         }
-        let first = known.events.partition_point(|(start, _)| *start < position.0);
-        let after = known.events[first..].iter().map(|(_, event)| event);
+        let first = known.events.partition_point(|(start, _)| *start < position.end);
+        let later = known.events[first..].iter().map(|(_, event)| event);
+        let after = later.filter(|event| event.request_received >= position.taken);
         after.filter(|event| matches(event)).cloned().collect()
     }
 }
@@ -216,9 +226,11 @@ mod tests {
 
     use super::*;
 
+    /// An event of a request that comes in now.
     fn line(name: &str) -> String {
+        let now = Timestamp::now();
         format!(
-            r#"{{"stage":"ResponseComplete","user":{{"username":"admin"}},"verb":"get","requestURI":"/","objectRef":{{"name":"{name}"}},"requestReceivedTimestamp":"2026-01-01T00:00:00Z","stageTimestamp":"2026-01-01T00:00:00Z"}}"#
+            r#"{{"stage":"ResponseComplete","user":{{"username":"admin"}},"verb":"get","requestURI":"/","objectRef":{{"name":"{name}"}},"requestReceivedTimestamp":"{now}","stageTimestamp":"{now}"}}"#
         )
     }
 
@@ -242,5 +254,17 @@ mod tests {
         assert_eq!(names(&log, start), ["first", "second", "third"]);
         assert_eq!(names(&log, whole), ["second", "third"]);
         assert_eq!(names(&log, half), ["third"]);
+    }
+
+    #[test]
+    fn an_event_that_is_logged_after_the_position_of_a_request_that_came_in_before_it_came_before_it() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let log = AuditLog::new(file.path().to_owned());
+        let late = line("late");
+        let position = log.position();
+        writeln!(file, "{late}").unwrap();
+        writeln!(file, "{}", line("after")).unwrap();
+        assert_eq!(names(&log, position), ["after"]);
+        assert_eq!(names(&log, Position::default()), ["late", "after"]);
     }
 }
