@@ -2,6 +2,8 @@
 //!
 //! It runs as a process of its own, so that what it uses is counted apart, and takes its work by a line on a socket, as others take deliveries.
 
+mod requests;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,110 +11,29 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
 use kube::Client;
-use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::Error;
-use super::content::{self, DEPLOYER, Naming, Object};
+use super::content;
 use super::task::{Contender, Environment, Namer, Task};
 use crate::command::{Invocation, Running};
 use crate::control_plane;
 use crate::subject::LONG;
+pub use requests::{Mode, Prepared, requests};
 
 /// How many environments are written at a time, as graftling does by default. More do not help: the API server is busy.
 const PLACES: usize = 16;
 
-/// The last wave of requests that there can be.
-const LAST_WAVE: u8 = 3;
-
 /// So long a deployer may be refused after it was given its rights.
 const GRANTED: Duration = Duration::from_secs(5);
-
-/// How objects are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// By POST, which is the quickest, and cannot change anything.
-    Post,
-    /// By server-side apply.
-    Apply,
-    /// By server-side apply, and with no more rights than an environment's own deployer has: what a bundle brings is written as it, once
-    /// its RoleBinding is there. Such a writer may not give away rights that it lacks, which the API server looks up for every Role and
-    /// every RoleBinding.
-    Deployer,
-}
-
-/// One request, ready to be sent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Prepared {
-    method: String,
-    path: String,
-    content_type: String,
-    body: String,
-    /// Whom it is sent as, if not as the writer itself.
-    user: Option<String>,
-    /// All of one wave are sent at once, and none before the wave before it is over.
-    wave: u8,
-}
 
 /// A writer with warm connections.
 #[derive(Clone)]
 pub struct Writer {
     client: Client,
     places: Arc<Semaphore>,
-}
-
-impl Prepared {
-    /// The request that writes an object of an environment.
-    pub fn write(object: &Object, mode: Mode, naming: &Naming) -> Prepared {
-        let (method, path, content_type) = match mode {
-            Mode::Post => ("POST", object.collection.clone(), "application/json"),
-            Mode::Apply | Mode::Deployer => {
-                let path = format!("{}/{}?fieldManager=floor&force=true", object.collection, object.name);
-                ("PATCH", path, "application/apply-patch+yaml")
-            }
-        };
-        let is_of_bundle = !is_fence(object);
-        let deployer = || format!("system:serviceaccount:{}:{DEPLOYER}", naming.project_namespace);
-        Prepared {
-            method: method.to_owned(),
-            path,
-            content_type: content_type.to_owned(),
-            body: object.body.to_string(),
-            user: (mode == Mode::Deployer && is_of_bundle).then(deployer),
-            wave: wave(object, mode),
-        }
-    }
-
-    /// The request that deletes an environment's namespace.
-    pub fn delete(namespace: &str) -> Prepared {
-        Prepared {
-            method: "DELETE".to_owned(),
-            path: format!("/api/v1/namespaces/{namespace}"),
-            content_type: "application/json".to_owned(),
-            body: String::new(),
-            user: None,
-            wave: 0,
-        }
-    }
-}
-
-/// Whether it is of the fences around what a bundle brings.
-fn is_fence(object: &Object) -> bool {
-    let fences = ["Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy"];
-    fences.contains(&object.kind.as_str()) || object.name == DEPLOYER
-}
-
-/// The namespace first, and the rest at once. A deployer needs its RoleBinding before, and a RoleBinding its Role.
-fn wave(object: &Object, mode: Mode) -> u8 {
-    match (object.kind.as_str(), mode) {
-        ("Namespace", _) => 0,
-        (_, Mode::Post | Mode::Apply) => 1,
-        _ if is_fence(object) => 1,
-        ("RoleBinding", _) => 3,
-        _ => 2,
-    }
 }
 
 impl Writer {
@@ -123,14 +44,7 @@ impl Writer {
             client,
             places: Arc::new(Semaphore::new(PLACES)),
         };
-        let look = Prepared {
-            method: "GET".to_owned(),
-            path: "/version".to_owned(),
-            content_type: "application/json".to_owned(),
-            body: String::new(),
-            user: None,
-            wave: 0,
-        };
+        let look = Prepared::bare("GET", "/version".to_owned(), 0);
         try_join_all((0..content::COUNT).map(|_| writer.send(&look))).await?;
         Ok(writer)
     }
@@ -145,7 +59,7 @@ impl Writer {
     async fn write_one(&self, requests: &[Prepared]) -> Result<(), Error> {
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
-        for wave in 0..=LAST_WAVE {
+        for wave in 0..=requests::LAST_WAVE {
             let now = requests.iter().filter(|request| request.wave == wave);
             try_join_all(now.map(|request| self.send_when_allowed(request))).await?;
         }
@@ -178,23 +92,6 @@ impl Writer {
         let built = built.map_err(|error| Error::Understand(format!("{what}: {error}")))?;
         self.client.request_text(built).await.map(drop).map_err(Error::request(what))
     }
-}
-
-/// The requests of a task.
-pub fn requests(task: Task, mode: Mode, environments: &[Environment]) -> Vec<Vec<Prepared>> {
-    let of = |environment: &Environment| match task {
-        Task::Create => writes(environment, &environment.objects, mode),
-        // What is there cannot be posted.
-        Task::Change if mode == Mode::Post => writes(environment, &content::changed(&environment.objects), Mode::Apply),
-        Task::Change => writes(environment, &content::changed(&environment.objects), mode),
-        Task::Delete => vec![Prepared::delete(&environment.naming.namespace)],
-    };
-    environments.iter().map(of).collect()
-}
-
-fn writes(environment: &Environment, objects: &[Object], mode: Mode) -> Vec<Prepared> {
-    let write = |object| Prepared::write(object, mode, &environment.naming);
-    objects.iter().map(write).collect()
 }
 
 /// Takes lines of work on a socket whose address is printed, and answers each with a line, until it is killed.

@@ -42,16 +42,17 @@ pub async fn run(cell: Cell, programs: &Programs) -> Result<Outcome, Error> {
     let load = cell.load;
     let stage = Stage::set_up(&cell, programs).await?;
     let processes = stage.plane.pids().into_iter().map(|(_, pid)| pid).collect();
-    let warm = Warm::up(stage, cell, programs.requests.clone()).await?;
-    let records = measure(&warm, load, programs).await?;
+    let mut warm = Warm::up(stage, cell, programs.requests.clone()).await?;
+    let records = measure(&mut warm, load, programs).await?;
     Ok(Outcome { records, processes })
 }
 
-async fn measure(warm: &Warm, load: Load, programs: &Programs) -> Result<Vec<Record>, Error> {
+async fn measure(warm: &mut Warm, load: Load, programs: &Programs) -> Result<Vec<Record>, Error> {
     match load {
         Load::One { samples } => one_by_one(warm, samples).await,
         Load::Beside { size, samples } => {
             many(warm, size).await?;
+            warm.watch_idle_contender().await;
             one_by_one(warm, samples).await
         }
         Load::Burst { size } => {

@@ -21,6 +21,9 @@ const LONGEST: Duration = Duration::from_secs(120);
 /// How long the need of an idle server is watched.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// How long the need of a contender is watched that has many environments and nothing to do: it looks after them now and then.
+const IDLE_CONTENDER: Duration = Duration::from_secs(10);
+
 /// The counters at a moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Marks {
@@ -36,6 +39,8 @@ pub(super) struct Warm {
     pub(super) cell: Cell,
     /// Time of the processor for each second.
     idle: f64,
+    /// The same of the contender, where that is not part of what is measured.
+    idle_contender: f64,
     /// Where requests are told one by one, if at all.
     requests: Option<PathBuf>,
 }
@@ -43,11 +48,11 @@ pub(super) struct Warm {
 impl Warm {
     /// Makes one environment that does not count, so that connections and caches are warm, and then watches the idle server.
     pub(super) async fn up(stage: Stage, cell: Cell, requests: Option<PathBuf>) -> Result<Warm, Error> {
-        let idle = 0.0;
         let mut warm = Warm {
             stage,
             cell,
-            idle,
+            idle: 0.0,
+            idle_contender: 0.0,
             requests,
         };
         // Who is asked what it needs without an environment has none.
@@ -60,6 +65,14 @@ impl Warm {
         let now = warm.marks();
         warm.idle = (now.server - marks.server).as_secs_f64() / (now.at - marks.at).as_secs_f64();
         Ok(warm)
+    }
+
+    /// Watches what the contender needs for the environments that there are. From now on, that is not counted.
+    pub(super) async fn watch_idle_contender(&mut self) {
+        let marks = self.marks();
+        tokio::time::sleep(IDLE_CONTENDER).await;
+        let now = self.marks();
+        self.idle_contender = (now.contender.saturating_sub(marks.contender)).as_secs_f64() / (now.at - marks.at).as_secs_f64();
     }
 
     async fn first(&self) -> Result<(), Error> {
@@ -141,6 +154,7 @@ impl Warm {
             contender: contender_cpu(&processes),
             at: Instant::now(),
         };
+        let own_time = (now.contender.saturating_sub(since.contender)).as_secs_f64();
         let gross = (now.server.saturating_sub(since.server)).as_secs_f64();
         let elapsed = (now.at - since.at).as_secs_f64();
         let all = self.stage.plane.audit().since(since.position);
@@ -152,7 +166,7 @@ impl Warm {
             (processes::peak(&processes), processes::resident(&processes))
         };
         Used {
-            contender_cpu_ms: (now.contender.saturating_sub(since.contender)).as_secs_f64() * 1000.0,
+            contender_cpu_ms: (own_time - self.idle_contender * elapsed).max(0.0) * 1000.0,
             server_cpu_ms: (gross - self.idle * elapsed).max(0.0) * 1000.0,
             server_cpu_gross_ms: gross * 1000.0,
             requests: count(own.len()),

@@ -34,7 +34,7 @@ fn bar(picture: &mut String, top: f64, scale: f64, row: &Row) {
     let Some(wall) = row.wall else { return };
     let colour = match row.contender {
         Name::Graftling => "#2da44e",
-        Name::FloorApply | Name::FloorPost | Name::FloorDeployer => "#8c959f",
+        Name::FloorApply | Name::FloorPost | Name::FloorDeployer | Name::FloorEnvironment => "#8c959f",
         _ => "#54aeff",
     };
     let label = escape(&row.contender.title().replace("\\|", "|"));

@@ -171,13 +171,14 @@ const LEGEND: &str = "\
 Time runs from the first byte of the delivery, or from the start of the process, until a watcher has seen all fourteen objects with their
 content. CPU, requests, writes and memory run until the contender asks for nothing more, at least a second longer, and are medians for each
 environment (CPU, requests, writes) or of the whole (memory: what runs all along, or the largest process that was started). Server CPU is that
-of kube-apiserver and etcd, less what they need when idle.
+of kube-apiserver and etcd, less what they need when idle. Of one environment beside many, the contender's CPU is less what it needs for the
+many while nothing happens.
 
 The teardown of graftling runs from the delivery that announces the deletion of the branch to the end of the Environment, which goes after its
 receipt. It includes the confirmation that the branch is absent: one look at the Git host, as the announcement counts as the first; without a
 delivery there are two looks, `--absence-confirmation` apart (1 s in the contest). Where more than three go at once, the brake holds
 them until somebody releases it, which takes the second look: the contest does so 1.1 s after it is told what is held, and that is part of
-the time.
+the time. The floor deletes Deployments, ReplicaSets and pods, without waiting for them, and then the namespace.
 ";
 
 fn title((load, crds, series): &Contest) -> String {

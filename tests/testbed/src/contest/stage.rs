@@ -16,7 +16,7 @@ use super::record::{Cell, Series};
 use super::script::Script;
 use super::task::{Contender, Name, Namer, deployer_role};
 use super::{Error, machine, processes};
-use crate::subject::objects;
+use crate::subject::{self, objects};
 use crate::{ControlPlane, Invocation};
 
 /// The namespace of the account that everybody but graftling works as.
@@ -111,6 +111,12 @@ async fn contender(
         Name::FloorDeployer => {
             apply(&plane.client().await, content::deployer_role(&deployer_role(NAMESPACE))).await?;
             Box::new(floor(Mode::Deployer).await?)
+        }
+        Name::FloorEnvironment => {
+            let client = plane.client().await;
+            subject::define(&client).await.map_err(Error::UseGraftling)?;
+            apply(&client, content::deployer_role(&deployer_role(NAMESPACE))).await?;
+            Box::new(floor(Mode::Environment).await?)
         }
         Name::WebhookScript => {
             let daemon = Script::available().map_err(Error::Understand)?;

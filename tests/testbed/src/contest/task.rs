@@ -43,6 +43,8 @@ pub enum Name {
     FloorPost,
     /// The raw writer, with no more rights than a deployer of graftling has.
     FloorDeployer,
+    /// The same, with the three writes of an Environment.
+    FloorEnvironment,
     /// Graftling: a signed delivery, and a real repository.
     Graftling,
     /// `kubectl apply`.
@@ -106,10 +108,11 @@ pub trait Contender: Send + Sync {
 
 impl Name {
     /// All that take part without being asked, in the order of reports.
-    pub const ALL: [Name; 9] = [
+    pub const ALL: [Name; 10] = [
         Name::FloorApply,
         Name::FloorPost,
         Name::FloorDeployer,
+        Name::FloorEnvironment,
         Name::Graftling,
         Name::Kubectl,
         Name::KubectlServerSide,
@@ -127,6 +130,7 @@ impl Name {
             Name::FloorApply => "floor-apply",
             Name::FloorPost => "floor-post",
             Name::FloorDeployer => "floor-deployer",
+            Name::FloorEnvironment => "floor-environment",
             Name::Graftling => "graftling",
             Name::Kubectl => "kubectl",
             Name::KubectlServerSide => "kubectl-server-side",
@@ -144,6 +148,7 @@ impl Name {
             Name::FloorApply => "the floor (raw server-side apply)",
             Name::FloorPost => "the floor by POST",
             Name::FloorDeployer => "the floor with the rights of a deployer",
+            Name::FloorEnvironment => "the floor with the rights of a deployer and the three writes of an Environment",
             Name::Graftling => "graftling",
             Name::Kubectl => "kubectl apply",
             Name::KubectlServerSide => "kubectl apply --server-side",

@@ -39,6 +39,8 @@ impl Found<'_> {
         let allowed = ratio(ours, self.one(Name::FloorDeployer), p50);
         let what = "the same against the floor with the rights of a deployer";
         goals.push(Goal::at_most(what, 2.0, allowed).stretch(1.5));
+        let fair = ratio(ours, self.one(Name::FloorEnvironment), p50);
+        goals.push(Goal::at_most(format!("the same against {}", Name::FloorEnvironment.title()), 2.0, fair).stretch(1.5));
         for other in [Name::KubectlServerSide, Name::HelmTemplate, Name::HelmInstall, Name::WebhookScript] {
             let what = format!("the same against {}", other.title());
             goals.push(Goal::at_most(what, 0.1, ratio(ours, self.one(other), p50)).stretch(0.07));
@@ -51,20 +53,22 @@ impl Found<'_> {
             Load::Burst { size } => Some(*size),
             _ => None,
         };
-        let goal = |of: u32| {
+        let goals = |of: u32| {
             let row = |name| self.row(name, |load| size(load) == Some(of));
-            let rate = ratio(row(Name::Graftling), row(Name::FloorApply), |row| row.rate);
+            let rate = |floor| ratio(row(Name::Graftling), row(floor), |row| row.rate);
             let what = format!("burst of {of}, environments per second against the floor");
-            Goal::at_least(what, 0.8, rate).stretch(0.92)
+            let fair = format!("the same against {}", Name::FloorEnvironment.title());
+            [(what, Name::FloorApply), (fair, Name::FloorEnvironment)]
+                .map(|(what, floor)| Goal::at_least(what, 0.8, rate(floor)).stretch(0.92))
         };
-        self.sizes(&[100, 1000], size).into_iter().map(goal).collect()
+        self.sizes(&[100, 1000], size).into_iter().flat_map(goals).collect()
     }
 
     fn of_requests(&self) -> Vec<Goal> {
         let ours = self.one(Name::Graftling);
         let repeated = self.row(Name::Graftling, |load| matches!(load, Load::Repeat { .. }));
         let changed = self.row(Name::Graftling, |load| matches!(load, Load::Change { .. }));
-        let server = ratio(ours, self.one(Name::FloorApply), |row| row.server_cpu);
+        let server = |floor| ratio(ours, self.one(floor), |row| row.server_cpu);
         vec![
             Goal::at_most(
                 "writes per new environment: 14, and of the Environment itself 3",
@@ -72,7 +76,13 @@ impl Found<'_> {
                 ours.and_then(|row| row.writes),
             ),
             Goal::at_most("reads per new environment", 2.0, ours.and_then(reads)),
-            Goal::at_most("server CPU per new environment against the floor", 1.3, server).stretch(1.15),
+            Goal::at_most("server CPU per new environment against the floor", 1.3, server(Name::FloorApply)).stretch(1.15),
+            Goal::at_most(
+                format!("the same against {}", Name::FloorEnvironment.title()),
+                1.3,
+                server(Name::FloorEnvironment),
+            )
+            .stretch(1.15),
             Goal::at_most("repeated delivery, writes", 0.0, repeated.and_then(|row| row.writes)),
             Goal {
                 bound: None,
