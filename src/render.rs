@@ -173,11 +173,6 @@ impl Renderer {
         }
     }
 
-    /// Starts the workers, so that the first request finds one.
-    pub fn warm_up(&self) {
-        self.pool.fill();
-    }
-
     /// What keeps workers in, once the first has started.
     pub fn level(&self) -> Option<SandboxLevel> {
         self.pool.level()

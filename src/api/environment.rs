@@ -145,7 +145,7 @@ pub struct EnvironmentStatus {
     pub resting: bool,
     /// What was ever applied and not yet seen gone.
     #[serde(default, skip_serializing_if = "StoredInventory::is_empty")]
-    #[schemars(with = "Vec<InventoryEntry>")]
+    #[schemars(schema_with = "inventory::schema")]
     pub inventory: StoredInventory,
     /// Objects of others in the namespace that were found by the teardown: they keep it, or go with it because the Project says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -235,7 +235,7 @@ pub struct RevisionStatus {
 }
 
 /// One object that was ever applied and not yet seen gone.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryEntry {
     /// `group/version`, or `version` for the core group.

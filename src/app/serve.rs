@@ -285,15 +285,13 @@ async fn work(
     lead(parts, stores, hosts, publisher, changes, shutdown).await;
 }
 
-/// Workers that are started ahead: the first push does not wait for them.
+/// Its workers start with the first bundle that is rendered, so a server without an environment, or one that follows, has none.
 fn renderer(settings: &Settings) -> Renderer {
-    let renderer = Renderer::new(RendererSettings {
+    Renderer::new(RendererSettings {
         workers: settings.render_workers,
         helm: settings.helm.clone(),
         ..RendererSettings::default()
-    });
-    renderer.warm_up();
-    renderer
+    })
 }
 
 /// What sees live objects, and wakes environments when they change.

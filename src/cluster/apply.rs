@@ -45,7 +45,7 @@ impl Observer {
         let mut rights = Rights::default();
         for step in steps {
             let of_step = self.carry_out_step(deployer, step, run, rights).await;
-            rights.learn(&of_step);
+            rights.learn(&of_step).await;
             let stop = !of_step.iter().all(goes_on);
             outcomes.extend(of_step);
             if stop {

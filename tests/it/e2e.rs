@@ -67,6 +67,7 @@ mod teardown;
 mod teardown_stages;
 mod trouble;
 mod unfenced;
+mod unreadable;
 mod unsettled;
 mod unstick;
 mod update;

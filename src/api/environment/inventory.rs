@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::InventoryEntry;
@@ -29,6 +30,12 @@ const NEXT: char = '\t';
 const NONE: &str = "\u{1}";
 /// Stands for a field that is as in the line before.
 const SAME: &str = "\u{2}";
+
+/// The schema of an inventory says nothing of its entries: to go through them takes the API server a third of the time that it needs for a
+/// status, at each write. Nobody but the server writes any, and what it cannot read it leaves alone.
+pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "x-kubernetes-preserve-unknown-fields": true })
+}
 
 type Texts<'a> = [Option<&'a str>; TEXTS];
 

@@ -7,8 +7,9 @@ use crate::domain::outcome::{FailureClass, Outcome};
 
 /// Whether this plan has given the deployer its rights, and when.
 ///
-/// The API server judges by what its own watch of bindings shows, which is a few milliseconds behind the answer to the write of one. What
-/// is refused in between is asked for again here: to end the pass, and begin another, costs more of everything.
+/// The API server judges by what its own watch of bindings shows, which is a few milliseconds behind the answer to the write of one. So a
+/// moment passes before they are made use of, and what is refused all the same is asked for again here: to end the pass, and begin another,
+/// costs more of everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rights {
     given: Option<Instant>,
@@ -17,18 +18,22 @@ pub(super) struct Rights {
 /// For so long after a binding was written a refusal may be due to it.
 const IN_EFFECT_WITHIN: Duration = Duration::from_secs(1);
 
-/// The first wait; each one after it is twice as long.
+/// So long the API server's watch takes mostly, where nothing else is going on. Without it more than half of the first writes were refused.
+const SEEN_AFTER: Duration = Duration::from_millis(3);
+
+/// The first wait after a refusal; each one after it is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(2);
 
 impl Rights {
-    /// Takes in what was written before the next step.
-    pub(super) fn learn(&mut self, outcomes: &[Outcome]) {
+    /// Takes in what was written before the next step. Rights that were given have a moment to be seen.
+    pub(super) async fn learn(&mut self, outcomes: &[Outcome]) {
         let is_binding = |outcome: &Outcome| match outcome {
             Outcome::Applied { stage, live, .. } => *stage == Stage::Guardrails && live.key.kind == "RoleBinding",
             _ => false,
         };
         if outcomes.iter().any(is_binding) {
             self.given = Some(Instant::now());
+            tokio::time::sleep(SEEN_AFTER).await;
         }
     }
 
