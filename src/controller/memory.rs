@@ -25,8 +25,18 @@ struct Written {
 }
 
 impl Memory {
-    /// The newer of `cached` and what was written last. Once the watch has caught up, the memory is released.
-    pub fn newest(&self, cached: Arc<Environment>) -> Arc<Environment> {
+    /// The newest of `cached`, what was written last, and what the watch has shown, which is `stored`. Once the watch has caught up, the
+    /// memory is released.
+    ///
+    /// Whoever calls has read `cached` before, and the memory may have been released since: then the watch has shown what it held. So
+    /// `stored` is asked last.
+    pub fn newest(&self, cached: Arc<Environment>, stored: impl FnOnce() -> Option<Arc<Environment>>) -> Arc<Environment> {
+        let known = self.newer(cached);
+        let is_newer = |stored: &Arc<Environment>| stored.metadata.uid == known.metadata.uid && version(stored) > version(&known);
+        stored().filter(is_newer).unwrap_or(known)
+    }
+
+    fn newer(&self, cached: Arc<Environment>) -> Arc<Environment> {
         let Some(uid) = cached.uid() else { return cached };
         let written = &mut self.lock().newest;
         match written.get(&uid) {
@@ -109,7 +119,7 @@ mod tests {
     }
 
     fn newest(memory: &Memory, uid: &str, version: &str) -> Option<String> {
-        memory.newest(environment(uid, version)).resource_version()
+        memory.newest(environment(uid, version), || None).resource_version()
     }
 
     #[test]
@@ -120,6 +130,21 @@ mod tests {
         assert_eq!(newest(&memory, "1", "10").as_deref(), Some("10"));
         assert!(memory.lock().newest.is_empty(), "then the memory is released");
         assert_eq!(newest(&memory, "1", "9").as_deref(), Some("9"));
+    }
+
+    #[test]
+    fn f20_what_the_watch_has_shown_since_the_pass_was_called_for_is_seen() {
+        let memory = Memory::default();
+        memory.remember(&environment("1", "10"));
+        memory.caught_up(&environment("1", "10"));
+        let seen = |stored| memory.newest(environment("1", "9"), || stored).resource_version();
+        assert_eq!(
+            seen(Some(environment("1", "10"))).as_deref(),
+            Some("10"),
+            "the memory was released for it"
+        );
+        assert_eq!(seen(Some(environment("2", "11"))).as_deref(), Some("9"), "another of the same name");
+        assert_eq!(seen(None).as_deref(), Some("9"));
     }
 
     #[test]
@@ -139,7 +164,7 @@ mod tests {
         let entries = serde_json::json!([{ "manager": "graftling", "time": "2026-01-01T00:00:00Z", "fieldsV1": { "f:spec": {} } }]);
         written.metadata.managed_fields = serde_json::from_value(entries).ok();
         memory.remember(&written);
-        let kept = memory.newest(environment("1", "9"));
+        let kept = memory.newest(environment("1", "9"), || None);
         let entry = kept.metadata.managed_fields.iter().flatten().next();
         assert!(entry.is_some_and(|entry| entry.time.is_some() && entry.fields_v1.is_none()));
     }

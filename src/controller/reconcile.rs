@@ -117,7 +117,7 @@ impl Reconciler {
     /// See [`Error`]; the pass is repeated with back-off.
     pub async fn reconcile(&self, cached: Arc<Environment>) -> Result<Action, Error> {
         let started = Instant::now();
-        let environment = self.memory.newest(cached);
+        let environment = self.newest(cached);
         let uid = environment.metadata.uid.clone().unwrap_or_default();
         if let Some(left) = self.patience.left(&uid, started) {
             return Ok(Action::requeue(left));
@@ -158,9 +158,14 @@ impl Reconciler {
         result.map(|pass| pass.action)
     }
 
+    fn newest(&self, cached: Arc<Environment>) -> Arc<Environment> {
+        let reference = ObjectRef::from_obj(&*cached);
+        self.memory.newest(cached, || self.stores.environments.get(&reference))
+    }
+
     /// A failure that somebody has to settle must be seen where the environment is looked at, not only in our log.
     async fn tell(&self, environment: &Arc<Environment>, error: &cluster::Error) {
-        let environment = self.memory.newest(environment.clone());
+        let environment = self.newest(environment.clone());
         let told = async {
             let Some((identity, inventory)) = self.read_own(&environment).await? else {
                 return Ok(());
