@@ -29,7 +29,7 @@ struct Sight {
 }
 
 /// For so long what was seen is taken for what there is. An edit by hand in between is found by the next look after it.
-const HOLDS: Duration = Duration::from_secs(5);
+const HOLDS: Duration = Duration::from_secs(3);
 
 impl Recent {
     /// What was seen of `key`, if that holds still.
