@@ -108,7 +108,7 @@ impl Default for RenderLimits {
 // === impl Renderer ===
 
 impl Renderer {
-    /// A renderer without a worker yet: the first request starts one, or [`Renderer::warm_up`].
+    /// A renderer without a worker yet: the first request starts one.
     pub fn new(settings: RendererSettings) -> Self {
         let helm = Helm::new(settings.helm.clone(), settings.program.clone());
         let pool = Pool::new(settings);
