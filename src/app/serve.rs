@@ -22,7 +22,6 @@ use crate::cluster::recent::Recent;
 use crate::cluster::references::RecentBindings;
 use crate::cluster::residue::{Cost, Scanner};
 use crate::cluster::signing::{Place, Signer};
-use crate::cluster::teardown::LastSeen;
 use crate::cluster::{self, Connection};
 use crate::config::Config;
 use crate::controller::approvals::Approvals;
@@ -341,7 +340,6 @@ async fn lead(
         patience: Patience::default(),
         diagnoses: Diagnoses::default(),
         witnesses: Witnesses::default(),
-        last_seen: LastSeen::default(),
         bundles: Bundles::new(sources, renderer(&parts.settings), parts.metrics.clone()),
         settings: parts.settings.clone(),
         metrics: parts.metrics.clone(),

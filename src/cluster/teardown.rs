@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
-pub use self::seen::{LastSeen, Seen};
+pub use self::seen::Seen;
 use super::Error;
 use super::connection::{Deployer, within};
 use super::observe::{FAN_OUT, Observer};
@@ -23,13 +23,13 @@ use crate::domain::plan::Observed;
 use crate::domain::plan::teardown::{Pod as PodInUse, Tier, View, retain};
 use crate::domain::residue::Shared;
 
-/// For how long a look counts, in the pass that made it and in those that follow. Somebody can create an object between any look and a deletion,
-/// so a fresh one would prove no more; and no deletion is sent without the UID that was seen.
+/// For how long a look counts within one pass, when nothing had to be waited for in between. Somebody can create an object between any look
+/// and a deletion, so a fresh one would prove no more; and no deletion is sent without the UID that was seen.
 pub const FRESH: Duration = Duration::from_secs(1);
 
 impl Observer {
     /// Observes everything of `inventory` that is not confirmed gone, and, once only rights and identities are left, the pods that may
-    /// use them. What was `seen` a moment ago, and asked nothing of since, is not read again.
+    /// use them. What this pass has `seen` a moment ago, and asked nothing of since, is not read again.
     ///
     /// Where the namespace is gone, or is another by now, everything that was in it is gone with it and nothing else is asked about it.
     ///

@@ -44,7 +44,6 @@ use crate::cluster::observe::Observer;
 use crate::cluster::publish::{Announcement, Publisher};
 use crate::cluster::residue::Scanner;
 use crate::cluster::signing::Signer;
-use crate::cluster::teardown::LastSeen;
 use crate::domain::inventory::{Inventory, Stage};
 use crate::domain::outcome::FailureClass;
 use crate::domain::status::{Phase, Report, summarise_refusal};
@@ -64,8 +63,6 @@ pub struct Reconciler {
     pub patience: Patience,
     /// Why environments are not ready, as far as it was asked.
     pub diagnoses: Diagnoses,
-    /// What teardowns have just read.
-    pub last_seen: LastSeen,
     /// Tokens of accounts that are being removed.
     pub witnesses: Witnesses,
     /// What is asked of the outside.

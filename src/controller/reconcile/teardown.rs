@@ -74,34 +74,19 @@ impl Reconciler {
         self.drain(environment, &identity, inventory, &deployer).await
     }
 
-    /// Removes what there is, as far as nothing has to be waited for. What the pass before has read just now is not read again.
+    /// Removes what there is, as far as nothing has to be waited for.
     async fn drain(
-        &self,
-        environment: Environment,
-        identity: &Identity,
-        inventory: Inventory,
-        deployer: &Deployer,
-    ) -> Result<Pass, cluster::Error> {
-        let uid = environment.uid().unwrap_or_default();
-        let mut seen = self.last_seen.take(&uid);
-        let pass = self.drain_on(environment, identity, inventory, deployer, &mut seen).await;
-        self.last_seen.leave(uid, seen);
-        pass
-    }
-
-    async fn drain_on(
         &self,
         mut environment: Environment,
         identity: &Identity,
         mut inventory: Inventory,
         deployer: &Deployer,
-        seen: &mut Seen,
     ) -> Result<Pass, cluster::Error> {
         let watched = self.observer.live.watched_kinds();
-        let mut looked = None;
+        let (mut looked, mut seen) = (None, Seen::default());
         for _ in 0..ROUNDS {
             let own = (&environment, identity, &inventory);
-            let planned = self.plan_teardown(own, deployer, &mut looked, seen).await;
+            let planned = self.plan_teardown(own, deployer, &mut looked, &mut seen).await;
             let (plan, references) = match planned {
                 Err(error) if error.class() == FailureClass::Forbidden => {
                     return self.restore_binding(&environment, (identity, inventory), deployer, error).await;
@@ -115,7 +100,7 @@ impl Reconciler {
             environment = self.record_volumes(&environment, identity, &plan).await?;
             environment = self.record_references(&environment, identity, &plan, references.as_ref()).await?;
             self.witness_accounts(&environment, deployer, &plan).await;
-            let outcomes = self.carry_out_teardown(deployer, &plan, seen).await;
+            let outcomes = self.carry_out_teardown(deployer, &plan, &mut seen).await;
             let report = summarise_teardown(&plan, &outcomes);
             if outcomes.is_empty() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Deleting { .. })) {
                 let halt = Halt {
