@@ -21,8 +21,8 @@ pub struct Position {
 ///
 /// The API server writes the event of a request before it ends the response, so whoever has a complete response finds its
 /// event here. Whoever learns of a write by a watch may be earlier than its event: such a write is before a position that is
-/// taken then all the same, because what came in before a position is never after it. Watches appear when they begin; everything else when it is over. What was read once is remembered: tests ask again
-/// and again.
+/// taken then all the same, because what came in before a position is never after it. Watches appear when they begin;
+/// everything else when it is over. What was read once is remembered: tests ask again and again.
 #[derive(Debug, Clone)]
 pub struct AuditLog {
     path: PathBuf,

@@ -109,13 +109,13 @@ async fn contender(
         Name::FloorApply => Box::new(floor(Mode::Apply).await?),
         Name::FloorPost => Box::new(floor(Mode::Post).await?),
         Name::FloorDeployer => {
-            apply(&plane.client().await, content::deployer_role(&deployer_role(NAMESPACE))).await?;
+            grant(&plane.client().await).await?;
             Box::new(floor(Mode::Deployer).await?)
         }
         Name::FloorEnvironment => {
             let client = plane.client().await;
             subject::define(&client).await.map_err(Error::UseGraftling)?;
-            apply(&client, content::deployer_role(&deployer_role(NAMESPACE))).await?;
+            grant(&client).await?;
             Box::new(floor(Mode::Environment).await?)
         }
         Name::WebhookScript => {
@@ -130,6 +130,11 @@ async fn contender(
             Box::new(Commands::new(name, tools, namer, user, processors.to_vec()))
         }
     })
+}
+
+/// Makes the role of the deployer that the floor writes as.
+async fn grant(client: &kube::Client) -> Result<(), Error> {
+    apply(client, content::deployer_role(&deployer_role(NAMESPACE))).await
 }
 
 /// Who could not take part on this machine, and why.
