@@ -74,7 +74,7 @@ pub struct Sync {
     pub ended: EndedMemory,
     /// What the brakes hold.
     pub brakes: BrakeMemory,
-    /// What could not be written, because the API server did not answer.
+    /// What was decided and could not be done.
     pub unfinished: Unfinished,
     /// What could not be read at a Git host.
     pub unread: Unread,

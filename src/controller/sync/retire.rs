@@ -18,19 +18,34 @@ use crate::domain::roster::Retirement;
 /// The status of an environment changes often; so often the deletion is tried again with what is true by then.
 const ATTEMPTS: usize = 3;
 
+/// What came of a decision to retire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The teardown has begun.
+    Retired,
+    /// There is nothing left to retire: it is gone or going, or somebody restored it in between and has been faster.
+    Void,
+    /// It is another than the one that was decided about, or changes without end.
+    Overtaken,
+}
+
 impl Sync {
     /// Retires one Environment, after a consistent read, because the watch may be behind. `environments` are those that the decision
-    /// was made over. Whether it is not left undone because the API server did not answer.
+    /// was made over. Whether nothing is left to decide anew, and nothing undone because the API server did not answer.
     pub(super) async fn retire(&self, project: &policy::Project, retirement: &Retirement, environments: &[Arc<Environment>]) -> bool {
         let reason = Reason::proven(&retirement.branch, retirement.proof);
         match self.try_to_retire(project, retirement, environments, &reason).await {
-            Ok(Retired::Deleted) => {
+            Ok(Outcome::Retired) => {
                 tracing::info!(project = %project.key, branch = %retirement.branch, environment = %retirement.name, %reason, "environment retired");
                 true
             }
-            Ok(Retired::Overtaken) => {
-                tracing::info!(project = %project.key, branch = %retirement.branch, environment = %retirement.name, "environment not retired, as it has changed meanwhile; the next look decides anew");
+            Ok(Outcome::Void) => {
+                tracing::info!(project = %project.key, branch = %retirement.branch, environment = %retirement.name, "environment not retired, as it goes already or was restored");
                 true
+            }
+            Ok(Outcome::Overtaken) => {
+                tracing::info!(project = %project.key, branch = %retirement.branch, environment = %retirement.name, "environment not retired, as it has changed meanwhile; it is decided anew");
+                false
             }
             Err(error) => {
                 tracing::warn!(project = %project.key, branch = %retirement.branch, error = %error.chain(), "could not retire the Environment; the next look tries again");
@@ -45,12 +60,15 @@ impl Sync {
         retirement: &Retirement,
         environments: &[Arc<Environment>],
         reason: &Reason,
-    ) -> Result<Retired, cluster::Error> {
+    ) -> Result<Outcome, cluster::Error> {
         for _ in 0..ATTEMPTS {
             let fresh = environments::read(self.client.clone(), &project.key, &retirement.name).await?;
-            let Some(fresh) = fresh.filter(|fresh| still_holds(retirement, fresh, environments)) else {
-                return Ok(Retired::Overtaken);
+            let Some(fresh) = fresh.filter(|fresh| is_alive(retirement, fresh)) else {
+                return Ok(Outcome::Void);
             };
+            if !still_holds(retirement, &fresh, environments) {
+                return Ok(Outcome::Overtaken);
+            }
             if environments::retire(self.client.clone(), &fresh, reason, Timestamp::now()).await? == Retired::Deleted {
                 let announcement = Announcement {
                     reason: "Retired",
@@ -58,22 +76,23 @@ impl Sync {
                     note: format!("the environment is removed: {reason}"),
                 };
                 self.publisher.announce(&fresh.object_ref(&()), &announcement).await;
-                return Ok(Retired::Deleted);
+                return Ok(Outcome::Retired);
             }
         }
-        Ok(Retired::Overtaken)
+        Ok(Outcome::Overtaken)
     }
+}
+
+/// Whether it is the same environment, not going, and with the same mark: who restored it in between has been faster.
+fn is_alive(retirement: &Retirement, fresh: &Environment) -> bool {
+    let has_mark = fresh.spec.grace.as_ref().map(convert::grace::grace) == retirement.grace;
+    has_mark && fresh.metadata.deletion_timestamp.is_none() && fresh.uid().as_deref() == Some(retirement.uid.as_str())
 }
 
 /// A proof of absence is about the branch. A rule of the Project speaks of what the environment was when it was decided: if somebody
 /// pushed or a deployment ended since, there is something new to decide.
 fn still_holds(retirement: &Retirement, fresh: &Environment, decided: &[Arc<Environment>]) -> bool {
-    if fresh.metadata.deletion_timestamp.is_some() || fresh.uid().as_deref() != Some(retirement.uid.as_str()) {
-        return false;
-    }
     let before = decided.iter().find(|environment| environment.uid() == fresh.uid());
     let unchanged = || before.is_some_and(|before| convert::environment::existing(before) == convert::environment::existing(fresh));
-    // Who restored it in between has been faster.
-    let has_mark = fresh.spec.grace.as_ref().map(convert::grace::grace) == retirement.grace;
-    has_mark && (retirement.head.is_none() || unchanged())
+    retirement.head.is_none() || unchanged()
 }

@@ -1,4 +1,5 @@
-//! What was decided and could not be written, because the API server did not answer: taken up as soon as it does.
+//! What was decided and not done, because the API server did not answer or because what it was decided about has changed: taken up as
+//! soon as the API server answers.
 //!
 //! The next sweep would find the same, but only after a sweep interval; and that a deletion was announced is known from the hint alone.
 
@@ -29,9 +30,9 @@ const SHORTEST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(2);
 
 impl Sync {
-    /// Takes up what is unfinished, each time that the API server answers again.
+    /// Takes up what is unfinished, each time that the API server answers.
     ///
-    /// The Git host is asked only once that is so; and where writes fail all the same, ever less often, as a sweep would.
+    /// The Git host is asked only once that is so; and where it remains undone all the same, ever less often, as a sweep would.
     pub(super) async fn take_up_for_ever(self: Arc<Self>) {
         let mut pace = SHORTEST;
         loop {
@@ -63,7 +64,7 @@ impl Sync {
     }
 
     async fn take_up(&self, key: ProjectKey, again: Again) {
-        tracing::info!(project = %key, branches = again.hints.len(), everything = again.everything, "the API server answers again; taking up what could not be written");
+        tracing::info!(project = %key, branches = again.hints.len(), everything = again.everything, "the API server answers; taking up what could not be done");
         self.look_again(&key, &again).await;
     }
 }
@@ -71,7 +72,7 @@ impl Sync {
 // === impl Unfinished ===
 
 impl Unfinished {
-    /// Remembers a look whose outcome could not be written.
+    /// Remembers a look whose outcome was not carried out.
     pub(super) fn add(&self, project: &ProjectKey, sighting: Sighting<'_>) {
         self.lock().entry(project.clone()).or_default().add(sighting);
         self.added.notify_one();

@@ -11,7 +11,7 @@ use testbed::fault_proxy::{Exchange, Fault, FaultProxy, Gate, Rule, Selector};
 use testbed::wait;
 
 use crate::e2e::scene::{CONFIG, Scene};
-use crate::world::{LONG, Options};
+use crate::world::{LONG, Options, repository_name};
 
 const BRANCHES: [&str; 2] = ["feature/a", "feature/b"];
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
@@ -192,4 +192,26 @@ async fn f31_rights_that_are_taken_away_are_named_by_verb_and_resource_and_nothi
     }
     scene.world.wait_for("feature/a", Phase::Ready, &revision).await;
     scene.world.wait_for("feature/b", Phase::Ready, &other).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f12_an_end_that_changes_keep_overtaking_is_decided_anew_and_awaits_no_sweep() {
+    let options = Options {
+        sweep_interval: "1h",
+        absence_confirmation: "1h",
+        ..Options::default()
+    };
+    let scene = Scene::through_proxy("overtake", CONFIG, options).await;
+    let revision = scene.push("feature/a");
+    scene.hint("feature/a").await;
+    scene.world.wait_for("feature/a", Phase::Ready, &revision).await;
+    let deletions = environments(&scene, "").verb("delete");
+    let conflicts = scene.world.proxy().add(Rule::on(deletions).times(3), Fault::answer(409));
+    scene.repository.delete_branches(&["feature/a"]).unwrap();
+    let name = repository_name(&scene.repository);
+    let nothing = "0".repeat(revision.len());
+    let answer = scene.world.hint("git", &name, "refs/heads/feature/a", &revision, &nothing).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    scene.world.wait_gone("feature/a").await;
+    assert_eq!(conflicts.count(), 3, "each attempt of the first decision met a change");
 }
