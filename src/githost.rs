@@ -55,6 +55,11 @@ pub trait GitHost: Send + Sync {
     /// Where one branch stands.
     fn lookup<'a>(&'a self, name: &'a RepositoryName, branch: &'a BranchName) -> BoxFuture<'a, Result<RefLookup, Error>>;
 
+    /// Where several branches stand, from a host that tells so in one answer; none of them from any other, which is to be asked about each.
+    fn lookups<'a>(&'a self, _name: &'a RepositoryName, _branches: &'a [BranchName]) -> BoxFuture<'a, Result<Vec<RefLookup>, Error>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
+
     /// The files below `path` at exactly this commit, by their path below it; a file at `path` itself alone, by its own name.
     ///
     /// Regular files only, in memory, within [`Limits::REPOSITORY`](crate::domain::bundle::archive::Limits::REPOSITORY): a link, a

@@ -1,19 +1,20 @@
 //! Our own custom resources, kept by watches, and what happened to them.
 
+mod understood;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::core::DeserializeGuard;
-use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, reflector::store};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 
+use self::understood::{Understood, Unreadable};
 use super::settings::{Scope, Settings};
 use crate::api::{Environment, GitHost, Project};
 use crate::cluster::error::chain;
@@ -128,13 +129,13 @@ impl Watched {
         K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
     {
         let (kept, writer) = store();
-        let unreadable = Unreadable::default();
-        let events = self.watch(writer, unreadable.clone());
+        let hidden = Hidden::default();
+        let events = self.watch(writer, hidden.clone());
         let follower = Follower {
             scope: self.scope.clone(),
             changes: self.changes.clone(),
             kept: kept.clone(),
-            unreadable,
+            hidden,
         };
         tokio::spawn(follower.follow(events, applied, deleted));
         kept
@@ -142,26 +143,22 @@ impl Watched {
 
     /// What cannot be understood is left out and told: one such object must not hide all others. It only comes around the schema, or with
     /// definitions of another version.
-    fn watch<K>(
-        &self,
-        writer: reflector::store::Writer<K>,
-        unreadable: Unreadable,
-    ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + use<K>
+    fn watch<K>(&self, writer: reflector::store::Writer<K>, hidden: Hidden) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + use<K>
     where
         K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
     {
         let (scope, changes) = (self.scope.clone(), self.changes.clone());
-        let api = Api::<DeserializeGuard<K>>::all(self.client.clone());
+        let api = Api::<Understood<K>>::all(self.client.clone());
         relisting(api, watcher::Config::default(), self.resync)
             .filter_map(move |event| {
                 let read = event.map(understand).transpose();
-                let (scope, changes, unreadable) = (scope.clone(), changes.clone(), unreadable.clone());
+                let (scope, changes, hidden) = (scope.clone(), changes.clone(), hidden.clone());
                 async move {
                     match read {
-                        Some(Ok(Err(invalid))) => {
-                            unreadable.insert(invalid.metadata.uid.clone());
-                            if scope.contains(invalid.metadata.namespace.as_deref()) {
-                                tell::<K>(invalid, &changes).await;
+                        Some(Ok(Err(unreadable))) => {
+                            hidden.insert(unreadable.metadata.uid.clone());
+                            if scope.contains(unreadable.metadata.namespace.as_deref()) {
+                                tell::<K>(unreadable, &changes).await;
                             }
                             None
                         }
@@ -178,9 +175,9 @@ impl Watched {
 
 /// The UIDs of objects that were there and could not be understood: no listing shows them, and yet they are not gone.
 #[derive(Clone, Default)]
-struct Unreadable(Arc<Mutex<HashSet<String>>>);
+struct Hidden(Arc<Mutex<HashSet<String>>>);
 
-impl Unreadable {
+impl Hidden {
     fn insert(&self, uid: Option<String>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(uid);
     }
@@ -198,22 +195,22 @@ pub(super) fn leave_out_fields<K: kube::Resource>(object: &mut K) {
 }
 
 /// The event with its object, the object that cannot be understood, or nothing.
-fn understand<K>(event: Event<DeserializeGuard<K>>) -> Option<Result<Event<K>, InvalidObject>> {
+fn understand<K>(event: Event<Understood<K>>) -> Option<Result<Event<K>, Unreadable>> {
     let (object, remake): (_, fn(K) -> Event<K>) = match event {
         Event::Init => return Some(Ok(Event::Init)),
         Event::InitDone => return Some(Ok(Event::InitDone)),
         Event::Apply(object) => (object, Event::Apply),
         Event::InitApply(object) => (object, Event::InitApply),
         // It is over, so nothing needs to be said.
-        Event::Delete(DeserializeGuard(Err(_))) => return None,
+        Event::Delete(Understood(Err(_))) => return None,
         Event::Delete(object) => (object, Event::Delete),
     };
     Some(object.0.map(remake))
 }
 
-async fn tell<K: kube::Resource<DynamicType = ()>>(invalid: InvalidObject, changes: &mpsc::Sender<Change>) {
-    let metadata = invalid.metadata;
-    tracing::error!(kind = %K::kind(&()), name = metadata.name.as_deref(), error = %invalid.error, "this object cannot be understood; it is left alone");
+async fn tell<K: kube::Resource<DynamicType = ()>>(unreadable: Unreadable, changes: &mpsc::Sender<Change>) {
+    let Unreadable { metadata, problem } = unreadable;
+    tracing::error!(kind = %K::kind(&()), name = metadata.name.as_deref(), error = %problem, "this object cannot be understood; it is left alone");
     let reference = ObjectReference {
         api_version: Some(K::api_version(&()).into_owned()),
         kind: Some(K::kind(&()).into_owned()),
@@ -223,7 +220,7 @@ async fn tell<K: kube::Resource<DynamicType = ()>>(invalid: InvalidObject, chang
         ..ObjectReference::default()
     };
     // The receiver is gone only while the process ends.
-    let _ = changes.send(Change::Unreadable(Box::new(reference), invalid.error)).await;
+    let _ = changes.send(Change::Unreadable(Box::new(reference), problem)).await;
 }
 
 /// Hands on what happened to the objects of one kind.
@@ -231,7 +228,7 @@ struct Follower<K: kube::Resource<DynamicType = ()> + 'static> {
     scope: Scope,
     changes: mpsc::Sender<Change>,
     kept: Store<K>,
-    unreadable: Unreadable,
+    hidden: Hidden,
 }
 
 impl<K: kube::Resource<DynamicType = ()> + Clone + 'static> Follower<K> {
@@ -293,7 +290,7 @@ impl<K: kube::Resource<DynamicType = ()> + Clone + 'static> Follower<K> {
 
     fn is_gone(&self, object: &K, shown: &HashSet<String>) -> bool {
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        self.is_ours(object) && !shown.contains(uid) && !self.unreadable.contains(uid)
+        self.is_ours(object) && !shown.contains(uid) && !self.hidden.contains(uid)
     }
 }
 
@@ -321,7 +318,7 @@ mod tests {
             scope: Scope::default(),
             changes: sender,
             kept,
-            unreadable: Unreadable::default(),
+            hidden: Hidden::default(),
         };
         follower.follow(events, Change::Project, Change::ProjectGone).await;
         let mut names = Vec::new();

@@ -10,6 +10,7 @@ mod clock;
 mod comments;
 mod decide;
 mod ended;
+mod facts;
 mod mirrors;
 mod project;
 mod receipts;

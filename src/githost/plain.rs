@@ -18,7 +18,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use self::pack::Fetched;
-use self::refs::{Cause, Refs};
+use self::refs::{Asked, Cause, Refs};
 use super::checkout::Tree;
 use super::tree::{self, Files, READ_FILES};
 use super::{Error, GitHost, listing};
@@ -36,7 +36,8 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// A connection to a place that holds Git repositories: a directory, or a URL below which they are served.
 ///
 /// # Guarantees
-/// Every answer rests on one listing of all refs that ended as the protocol wants it and contained the branch that HEAD points to.
+/// Every answer rests on one list of refs that ended as the protocol wants it. That a branch is absent is only told from one of all refs
+/// that contained the branch that HEAD points to; a look-up asks for its own branches first, and for all if one of them is not told.
 ///
 /// # Caveats
 /// Plain Git knows no identifier of a repository besides its place: the [`RepositoryId`](crate::domain::git::RepositoryId) is the
@@ -117,10 +118,12 @@ impl PlainGit {
         }
     }
 
-    async fn refs(&self, operation: &'static str, name: &RepositoryName) -> Result<(Repository, Refs), Error> {
+    async fn refs(&self, operation: &'static str, name: &RepositoryName, asked: Asked) -> Result<(Repository, Refs), Error> {
         let segments = segments(name)?;
         let refs = self
-            .ask(operation, name, self.timeout, |mut transport| refs::list(&mut transport))
+            .ask(operation, name, self.timeout, move |mut transport| {
+                refs::list(&mut transport, &asked)
+            })
             .await?;
         let id = segments.join("/").parse().map_err(|error| misconfigured(format!("{error}")))?;
         let repository = Repository {
@@ -132,15 +135,31 @@ impl PlainGit {
     }
 
     async fn complete_listing(&self, operation: &'static str, name: &RepositoryName) -> Result<Listing, Error> {
-        let (repository, refs) = self.refs(operation, name).await?;
+        let (repository, refs) = self.refs(operation, name, Asked::All).await?;
         let branches: BTreeMap<_, _> = refs.branches;
         listing::complete(operation, repository, branches, Vec::new())
+    }
+
+    async fn look_up(&self, name: &RepositoryName, branches: &[BranchName]) -> Result<Vec<RefLookup>, Error> {
+        let (mut repository, refs) = self.refs(FIND_BRANCH, name, Asked::These(branches.to_vec())).await?;
+        let mut heads = refs.branches;
+        if !refs.is_default_branch_there || branches.iter().any(|branch| !heads.contains_key(branch)) {
+            let listing = self.complete_listing(FIND_BRANCH, name).await?;
+            (repository, heads) = (listing.repository, listing.branches);
+        }
+        let lookup = |branch: &BranchName| RefLookup {
+            repository: repository.clone(),
+            branch: branch.clone(),
+            head: heads.get(branch).cloned(),
+            pull_request: None,
+        };
+        Ok(branches.iter().map(lookup).collect())
     }
 }
 
 impl GitHost for PlainGit {
     fn repository<'a>(&'a self, name: &'a RepositoryName) -> BoxFuture<'a, Result<Repository, Error>> {
-        async move { Ok(self.refs(FIND_REPOSITORY, name).await?.0) }.boxed()
+        async move { Ok(self.refs(FIND_REPOSITORY, name, Asked::All).await?.0) }.boxed()
     }
 
     fn listing<'a>(&'a self, name: &'a RepositoryName) -> BoxFuture<'a, Result<Listing, Error>> {
@@ -149,15 +168,14 @@ impl GitHost for PlainGit {
 
     fn lookup<'a>(&'a self, name: &'a RepositoryName, branch: &'a BranchName) -> BoxFuture<'a, Result<RefLookup, Error>> {
         async move {
-            let mut listing = self.complete_listing(FIND_BRANCH, name).await?;
-            Ok(RefLookup {
-                repository: listing.repository,
-                branch: branch.clone(),
-                head: listing.branches.remove(branch),
-                pull_request: None,
-            })
+            let mut lookups = self.look_up(name, std::slice::from_ref(branch)).await?;
+            Ok(lookups.remove(0))
         }
         .boxed()
+    }
+
+    fn lookups<'a>(&'a self, name: &'a RepositoryName, branches: &'a [BranchName]) -> BoxFuture<'a, Result<Vec<RefLookup>, Error>> {
+        self.look_up(name, branches).boxed()
     }
 
     fn files<'a>(&'a self, name: &'a RepositoryName, at: &'a Commit, path: &'a TreePath) -> BoxFuture<'a, Result<Files, Error>> {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
@@ -22,9 +21,9 @@ use crate::controller::inbox::PendingHint;
 use crate::domain::git::{BranchName, Listing, RepositoryId, Revision};
 use crate::domain::name::GitHostKey;
 use crate::domain::policy;
-use crate::domain::roster::{Facts, Roster, Sighted};
-use crate::githost::{self, Class};
-use crate::metrics::{HostCallResult, HostOperation, SweepResult};
+use crate::domain::roster::{Facts, Roster};
+use crate::githost::Class;
+use crate::metrics::SweepResult;
 
 /// How far to look.
 #[derive(Debug, Clone, Copy)]
@@ -45,9 +44,6 @@ enum Standing {
     /// Nothing is done, because somebody wants it so.
     Paused,
 }
-
-/// So many branches of one Project are looked up at the same time.
-const CONCURRENT_LOOKUPS: usize = 4;
 
 impl Sync {
     /// One look at one Project.
@@ -112,52 +108,6 @@ impl Sync {
         let object = self.stores.githosts.get(&reference)?;
         self.hosts.refresh(&object, Some(&self.publisher)).await;
         self.hosts.get(key)
-    }
-
-    async fn facts(
-        &self,
-        connected: &Connected,
-        object: &Project,
-        project: &policy::Project,
-        sighting: Sighting<'_>,
-    ) -> Result<Facts, githost::Error> {
-        match sighting {
-            Sighting::Everything => {
-                let listing = connected.host.listing(&project.repository).await;
-                self.count_host_call(HostOperation::Listing, &listing);
-                let mut listing = listing?;
-                self.keep_arriving(project, &mut listing).await;
-                Ok(Facts::Listing(listing))
-            }
-            Sighting::Branches(hints) => {
-                let lookups: Vec<_> = hints.iter().map(|hint| self.sight(connected, object, project, hint)).collect();
-                let lookups = stream::iter(lookups).buffer_unordered(CONCURRENT_LOOKUPS).try_collect().await?;
-                Ok(Facts::Lookups(lookups))
-            }
-        }
-    }
-
-    async fn sight(
-        &self,
-        connected: &Connected,
-        object: &Project,
-        project: &policy::Project,
-        hint: &PendingHint,
-    ) -> Result<Sighted, githost::Error> {
-        let lookup = connected.host.lookup(&project.repository, &hint.branch).await;
-        self.count_host_call(HostOperation::Lookup, &lookup);
-        Ok(Sighted {
-            lookup: self.with_mirrors(object, project, hint, lookup).await?,
-            deletion_announced: Self::announces_deletion(project, hint),
-        })
-    }
-
-    pub(super) fn count_host_call<T>(&self, operation: HostOperation, result: &Result<T, githost::Error>) {
-        let result = match result {
-            Ok(_) => HostCallResult::Ok,
-            Err(error) => call_result(error.class()),
-        };
-        self.metrics.host_call(operation, result);
     }
 
     /// Whether nothing is left undone that an API server which answers again would let be done.
@@ -329,14 +279,6 @@ impl Sync {
 
 fn synced(environments: usize) -> String {
     format!("the repository was looked at; {environments} environments")
-}
-
-fn call_result(class: Class) -> HostCallResult {
-    match class {
-        Class::Transient => HostCallResult::Transient,
-        Class::RateLimited(_) => HostCallResult::RateLimited,
-        Class::NeedsAttention => HostCallResult::NeedsAttention,
-    }
 }
 
 fn sweep_result(class: Class) -> SweepResult {

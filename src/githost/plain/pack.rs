@@ -16,7 +16,7 @@ use gix_transport::packetline::read::ProgressAction;
 use gix_transport::{Protocol, Service};
 
 use self::objects::Objects;
-use super::refs::{self, Cause};
+use super::refs::{self, Asked, Cause};
 use crate::domain::git::{Commit, TreePath};
 use crate::githost::checkout::{self, Tree};
 use crate::githost::tree::Files;
@@ -79,8 +79,8 @@ fn fetch_commit<T>(
 ) -> Result<Fetched<T>, Cause> {
     let mut transport = transport;
     let capabilities = handshake(&mut transport)?;
-    let refs = refs::list_v2(&mut transport, &capabilities)?;
     let at = wanted.at;
+    let refs = refs::list_v2(&mut transport, &capabilities, &Asked::These(vec![at.branch.clone()]))?;
     let is_head = refs.branches.get(&at.branch) == Some(&at.revision);
     if wanted.head_only && !is_head {
         return Ok(Fetched::Moved);

@@ -6,17 +6,29 @@ use std::error::Error as StdError;
 use gix_protocol::handshake::Ref;
 use gix_protocol::handshake::refs::{from_v1_refs_received_as_part_of_handshake_and_capabilities as from_advertisement, from_v2_refs};
 use gix_transport::Service;
+use gix_transport::bstr::BString;
 use gix_transport::client::blocking_io::{ExtendedBufRead, SetServiceResponse, Transport, TransportV2Ext};
 use gix_transport::client::{Capabilities, MessageKind};
 
 use crate::domain::git::{BranchName, Revision};
 
-/// Everything that a repository says about its branches.
+/// Which branches a repository is asked about.
+#[derive(Debug, Clone)]
+pub(super) enum Asked {
+    /// Every one.
+    All,
+    /// Those of these that there are. A server that does not understand so tells of all.
+    These(Vec<BranchName>),
+}
+
+/// What a repository says about its branches.
 #[derive(Debug)]
 pub(super) struct Refs {
-    /// The branch that HEAD points to, born or not; `None` when HEAD is detached, or when it is unborn and there are no branches.
+    /// The branch that HEAD points to, born or not; `None` when HEAD is detached, or when it is unborn and no branch was told.
     pub(super) default_branch: Option<BranchName>,
-    /// Every branch. Those whose names are not supported are left out: no environment can ever belong to them.
+    /// Whether that branch exists, whether it was asked about or not.
+    pub(super) is_default_branch_there: bool,
+    /// The branches. Those whose names are not supported are left out: no environment can ever belong to them.
     pub(super) branches: BTreeMap<BranchName, Revision>,
 }
 
@@ -27,7 +39,7 @@ pub(super) type Cause = Box<dyn StdError + Send + Sync>;
 ///
 /// # Errors
 /// Any cause that the transport reports, an end of the answer before its flush packet, and refs that cannot be.
-pub(super) fn list(transport: &mut impl Transport) -> Result<Refs, Cause> {
+pub(super) fn list(transport: &mut impl Transport, asked: &Asked) -> Result<Refs, Cause> {
     let capabilities = {
         let SetServiceResponse { capabilities, refs, .. } = transport.handshake(Service::UploadPack, &[])?;
         match refs {
@@ -38,16 +50,21 @@ pub(super) fn list(transport: &mut impl Transport) -> Result<Refs, Cause> {
             }
         }
     };
-    list_v2(transport, &capabilities)
+    list_v2(transport, &capabilities, asked)
 }
 
 /// Lists the refs behind `transport` after its handshake. Blocks.
 ///
 /// # Errors
 /// As [`list`].
-pub(super) fn list_v2(transport: &mut impl Transport, capabilities: &Capabilities) -> Result<Refs, Cause> {
+pub(super) fn list_v2(transport: &mut impl Transport, capabilities: &Capabilities, asked: &Asked) -> Result<Refs, Cause> {
     let features = features(capabilities);
-    let mut answer = transport.invoke("ls-refs", features.into_iter(), Some(arguments(capabilities)), false)?;
+    let mut answer = transport.invoke(
+        "ls-refs",
+        features.into_iter(),
+        Some(arguments(capabilities, asked).into_iter()),
+        false,
+    )?;
     let refs = from_v2_refs(&mut answer)?;
     if answer.stopped_at() != Some(MessageKind::Flush) {
         return Err("the list of refs did not end with a flush packet".into());
@@ -64,15 +81,20 @@ pub(super) fn features(capabilities: &Capabilities) -> Vec<(&'static str, Option
     features
 }
 
-fn arguments(capabilities: &Capabilities) -> impl Iterator<Item = gix_transport::bstr::BString> {
+/// A branch is asked for by its whole name, which is a prefix of other names as well: more than was asked for may come.
+fn arguments(capabilities: &Capabilities, asked: &Asked) -> Vec<BString> {
+    let mut arguments: Vec<BString> = vec!["symrefs".into(), "ref-prefix HEAD".into()];
+    match asked {
+        Asked::All => arguments.push("ref-prefix refs/heads/".into()),
+        Asked::These(branches) => arguments.extend(branches.iter().map(|branch| format!("ref-prefix refs/heads/{branch}").into())),
+    }
     let knows_unborn = capabilities
         .capability("ls-refs")
         .and_then(|capability| capability.supports("unborn"));
-    let unborn = knows_unborn.unwrap_or_default().then_some("unborn");
-    ["symrefs", "ref-prefix HEAD", "ref-prefix refs/heads/"]
-        .into_iter()
-        .chain(unborn)
-        .map(Into::into)
+    if knows_unborn.unwrap_or_default() {
+        arguments.push("unborn".into());
+    }
+    arguments
 }
 
 fn collect(refs: &[Ref]) -> Result<Refs, Cause> {
@@ -88,11 +110,16 @@ fn collect(refs: &[Ref]) -> Result<Refs, Cause> {
         }
     }
     let is_empty = branches.is_empty() && matches!(head, Some(Target::Unborn(_)));
+    let is_default_branch_there = matches!(head, Some(Target::Born(_)));
     let default_branch = match head {
         Some(Target::Born(branch) | Target::Unborn(branch)) if !is_empty => Some(branch),
         _ => None,
     };
-    Ok(Refs { default_branch, branches })
+    Ok(Refs {
+        default_branch,
+        is_default_branch_there,
+        branches,
+    })
 }
 
 enum Target {

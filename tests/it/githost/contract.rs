@@ -92,6 +92,30 @@ async fn a_branch_is_absent_even_when_others_begin_with_its_name() {
 }
 
 #[tokio::test]
+async fn branches_that_are_looked_up_together_stand_where_each_of_them_stands_alone() {
+    for case in Case::all().await {
+        let (main, other) = (case.scratch.commit("main"), case.scratch.commit("other"));
+        case.scratch.set(&main, &["refs/heads/main", "refs/heads/a/b"]);
+        case.scratch.set(&other, &["refs/heads/a-c", "refs/heads/a/bc", "refs/tags/gone"]);
+        for names in [&["a/b", "main", "a-c"][..], &["a/b", "gone", "a"], &["gone"]] {
+            let branches: Vec<_> = names.iter().map(|name| branch(name)).collect();
+            let together = case.host.lookups(&case.name, &branches).await.expect(case.label);
+            if case.provider != Provider::Git {
+                assert_eq!(together, [], "{}", case.label);
+                continue;
+            }
+            let mut alone = Vec::new();
+            for branch in &branches {
+                alone.push(case.host.lookup(&case.name, branch).await.expect(case.label));
+            }
+            assert_eq!(together, alone, "{}", case.label);
+            let heads: Vec<_> = together.iter().map(|lookup| lookup.head.is_some()).collect();
+            assert_eq!(heads, names.iter().map(|name| !["gone", "a"].contains(name)).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[tokio::test]
 async fn f69_a_tag_with_the_name_of_a_branch_is_not_the_branch() {
     for case in Case::all().await {
         let (main, tagged) = (case.scratch.commit("main"), case.scratch.commit("tagged"));
