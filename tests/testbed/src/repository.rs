@@ -147,6 +147,11 @@ impl Repository {
         Ok(line.map(str::to_owned))
     }
 
+    /// Writes all refs into one file, as the housekeeping of a host does from time to time.
+    pub fn pack_refs(&self) -> Result<(), Error> {
+        self.run(&self.path(), ["pack-refs", "--all"]).map(drop)
+    }
+
     /// Installs a shell script as the hook that runs after each push, with `old new ref` lines on its standard input.
     ///
     /// The push waits for it and shows what it prints. The hook runs with our clean environment in the bare repository.

@@ -36,8 +36,9 @@ impl Branches {
         repository_name(&self.repository)
     }
 
-    /// Sets branches to a new commit, in one push, and says which.
+    /// Sets branches to a new commit, in one push, and says which. What was pushed before has been through the housekeeping of a host.
     pub(super) fn push(&self, branches: &[&str]) -> Result<String, Error> {
+        self.repository.pack_refs().map_err(Error::ChangeRepository)?;
         let number = self.pushes.fetch_add(1, Ordering::Relaxed).to_string();
         // Main stays where it is: that it has moved would be news of its own, which nobody delivers.
         let commit = ["commit-tree", "origin/main^{tree}", "-p", "origin/main", "-m", &number];

@@ -81,6 +81,7 @@ impl Filled {
         let files: Vec<[(&str, &str); 1]> = texts.iter().map(|text| [(FILE, text.as_str())]).collect();
         let names = branches::of(&environments);
         let pushes: Vec<(&str, &[(&str, &str)])> = names.iter().copied().zip(files.iter().map(|files| &files[..])).collect();
+        self.repository.pack_refs().map_err(Error::ChangeRepository)?;
         let revisions = self.repository.push_many(&pushes).map_err(Error::ChangeRepository)?;
         let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
         commits.extend(names.into_iter().map(str::to_owned).zip(revisions));
