@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use graftling::api::convert;
@@ -105,7 +106,7 @@ pub fn name_of(branch: &BranchName) -> EnvironmentName {
 pub struct Branches {
     project: policy::Project,
     facts: Facts,
-    existing: Vec<Existing>,
+    existing: Vec<Arc<Existing>>,
 }
 
 impl Branches {
@@ -136,7 +137,7 @@ impl Branches {
         };
         Self {
             project: project(),
-            existing: existing.collect(),
+            existing: existing.map(Arc::new).collect(),
             facts: Facts::Listing(Listing {
                 repository,
                 branches: heads,

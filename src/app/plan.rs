@@ -3,6 +3,7 @@
 pub mod removal;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
@@ -197,7 +198,7 @@ fn bundles(observer: &Observer, sources: &Sources, helm: HelmSettings) -> Result
     Ok(Bundles::new(sources, renderer, Metrics::new()))
 }
 
-async fn project(access: &Access, identity: &convert::environment::Identity) -> Result<(Project, Option<Commit>), Error> {
+async fn project(access: &Access, identity: &convert::environment::Identity) -> Result<(Arc<Project>, Option<Commit>), Error> {
     let project = access
         .project(&identity.project.namespace, &identity.project.name)
         .await
@@ -206,7 +207,7 @@ async fn project(access: &Access, identity: &convert::environment::Identity) -> 
     let default_branch = convert::project::default_branch(&project);
     let project = convert::project::project(&project)
         .map_err(|problems| Error::Refused(format!("Project {}: {}", identity.project.name, problems.join("; "))))?;
-    Ok((project, default_branch))
+    Ok((Arc::new(project), default_branch))
 }
 
 pub(super) fn read(environment: &Environment) -> Result<(convert::environment::Identity, Inventory), Error> {

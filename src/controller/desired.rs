@@ -42,7 +42,7 @@ pub struct Wish {
     /// The environment.
     pub identity: Identity,
     /// Its Project.
-    pub project: Project,
+    pub project: Arc<Project>,
     /// The open pull request from its branch.
     pub pull_request: Option<PullRequest>,
     /// The default branch and its head, as the last look at the repository saw it.
@@ -108,11 +108,17 @@ impl Refusal {
 
 impl Wish {
     /// What an Environment asks for under its Project's settings.
-    pub fn new(environment: &Environment, identity: &Identity, project: Project, deployer_role: ObjectName, url_port: Option<u16>) -> Self {
+    pub fn new(
+        environment: &Environment,
+        identity: &Identity,
+        project: Arc<Project>,
+        deployer_role: ObjectName,
+        url_port: Option<u16>,
+    ) -> Self {
         let pull_request = environment.spec.pull_request.as_ref();
         // The branch cannot change, so nobody takes an environment out of this class.
         let project = match identity.branch.pull_request() {
-            Some(_) => project.for_fork(),
+            Some(_) => Arc::new(project.as_ref().clone().for_fork()),
             None => project,
         };
         Self {

@@ -224,7 +224,9 @@ impl Dispatcher {
 
     /// Its environments stay, and have to say why nothing happens to them any more.
     async fn project_gone(&self, object: &Project, seen: &mut Seen) {
-        seen.projects.remove(&object.uid().unwrap_or_default());
+        let uid = object.uid().unwrap_or_default();
+        seen.projects.remove(&uid);
+        self.stores.policies.forget(&uid);
         self.trigger_environments_of(object).await;
     }
 
@@ -262,17 +264,17 @@ impl Dispatcher {
         self.errands.forget(&uid);
         let reference = ObjectRef::new(&object.spec.project_ref.name).within(&object.namespace().unwrap_or_default());
         let project = self.stores.projects.get(&reference);
-        let Some(Ok(project)) = project.map(|project| convert::project::project(&project)) else {
+        let Some(Ok(project)) = project.map(|project| self.stores.policies.of(&project)) else {
             return;
         };
         let Ok(identity) = convert::environment::identity(object) else {
             return;
         };
         self.offer(Hint {
-            host: project.host,
+            host: project.host.clone(),
             repository: RepositoryHint {
                 id: Some(identity.repository),
-                name: project.repository,
+                name: project.repository.clone(),
             },
             branch: identity.branch,
             happening: Happening::BranchPushed,

@@ -1,5 +1,6 @@
 //! Our own custom resources, kept by watches, and what happened to them.
 
+mod policies;
 mod understood;
 
 use std::collections::HashSet;
@@ -14,6 +15,7 @@ use kube::runtime::{WatchStreamExt, reflector::store};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 
+pub use self::policies::Policies;
 use self::understood::{Understood, Unreadable};
 use super::settings::{Scope, Settings};
 use crate::api::{Environment, GitHost, Project};
@@ -31,6 +33,8 @@ pub struct Stores {
     pub projects: Store<Project>,
     /// All Environments.
     pub environments: Store<Environment>,
+    /// What the Projects say.
+    pub policies: Policies,
 }
 
 /// Something happened to one of our custom resources.
@@ -64,6 +68,7 @@ pub fn start(client: &Client, settings: &Settings, changes: &mpsc::Sender<Change
         githosts: of.follow(Change::GitHost, Change::GitHostGone),
         projects: of.follow(Change::Project, Change::ProjectGone),
         environments: of.follow(Change::Environment, Change::EnvironmentGone),
+        policies: Policies::default(),
     }
 }
 

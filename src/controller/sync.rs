@@ -11,6 +11,7 @@ mod comments;
 mod decide;
 mod ended;
 mod facts;
+mod known;
 mod mirrors;
 mod project;
 mod receipts;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::brake::BrakeMemory;
 pub use self::clock::ServerClock;
 pub use self::ended::EndedMemory;
+use self::known::Known;
 use self::project::Sighting;
 use self::sweep::Outcome;
 pub use self::tally::Tally;
@@ -42,7 +44,6 @@ use super::orphans::Orphans;
 use super::settings::Settings;
 use super::stores::Stores;
 use crate::api::Project;
-use crate::api::convert;
 use crate::cluster::publish::Publisher;
 use crate::domain::git::BranchName;
 use crate::domain::name::ProjectKey;
@@ -95,6 +96,7 @@ struct ProjectProgress {
     absences: Absences,
     closures: Absences,
     changed_paths: ChangedPaths,
+    known: Known,
     /// After a rate limit or a failure: not before this.
     not_before: Option<Instant>,
     failures: u32,
@@ -151,7 +153,7 @@ impl Sync {
     }
 
     /// The hints of each Project that they concern.
-    fn by_project(&self, hints: Vec<PendingHint>) -> impl Iterator<Item = (Arc<Project>, policy::Project, Vec<PendingHint>)> {
+    fn by_project(&self, hints: Vec<PendingHint>) -> impl Iterator<Item = (Arc<Project>, Arc<policy::Project>, Vec<PendingHint>)> {
         let mut by_project: BTreeMap<_, (Arc<Project>, Vec<PendingHint>)> = BTreeMap::new();
         for hint in hints {
             for object in self.stores.projects_of(&hint.host, &hint.repository) {
@@ -166,9 +168,9 @@ impl Sync {
     }
 
     /// The Project, if it is valid and in scope.
-    fn valid(&self, object: &Project) -> Option<policy::Project> {
+    fn valid(&self, object: &Project) -> Option<Arc<policy::Project>> {
         let in_scope = self.settings.scope.contains(object.namespace().as_deref());
-        in_scope.then(|| convert::project::project(object).ok()).flatten()
+        in_scope.then(|| self.stores.policies.of(object).ok()).flatten()
     }
 
     async fn look_up(&self, object: &Project, project: &policy::Project, hints: &[PendingHint]) -> Outcome {

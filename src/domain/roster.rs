@@ -4,6 +4,7 @@
 //! before, and answers with what to create, refresh and retire, and with a reason for every branch that gets nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -89,7 +90,7 @@ pub struct Question<'a> {
     /// The facts.
     pub facts: &'a Facts,
     /// The environments of this Project, those being torn down included.
-    pub existing: &'a [Existing],
+    pub existing: &'a [Arc<Existing>],
     /// Earlier sightings of absence.
     pub absences: &'a Absences,
     /// Now, as time since the process started.
@@ -112,6 +113,13 @@ pub struct Question<'a> {
     pub tells_pull_requests: bool,
     /// Now by the API server's clock; `None` while that cannot be relied on, and then nothing rests, ends its rest or expires.
     pub server_time: Option<Timestamp>,
+}
+
+impl<'a> Question<'a> {
+    /// The environments of this Project.
+    fn environments(&self) -> impl Iterator<Item = &'a Existing> + use<'a> {
+        self.existing.iter().map(AsRef::as_ref)
+    }
 }
 
 /// What is to be done.
@@ -190,8 +198,7 @@ pub fn decide(question: &Question<'_>) -> Roster {
     }
     let alive = |name: &EnvironmentName| {
         question
-            .existing
-            .iter()
+            .environments()
             .any(|environment| environment.name == *name && !environment.deleting)
     };
     roster.absences.retain(|name, _| alive(name));
@@ -215,7 +222,7 @@ fn decide_listing(question: &Question<'_>, known: &Known<'_>, listing: &Listing,
         };
         present(question, known, &listing.repository, sight, roster);
     }
-    for environment in question.existing {
+    for environment in question.environments() {
         let is_of_fork = environment.branch.pull_request().is_some();
         let is_listed = is_of_fork || listing.branches.contains_key(&environment.branch);
         if environment.repository == listing.repository.id && !is_listed {
@@ -279,7 +286,7 @@ fn decide_lookup(question: &Question<'_>, known: &Known<'_>, sighted: &Sighted, 
         }
         None if !could_be_absent(lookup) => {}
         None => {
-            for environment in question.existing {
+            for environment in question.environments() {
                 if environment.repository == lookup.repository.id && environment.branch == lookup.branch {
                     absent(question, environment, sighted.deletion_announced, roster);
                 }

@@ -6,7 +6,7 @@ use kube::{Resource, ResourceExt};
 
 use super::{Pass, Reconciler};
 use crate::api::convert::environment::Identity;
-use crate::api::convert::{first_deploy, project};
+use crate::api::convert::first_deploy;
 use crate::api::environment::{DeployerStatus, Environment};
 use crate::api::keys;
 use crate::cluster;
@@ -104,10 +104,10 @@ impl Reconciler {
         use kube::runtime::reflector::ObjectRef;
         let reference = ObjectRef::new(identity.project.name.as_str()).within(identity.project.namespace.as_str());
         let stored = self.stores.projects.get(&reference);
-        match stored.and_then(|stored| project::project(&stored).ok()) {
+        match stored.and_then(|stored| self.stores.policies.of(&stored).ok()) {
             Some(project) => Deployer {
-                namespace: project.key.namespace,
-                name: project.deployer,
+                namespace: project.key.namespace.clone(),
+                name: project.deployer.clone(),
             },
             None => self.default_deployer(identity),
         }

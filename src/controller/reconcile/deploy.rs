@@ -158,7 +158,7 @@ impl Reconciler {
                 format!("Project {} does not exist; the environment stays as it is", identity.project.name),
             ));
         };
-        let project = project::project(&stored).map_err(|problems| {
+        let project = self.stores.policies.of(&stored).map_err(|problems| {
             Refusal::new(
                 "InvalidProject",
                 format!("Project {}: {}", identity.project.name, problems.join("; ")),

@@ -6,13 +6,13 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::{ProjectProgress, Sync, uptime};
-use crate::api::{Environment, convert};
+use crate::api::Environment;
 use crate::cluster::environments;
 use crate::cluster::error::chain;
 use crate::controller::hosts::Connected;
 use crate::domain::git::{BranchName, Revision};
 use crate::domain::policy;
-use crate::domain::roster::{self, ApprovedForks, Ended, Existing, Facts, Held, Question, Roster};
+use crate::domain::roster::{self, ApprovedForks, Ended, Facts, Held, Question, Roster};
 use crate::metrics::HostOperation;
 
 /// So many pull requests of one Project are asked for their paths at the same time.
@@ -88,10 +88,7 @@ impl Look<'_> {
         server_time: Option<Timestamp>,
         progress: &mut ProjectProgress,
     ) -> (Roster, Vec<(String, Revision)>) {
-        let existing: Vec<Existing> = environments
-            .iter()
-            .filter_map(|environment| convert::environment::existing(environment).ok())
-            .collect();
+        let existing = progress.known.of(environments);
         if let Facts::Listing(listing) = self.facts {
             let is_open = |(base, head): &(String, Revision)| {
                 let same = |pull: &crate::domain::git::PullRequest| pull.base == *base && listing.branches.get(&pull.head) == Some(head);

@@ -263,7 +263,7 @@ impl Sync {
         }
         self.brakes.put_into(object, &mut status);
         status.notifications = convert::notification::remembered(object, Timestamp::now());
-        status.bundle = convert::project::project(object).ok().map(|project| project.bundle.label());
+        status.bundle = self.stores.policies.of(object).ok().map(|project| project.bundle.label());
         status.message = Some(message.to_owned());
         status
     }

@@ -16,7 +16,6 @@ use tokio_util::task::AbortOnDropHandle;
 use super::project::Sighting;
 use super::{CONCURRENT_PROJECTS, LONGEST_BACK_OFF, ProjectProgress, Sync};
 use crate::api::Project;
-use crate::api::convert;
 use crate::domain::policy;
 use crate::githost::{Class, Error};
 
@@ -79,7 +78,7 @@ impl Sync {
 
     /// Whether the host of these Projects takes nothing for saying that nothing has changed.
     fn is_free(&self, objects: &[Arc<Project>]) -> bool {
-        let project = objects.iter().find_map(|object| convert::project::project(object).ok());
+        let project = objects.iter().find_map(|object| self.stores.policies.of(object).ok());
         let connected = project.and_then(|project| self.hosts.get(&project.host));
         connected.is_some_and(|connected| connected.unchanged_is_free)
     }
@@ -158,7 +157,7 @@ impl Sync {
 
     /// Lists the repository of one Project, unless it failed a short while ago in a way that is its own.
     pub(in crate::controller) async fn sweep_project(&self, object: &Project) -> Outcome {
-        let project = match convert::project::project(object) {
+        let project = match self.stores.policies.of(object) {
             Ok(project) => project,
             Err(problems) => {
                 self.report_invalid(object, &problems).await;

@@ -82,8 +82,7 @@ pub(super) fn apply(question: &Question<'_>, roster: &mut Roster) {
     let newly: BTreeSet<_> = newly.collect();
     let brake = Brake::over(
         question
-            .existing
-            .iter()
+            .environments()
             .filter(|one| !one.deleting && (newly.contains(&one.name) || kept.contains(&one.name))),
     );
     let brake = brake.with_unnamed(kept.unnamed);
@@ -104,8 +103,7 @@ pub(super) fn unchanged(question: &Question<'_>) -> Option<Brake> {
     let held = question.held?;
     let brake = Brake::over(
         question
-            .existing
-            .iter()
+            .environments()
             .filter(|one| !one.deleting && held.environments.contains(&one.name)),
     );
     let unnamed = held.has_unnamed().then_some((held.digest.as_str(), held.count));
@@ -186,7 +184,7 @@ impl<'a> Kept<'a> {
         };
         let is_whole = matches!(question.facts, Facts::Listing(listing) if holds_default_branch(listing));
         let mut is_shown = is_whole;
-        for environment in question.existing.iter().filter(|environment| !environment.deleting) {
+        for environment in question.environments().filter(|environment| !environment.deleting) {
             let sight = shown(question.facts, &environment.repository, &environment.branch);
             let ends = is_ending(roster, &environment.name);
             let is_undecided = !ends && is_undecided(question, roster, environment);
@@ -215,7 +213,7 @@ impl<'a> Kept<'a> {
 
 impl Room {
     fn of(question: &Question<'_>, roster: &Roster, kept: &Kept<'_>) -> Self {
-        let under_way = question.existing.iter().filter(|environment| environment.deleting).count();
+        let under_way = question.environments().filter(|environment| environment.deleting).count();
         let allowed = allowed(question.existing.len());
         let is_new = |name| !kept.contains(name);
         let retirements: Vec<_> = roster.retire.iter().filter(|one| is_new(&one.name)).collect();

@@ -103,7 +103,7 @@ pub(super) fn after(question: &Question<'_>, roster: &Roster) -> Vec<Ended> {
 
 fn ending(question: &Question<'_>, retirement: &Retirement) -> Option<Ended> {
     let because = because(retirement.proof)?;
-    let environment = question.existing.iter().find(|environment| environment.name == retirement.name)?;
+    let environment = question.environments().find(|environment| environment.name == retirement.name)?;
     Some(Ended {
         repository: environment.repository.clone(),
         branch: retirement.branch.clone(),
@@ -129,7 +129,7 @@ fn lives(question: &Question<'_>, ended: &Ended) -> bool {
         return false;
     }
     let of_branch = |environment: &&super::Existing| environment.branch == ended.branch && environment.repository == ended.repository;
-    question.existing.iter().filter(of_branch).any(|environment| !environment.deleting)
+    question.environments().filter(of_branch).any(|environment| !environment.deleting)
 }
 
 pub(super) fn shown<'a>(facts: &'a Facts, repository: &RepositoryId, branch: &BranchName) -> Shown<'a> {

@@ -24,8 +24,7 @@ pub(super) fn decide(question: &Question<'_>, listing: &Listing, roster: &mut Ro
         }
     }
     for environment in question
-        .existing
-        .iter()
+        .environments()
         .filter(|environment| environment.repository == listing.repository.id)
     {
         if let Some(number) = environment.branch.pull_request().filter(|number| !open.contains(number)) {
@@ -37,8 +36,7 @@ pub(super) fn decide(question: &Question<'_>, listing: &Listing, roster: &mut Ro
 fn present(question: &Question<'_>, repository: &Repository, (pull_request, fork): (&PullRequest, &Fork), roster: &mut Roster) {
     let branch = BranchName::of_pull_request(pull_request.number);
     let mut existing: Vec<_> = question
-        .existing
-        .iter()
+        .environments()
         .filter(|environment| environment.branch == branch && environment.repository == repository.id)
         .collect();
     for environment in &existing {
@@ -129,7 +127,7 @@ fn refusal(
         return Some(ended.because.skip_reason());
     }
     let name = computed_name(question, repository, sight.branch);
-    if question.existing.iter().any(|environment| environment.name == name) {
+    if question.environments().any(|environment| environment.name == name) {
         return Some(SkipReason::NameTaken);
     }
     at_capacity(question, roster).then_some(SkipReason::AtCapacity)

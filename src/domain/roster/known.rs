@@ -12,10 +12,10 @@ pub(super) struct Known<'a> {
 
 impl<'a> Known<'a> {
     pub(super) fn of(question: &Question<'a>) -> Self {
-        let mut by_branch: Vec<&'a Existing> = question.existing.iter().collect();
+        let mut by_branch: Vec<&'a Existing> = question.environments().collect();
         // Stable: environments of one branch stay in the order in which they were named.
         by_branch.sort_by_key(|environment: &&'a Existing| key(environment));
-        let mut names: Vec<&'a EnvironmentName> = question.existing.iter().map(|environment| &environment.name).collect();
+        let mut names: Vec<&'a EnvironmentName> = question.environments().map(|environment| &environment.name).collect();
         names.sort();
         Self { by_branch, names }
     }

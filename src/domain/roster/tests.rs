@@ -11,7 +11,7 @@ mod histories;
 mod pull_requests;
 mod rest;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::*;
 use crate::domain::git::Repository;
@@ -205,7 +205,7 @@ impl Asked<'_> {
             project: &self.project,
             host_url: HOST,
             facts: &self.facts,
-            existing: self.existing,
+            existing: &shared(self.existing),
             absences: &self.absences,
             now: Duration::from_secs(self.at),
             confirmation: CONFIRMATION,
@@ -219,6 +219,11 @@ impl Asked<'_> {
             server_time: self.server_time.map(|seconds| Timestamp::from_second(seconds).unwrap()),
         })
     }
+}
+
+/// Environments as a question has them.
+fn shared(existing: &[Existing]) -> Vec<Arc<Existing>> {
+    existing.iter().cloned().map(Arc::new).collect()
 }
 
 /// Whether a roster changes nothing in the cluster.

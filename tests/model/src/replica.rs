@@ -6,6 +6,7 @@
 mod teardown;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use graftling::domain::adoption::{self, Claimant, Verdict};
@@ -41,7 +42,10 @@ const CONFIRMATION: Duration = Duration::from_secs(60);
 /// The leader looks at the repository and decides what to write.
 pub fn look(config: &Config, state: &mut State, told: Told) {
     let facts = facts(config, state, told);
-    let existing: Vec<_> = (0..config.branches).filter_map(|branch| existing(state, branch)).collect();
+    let existing: Vec<_> = (0..config.branches)
+        .filter_map(|branch| existing(state, branch))
+        .map(Arc::new)
+        .collect();
     let leader = usize::from(state.leader);
     let absences = absences(config, state);
     let question = Question {

@@ -2,6 +2,7 @@
 //!
 //! Everything comes from the record of an earlier run. The Project is asked where it is there; nothing depends on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -230,15 +231,15 @@ impl Reconciler {
         (wish, desired)
     }
 
-    fn project_or_remembered(&self, leaving: &Leaving<'_>, url: &str) -> Project {
+    fn project_or_remembered(&self, leaving: &Leaving<'_>, url: &str) -> Arc<Project> {
         let key = &leaving.identity.project;
         let reference = ObjectRef::new(key.name.as_str()).within(key.namespace.as_str());
         let there = self
             .stores
             .projects
             .get(&reference)
-            .and_then(|stored| project::project(&stored).ok());
-        there.unwrap_or_else(|| remembered(leaving, url))
+            .and_then(|stored| self.stores.policies.of(&stored).ok());
+        there.unwrap_or_else(|| Arc::new(remembered(leaving, url)))
     }
 }
 

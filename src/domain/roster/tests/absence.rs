@@ -38,7 +38,7 @@ fn feature_x7_sightings_at_the_same_instant_are_one_even_if_no_distance_is_asked
         project: &asked.project,
         host_url: HOST,
         facts: &asked.facts,
-        existing: &there,
+        existing: &shared(&there),
         absences: &asked.absences,
         now: Duration::from_secs(1000),
         confirmation: Duration::ZERO,
