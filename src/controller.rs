@@ -5,6 +5,7 @@
 
 pub mod approvals;
 pub mod changes;
+mod clients;
 pub mod desired;
 pub mod diagnoses;
 pub mod dispatch;

@@ -3,17 +3,17 @@
 //! Everything is read as the Project's deployer. Pods are reached directly, so the environment's NetworkPolicy has to let the server in.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Request, Url};
+use reqwest::{Certificate, Method, Request, Url};
 use serde_json::Value;
 
 use super::Around;
 use super::outside::{self, Guard, NoAnswer, Trust, builder};
 use crate::cluster::observe::Observer;
 use crate::cluster::{self, exec, services};
+use crate::controller::clients::{LateClient, authorities};
 use crate::controller::settings::{ArchiveHost, OutboundSettings};
 use crate::controller::sources::address::is_forbidden;
 use crate::domain::errand::{Answer, UrlProbe, told};
@@ -25,10 +25,10 @@ use crate::domain::stage::check::{Condition, Exec, Http, Target, Tcp, USUAL_ANSW
 pub(super) struct Inside {
     observer: Observer,
     /// For pods: their certificates are nobody's business, as with probes of Kubernetes.
-    pods: Client,
+    pods: LateClient,
     /// For hosts, as the outside sees them.
-    hosts: Client,
-    ca: Option<PathBuf>,
+    hosts: LateClient,
+    authorities: Vec<Certificate>,
     ingress: Option<ArchiveHost>,
     is_local: bool,
 }
@@ -36,12 +36,13 @@ pub(super) struct Inside {
 impl Inside {
     pub(super) fn new(settings: &OutboundSettings, observer: Observer) -> Result<Self, String> {
         let is_local = settings.is_local;
-        let made = |builder: reqwest::ClientBuilder| builder.build().map_err(|error| cluster::error::chain(&error));
+        let authorities = authorities(settings.ca.as_deref())?;
+        let trusted = authorities.clone();
         Ok(Self {
             observer,
-            pods: made(builder(None)?.tls_danger_accept_invalid_certs(true))?,
-            hosts: made(builder(settings.ca.as_deref())?.dns_resolver(Guard(Trust::All { is_local })))?,
-            ca: settings.ca.clone(),
+            pods: LateClient::new(|| builder(&[]).tls_danger_accept_invalid_certs(true)),
+            hosts: LateClient::new(move || builder(&trusted).dns_resolver(Guard(Trust::All { is_local }))),
+            authorities,
             ingress: settings.ingress.clone(),
             is_local,
         })
@@ -180,13 +181,11 @@ impl Inside {
         let host = url.host_str().unwrap_or_default();
         if url.scheme() == "https" {
             // The name is part of the handshake, so only a client of its own can go elsewhere with it.
-            let built = builder(self.ca.as_deref()).and_then(|builder| {
-                let built = builder.resolve(host, address).build();
-                built.map_err(|error| cluster::error::chain(&error))
-            });
+            let (authorities, host) = (self.authorities.clone(), host.to_owned());
+            let client = LateClient::new(move || builder(&authorities).resolve(&host, address));
             let mut url = url.clone();
             let _ = url.set_port(Some(address.port()));
-            return outside::exchange(&built.map_err(NoAnswer::Refused)?, request(url, headers), within).await;
+            return outside::exchange(&client, request(url, headers), within).await;
         }
         let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         headers.insert(HOST, header(&authority)?);

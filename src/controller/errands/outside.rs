@@ -12,9 +12,9 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Request, Response, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Request, Response, Url};
 
-use crate::cluster::error::chain;
+use crate::controller::clients::{LateClient, authorities};
 use crate::controller::settings::ArchiveHost;
 use crate::controller::sources::address::{is_forbidden, is_public};
 
@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client for hosts of others. Clones share its connections.
 #[derive(Clone)]
 pub(super) struct Outside {
-    client: Client,
+    client: LateClient,
     trusted: Arc<[ArchiveHost]>,
 }
 
@@ -49,12 +49,15 @@ impl Outside {
     /// A client that reaches public addresses and `trusted` hosts, and trusts the authorities in the file `ca` besides the usual ones.
     ///
     /// # Errors
-    /// What is wrong with the file, or with the machine's own authorities.
+    /// What is wrong with the file.
     pub(super) fn new(trusted: &[ArchiveHost], ca: Option<&Path>) -> Result<Self, String> {
         let trusted: Arc<[ArchiveHost]> = trusted.into();
-        let builder = builder(ca)?.dns_resolver(Guard(Trust::Named(trusted.clone())));
-        let client = builder.build().map_err(|error| chain(&error))?;
-        Ok(Self { client, trusted })
+        let (authorities, reached) = (authorities(ca)?, trusted.clone());
+        let settings = move || builder(&authorities).dns_resolver(Guard(Trust::Named(reached.clone())));
+        Ok(Self {
+            client: LateClient::new(settings),
+            trusted,
+        })
     }
 
     /// Whether a host, with its port where it is not that of https, may be asked by plain http.
@@ -72,22 +75,19 @@ impl Outside {
 }
 
 /// What all clients have in common: no redirects, no proxies, no waiting for a connection that does not come about.
-pub(super) fn builder(ca: Option<&Path>) -> Result<reqwest::ClientBuilder, String> {
-    let builder = Client::builder()
+pub(super) fn builder(authorities: &[Certificate]) -> ClientBuilder {
+    Client::builder()
         .no_proxy()
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(0)
-        .user_agent(concat!("graftling/", env!("CARGO_PKG_VERSION")));
-    let Some(path) = ca else { return Ok(builder) };
-    let unusable = |problem: String| format!("{}: {problem}", path.display());
-    let bytes = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-    let certificates = Certificate::from_pem_bundle(&bytes).map_err(|error| unusable(chain(&error)))?;
-    Ok(builder.tls_certs_merge(certificates))
+        .user_agent(concat!("graftling/", env!("CARGO_PKG_VERSION")))
+        .tls_certs_merge(authorities.iter().cloned())
 }
 
 /// Makes a request with a client and reads the answer, all within a time.
-pub(super) async fn exchange(client: &Client, request: Request, within: Duration) -> Result<Page, NoAnswer> {
+pub(super) async fn exchange(client: &LateClient, request: Request, within: Duration) -> Result<Page, NoAnswer> {
+    let client = client.get().map_err(NoAnswer::Refused)?;
     let exchanged = async {
         let response = client.execute(request).await.map_err(failed)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

@@ -13,11 +13,12 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Certificate, Client, Response, StatusCode, Url};
+use reqwest::{Client, Response, StatusCode, Url};
 
 use super::Error;
 use super::address::is_public;
 use crate::cluster::error::chain;
+use crate::controller::clients::{LateClient, authorities};
 use crate::controller::settings::ArchiveHost;
 use crate::domain::bundle::archive::{self, Limits, Selection};
 use crate::domain::policy::{ArchiveUrl, Sha256};
@@ -33,7 +34,7 @@ const MAX_REDIRECTS: usize = 3;
 /// The client for archives. Clones share its connections.
 #[derive(Clone)]
 pub(super) struct Archives {
-    client: Client,
+    client: LateClient,
     allowed: Arc<[ArchiveHost]>,
 }
 
@@ -41,22 +42,23 @@ impl Archives {
     /// A client that reaches public addresses and `allowed` hosts, and trusts the authorities in the file `ca` besides the usual ones.
     pub(super) fn new(allowed: &[ArchiveHost], ca: Option<&Path>) -> Result<Self, Error> {
         let allowed: Arc<[ArchiveHost]> = allowed.into();
-        let mut builder = Client::builder()
-            .https_only(true)
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .user_agent(concat!("graftling/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirects(allowed.clone()))
-            .dns_resolver(Guard(allowed.clone()));
-        if let Some(path) = ca {
-            let unusable = |problem: String| Error::PrepareClient(format!("{}: {problem}", path.display()));
-            let bytes = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-            let certificates = Certificate::from_pem_bundle(&bytes).map_err(|error| unusable(chain(&error)))?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let client = builder.build().map_err(|error| Error::PrepareClient(chain(&error)))?;
-        Ok(Self { client, allowed })
+        let authorities = authorities(ca).map_err(Error::PrepareClient)?;
+        let reached = allowed.clone();
+        let settings = move || {
+            Client::builder()
+                .https_only(true)
+                .no_proxy()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(TIMEOUT)
+                .user_agent(concat!("graftling/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirects(reached.clone()))
+                .dns_resolver(Guard(reached.clone()))
+                .tls_certs_merge(authorities.iter().cloned())
+        };
+        Ok(Self {
+            client: LateClient::new(settings),
+            allowed,
+        })
     }
 
     /// The files of the archive at `url`, whose bytes have the digest `pinned`.
@@ -75,7 +77,8 @@ impl Archives {
     async fn fetch(&self, url: &ArchiveUrl) -> Result<Vec<u8>, Error> {
         let url = Url::parse(url.as_str()).map_err(|error| attention(format!("{url} is no URL: {error}")))?;
         check(&url, &self.allowed).map_err(attention)?;
-        let response = self.client.get(url).send().await.map_err(failed)?;
+        let client = self.client.get().map_err(Error::PrepareClient)?;
+        let response = client.get(url).send().await.map_err(failed)?;
         match response.status() {
             status if status.is_success() => body(response).await,
             StatusCode::TOO_MANY_REQUESTS => Err(Error::FetchArchive {
