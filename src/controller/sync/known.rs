@@ -48,3 +48,39 @@ impl Known {
         Some(existing)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn environment(uid: &str, version: &str, digit: &str) -> Arc<Environment> {
+        let spec = json!({ "projectRef": { "name": "shop" }, "branch": "a", "repositoryId": "1", "revision": digit.repeat(40) });
+        let name = format!("shop-a-{uid}aaaaaaaaa");
+        let metadata = json!({ "name": name, "namespace": "team", "uid": uid, "resourceVersion": version });
+        Arc::new(serde_json::from_value(json!({ "metadata": metadata, "spec": spec })).unwrap())
+    }
+
+    #[test]
+    fn an_environment_is_converted_again_once_it_has_changed() {
+        let mut known = Known::default();
+        let first = known.of(&[environment("a", "1", "1"), environment("b", "1", "1")]);
+        let second = known.of(&[environment("a", "1", "1"), environment("b", "2", "2")]);
+        assert!(Arc::ptr_eq(&first[0], &second[0]));
+        assert_eq!(
+            (first[1].revision.starts_with('1'), second[1].revision.starts_with('2')),
+            (true, true)
+        );
+    }
+
+    #[test]
+    fn nothing_is_kept_of_environments_that_are_gone() {
+        let mut known = Known::default();
+        known.of(&[environment("a", "1", "1"), environment("b", "1", "1")]);
+        assert_eq!(known.of(&[environment("b", "1", "1")]).len(), 1);
+        assert_eq!(known.by_uid.keys().collect::<Vec<_>>(), ["b"]);
+    }
+}
