@@ -84,6 +84,17 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// The sweep is an hour away: whatever happens within seconds was caused by a delivery.
+    pub fn without_sweeps() -> Self {
+        Self {
+            sweep_interval: "1h",
+            absence_confirmation: "1h",
+            ..Self::default()
+        }
+    }
+}
+
 /// The root of the checkout.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -253,6 +264,12 @@ impl World {
             }
         })
         .await
+    }
+
+    /// Waits for the look at the repository that every new Project gets: from then on deliveries are accepted.
+    pub async fn first_look(&self) {
+        self.wait_for_project("shop", "that is synced", |status| ready_reason(&status.conditions) == "Synced")
+            .await;
     }
 
     /// Waits until a branch has no Environment any more.

@@ -7,7 +7,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::Sync;
 use super::project::Sighting;
 use crate::api::Project;
-use crate::cluster::error::chain;
 use crate::controller::hosts::Connected;
 use crate::controller::inbox::PendingHint;
 use crate::domain::git::{BranchName, RefLookup};
@@ -40,7 +39,7 @@ impl Sync {
                 Ok(Facts::Listing(listing))
             }
             Sighting::Branches(hints) => {
-                let known = self.look_up_together(connected, project, hints).await;
+                let known = self.look_up_together(connected, project, hints).await?;
                 let sight = |hint| self.sight(connected, object, project, (hint, known.get(&hint.branch)));
                 let lookups: Vec<_> = hints.iter().map(sight).collect();
                 let lookups = stream::iter(lookups).buffer_unordered(CONCURRENT_LOOKUPS).try_collect().await?;
@@ -49,23 +48,26 @@ impl Sync {
         }
     }
 
-    /// Where the branches of several hints stand, as far as the host tells so at once. Those that it does not tell are asked for one by
-    /// one, and so are all of them if it fails: one of them may be the reason.
+    /// Where the branches of several hints stand, as far as the host tells so at once; those that it does not tell are asked for one by one.
+    ///
+    /// # Errors
+    /// The host's, where no mirror could stand in for it at any of them.
     async fn look_up_together(
         &self,
         connected: &Connected,
         project: &policy::Project,
         hints: &[PendingHint],
-    ) -> BTreeMap<BranchName, RefLookup> {
+    ) -> Result<BTreeMap<BranchName, RefLookup>, githost::Error> {
         if hints.len() < 2 {
-            return BTreeMap::new();
+            return Ok(BTreeMap::new());
         }
         let branches: Vec<_> = hints.iter().map(|hint| hint.branch.clone()).collect();
         match connected.host.lookups(&project.repository, &branches).await {
-            Ok(lookups) => lookups.into_iter().map(|lookup| (lookup.branch.clone(), lookup)).collect(),
-            Err(error) => {
-                tracing::debug!(project = %project.key, error = %chain(&error), "branches could not be looked up together");
-                BTreeMap::new()
+            Ok(lookups) => Ok(lookups.into_iter().map(|lookup| (lookup.branch.clone(), lookup)).collect()),
+            Err(_) if !project.mirrors.is_empty() => Ok(BTreeMap::new()),
+            failed => {
+                self.count_host_call(HostOperation::Lookup, &failed);
+                failed.map(|_| BTreeMap::new())
             }
         }
     }

@@ -14,14 +14,6 @@ use testbed::{Gitea, Repository, wait};
 
 use crate::world::{LONG, Options, WEBHOOK_SECRET, World, ready_reason, without_main};
 
-fn no_sweep() -> Options {
-    Options {
-        sweep_interval: "1h",
-        absence_confirmation: "1h",
-        ..Options::default()
-    }
-}
-
 /// A world with a Project over a repository at a real Gitea.
 pub struct Forge {
     pub world: World,
@@ -79,7 +71,7 @@ impl Forge {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_t1_feature_t3_gitea_brings_a_push_an_update_and_a_deletion_by_its_own_webhook() {
-    let Some(forge) = Forge::start("gitea-hook", no_sweep()).await else {
+    let Some(forge) = Forge::start("gitea-hook", Options::without_sweeps()).await else {
         return;
     };
     let world = &forge.world;
@@ -225,7 +217,7 @@ async fn f64_feature_x7_a_gitea_restored_from_an_older_copy_deletes_nothing_and_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_t2_a_pull_request_is_told_and_its_merge_with_the_branch_removes_the_environment() {
-    let Some(forge) = Forge::start("gitea-pull", no_sweep()).await else {
+    let Some(forge) = Forge::start("gitea-pull", Options::without_sweeps()).await else {
         return;
     };
     let head = forge.push("feature/a", "1");

@@ -8,7 +8,8 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 use testbed::gitea::OWNER;
 
-use super::gitea_scene::{Forge, no_sweep};
+use super::gitea_scene::Forge;
+use crate::world::Options;
 
 const BRANCH: &str = "feature/a";
 
@@ -29,7 +30,7 @@ async fn pulled(forge: &Forge) -> (u64, Environment, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_t11_a_writer_takes_an_environment_down_and_up_and_a_stranger_does_nothing() {
-    let Some(forge) = Forge::start("chat-down", no_sweep(), json!({})).await else {
+    let Some(forge) = Forge::start("chat-down", Options::without_sweeps(), json!({})).await else {
         return;
     };
     let (world, owner) = (&forge.world, forge.gitea.token());
@@ -70,7 +71,7 @@ async fn feature_t11_a_writer_takes_an_environment_down_and_up_and_a_stranger_do
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_t11_feature_l2_restart_extend_and_pin_change_what_they_name_once() {
     let project = json!({ "lifecycle": { "ttl": "12h" } });
-    let Some(forge) = Forge::start("chat-life", no_sweep(), project).await else {
+    let Some(forge) = Forge::start("chat-life", Options::without_sweeps(), project).await else {
         return;
     };
     let (world, owner) = (&forge.world, forge.gitea.token());

@@ -6,7 +6,7 @@ use graftling::api::environment::{GraceState, Phase};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::gitea_scene::{Forge, no_sweep};
+use super::gitea_scene::Forge;
 use crate::world::Options;
 
 fn by_label() -> Value {
@@ -19,7 +19,7 @@ fn run_of(environment: &Environment) -> Option<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_t5_a_label_on_a_pull_request_brings_an_environment_and_its_removal_ends_it_by_one_event_each() {
-    let Some(forge) = Forge::start("pull-label", no_sweep(), by_label()).await else {
+    let Some(forge) = Forge::start("pull-label", Options::without_sweeps(), by_label()).await else {
         return;
     };
     let world = &forge.world;
@@ -63,7 +63,7 @@ async fn feature_t5_a_label_on_a_pull_request_brings_an_environment_and_its_remo
 async fn feature_t6_feature_t2_a_draft_gets_an_environment_once_it_is_ready_and_a_merge_takes_it_away() {
     let mut project = by_label();
     project["pullRequests"]["filters"]["labels"] = json!([]);
-    let Some(forge) = Forge::start("pull-draft", no_sweep(), project).await else {
+    let Some(forge) = Forge::start("pull-draft", Options::without_sweeps(), project).await else {
         return;
     };
     let world = &forge.world;

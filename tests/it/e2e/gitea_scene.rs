@@ -19,15 +19,6 @@ pub struct Forge {
     pub repository: Repository,
 }
 
-/// The sweep is an hour away: whatever happens within seconds was caused by a delivery of Gitea's.
-pub fn no_sweep() -> Options {
-    Options {
-        sweep_interval: "1h",
-        absence_confirmation: "1h",
-        ..Options::default()
-    }
-}
-
 impl Forge {
     /// Nothing where no Gitea can run: then the test is skipped, and has said so. `project` is merged over the Project's spec.
     pub async fn start(name: &str, options: Options, project: Value) -> Option<Self> {

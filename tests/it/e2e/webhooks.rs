@@ -20,25 +20,10 @@ use crate::world::{LONG, Options, WEBHOOK_SECRET, World, objects, ready_reason, 
 /// A push must be an Environment after so long (feature T1).
 const PROMPTLY: Duration = Duration::from_secs(5);
 
-fn no_sweep() -> Options {
-    Options {
-        sweep_interval: "1h",
-        absence_confirmation: "1h",
-        ..Options::default()
-    }
-}
-
-/// Waits for the look at the repository that every new Project gets.
-async fn first_look(world: &World) {
-    world
-        .wait_for_project("shop", "that is synced", |status| ready_reason(&status.conditions) == "Synced")
-        .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_t1_feature_t3_the_installed_hook_brings_a_push_and_a_deletion_at_once() {
-    let (world, repository) = World::shop("hook", no_sweep(), json!({})).await;
-    first_look(&world).await;
+    let (world, repository) = World::shop("hook", Options::without_sweeps(), json!({})).await;
+    world.first_look().await;
     let secret = world.folder.path().join("secret");
     std::fs::write(&secret, format!("{WEBHOOK_SECRET}\n")).unwrap();
     let installed = Command::new(env!("CARGO_BIN_EXE_graftling"))
@@ -77,12 +62,12 @@ struct Hub {
 
 impl Hub {
     async fn start(name: &str) -> Self {
-        let world = World::with(name, no_sweep()).await;
+        let world = World::with(name, Options::without_sweeps()).await;
         let (fake, repository) = (FakeGithub::start().await.unwrap(), Repository::create().unwrap());
         fake.add_repository("acme", "shop", 7, &repository.path(), "main");
         world.github_host("hub", &fake).await;
         world.project_at("hub", "shop", "acme/shop", without_main(json!({}))).await;
-        first_look(&world).await;
+        world.first_look().await;
         let sender = Sender::github(world.endpoint(world.server(), "hub"), WEBHOOK_SECRET).unwrap();
         Self {
             sender,
@@ -333,7 +318,7 @@ const OTHERS: usize = 400;
 #[tokio::test(flavor = "multi_thread")]
 async fn hints_without_end_beside_many_projects_of_others_hold_up_no_sweep() {
     let (world, repository) = World::shop("flood", Options::default(), json!({})).await;
-    first_look(&world).await;
+    world.first_look().await;
     let others = format!("others-{}", world.namespace.name());
     world.create("v1", "Namespace", None, &others, json!({})).await;
     // Patterns are what takes time to read.
@@ -374,8 +359,8 @@ async fn hints_without_end_beside_many_projects_of_others_hold_up_no_sweep() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hints_in_quick_succession_make_no_more_environments_than_a_project_allows() {
-    let (world, repository) = World::shop("rush", no_sweep(), json!({ "lifecycle": { "maxEnvironments": 2 } })).await;
-    first_look(&world).await;
+    let (world, repository) = World::shop("rush", Options::without_sweeps(), json!({ "lifecycle": { "maxEnvironments": 2 } })).await;
+    world.first_look().await;
     let branches = ["a", "b", "c", "d", "e", "f"];
     let commits: Vec<(&str, &[(&str, &str)])> = branches.iter().map(|branch| (*branch, &[("a", "1")] as &[_])).collect();
     let revisions = repository.push_many(&commits).unwrap();

@@ -196,12 +196,8 @@ async fn f31_rights_that_are_taken_away_are_named_by_verb_and_resource_and_nothi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f12_an_end_that_changes_keep_overtaking_is_decided_anew_and_awaits_no_sweep() {
-    let options = Options {
-        sweep_interval: "1h",
-        absence_confirmation: "1h",
-        ..Options::default()
-    };
-    let scene = Scene::through_proxy("overtake", CONFIG, options).await;
+    let scene = Scene::through_proxy("overtake", CONFIG, Options::without_sweeps()).await;
+    scene.world.first_look().await;
     let revision = scene.push("feature/a");
     scene.hint("feature/a").await;
     scene.world.wait_for("feature/a", Phase::Ready, &revision).await;
