@@ -1,5 +1,6 @@
 //! Our own custom resources, kept by watches, and what happened to them.
 
+mod kept;
 mod policies;
 mod understood;
 
@@ -9,12 +10,13 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::runtime::reflector::{self, Store};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::reflector::{Store, store};
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, reflector::store};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 
+use self::kept::{Kept, News};
 pub use self::policies::Policies;
 use self::understood::{Understood, Unreadable};
 use super::settings::{Scope, Settings};
@@ -133,22 +135,21 @@ impl Watched {
     where
         K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
     {
-        let (kept, writer) = store();
+        let (store, writer) = store();
         let hidden = Hidden::default();
-        let events = self.watch(writer, hidden.clone());
+        let events = self.watch(hidden.clone());
         let follower = Follower {
             scope: self.scope.clone(),
             changes: self.changes.clone(),
-            kept: kept.clone(),
-            hidden,
+            kept: Kept::new(writer, hidden),
         };
         tokio::spawn(follower.follow(events, applied, deleted));
-        kept
+        store
     }
 
     /// What cannot be understood is left out and told: one such object must not hide all others. It only comes around the schema, or with
     /// definitions of another version.
-    fn watch<K>(&self, writer: reflector::store::Writer<K>, hidden: Hidden) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + use<K>
+    fn watch<K>(&self, hidden: Hidden) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + use<K>
     where
         K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
     {
@@ -174,7 +175,6 @@ impl Watched {
                 }
             })
             .modify(leave_out_fields)
-            .reflect(writer)
     }
 }
 
@@ -229,59 +229,36 @@ async fn tell<K: kube::Resource<DynamicType = ()>>(unreadable: Unreadable, chang
 }
 
 /// Hands on what happened to the objects of one kind.
-struct Follower<K: kube::Resource<DynamicType = ()> + 'static> {
+struct Follower<K: kube::Resource<DynamicType = ()> + Clone + 'static> {
     scope: Scope,
     changes: mpsc::Sender<Change>,
-    kept: Store<K>,
-    hidden: Hidden,
+    kept: Kept<K>,
 }
 
-impl<K: kube::Resource<DynamicType = ()> + Clone + 'static> Follower<K> {
-    /// Hands on what happened. What a listing holds is handed on when it is complete: only then does the store hold it, and a pass that began
-    /// before would work on what was there before, and nothing would call for another. What was there before a listing and is not in it has
-    /// ended unseen, and is handed on as any end.
+impl<K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + 'static> Follower<K> {
+    /// Hands on what happened, once the store holds it: a pass that began before would work on what was there before, and nothing would
+    /// call for another.
     async fn follow(
-        self,
+        mut self,
         events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
         applied: impl Fn(Box<K>) -> Change,
         deleted: impl Fn(Box<K>) -> Change,
     ) {
         let mut events = std::pin::pin!(events);
-        let mut before = Vec::new();
-        let mut listed = Vec::new();
-        let mut shown = HashSet::new();
         while let Some(event) = events.next().await {
-            let news = match event {
-                Ok(Event::Init) => {
-                    listed.clear();
-                    shown.clear();
-                    // Until the listing is complete, the store holds what was before.
-                    before = self.kept.state();
-                    Vec::new()
-                }
-                Ok(Event::InitApply(object)) => {
-                    shown.extend(object.meta().uid.clone());
-                    if self.is_ours(&object) {
-                        listed.push(applied(Box::new(object)));
-                    }
-                    Vec::new()
-                }
-                Ok(Event::InitDone) => {
-                    let gone = std::mem::take(&mut before)
-                        .into_iter()
-                        .filter(|object| self.is_gone(object, &shown));
-                    let gone = gone.map(|object| deleted(Box::new(K::clone(&object))));
-                    gone.chain(std::mem::take(&mut listed)).collect()
-                }
-                Ok(Event::Apply(object)) if self.is_ours(&object) => vec![applied(Box::new(object))],
-                Ok(Event::Delete(object)) if self.is_ours(&object) => vec![deleted(Box::new(object))],
-                Ok(_) => Vec::new(),
+            let event = match event {
+                Ok(event) => event,
                 Err(error) => {
                     tracing::warn!(kind = %K::kind(&()), error = %chain(&error), "watch interrupted");
-                    Vec::new()
+                    continue;
                 }
             };
-            for change in news {
+            for news in self.kept.take(event) {
+                let change = match news {
+                    News::Now(object) if self.is_ours(&object) => applied(Box::new(Arc::unwrap_or_clone(object))),
+                    News::Gone(object) if self.is_ours(&object) => deleted(Box::new(Arc::unwrap_or_clone(object))),
+                    News::Now(_) | News::Gone(_) => continue,
+                };
                 if self.changes.send(change).await.is_err() {
                     return;
                 }
@@ -292,77 +269,7 @@ impl<K: kube::Resource<DynamicType = ()> + Clone + 'static> Follower<K> {
     fn is_ours(&self, object: &K) -> bool {
         self.scope.contains(object.meta().namespace.as_deref())
     }
-
-    fn is_gone(&self, object: &K, shown: &HashSet<String>) -> bool {
-        let uid = object.meta().uid.as_deref().unwrap_or_default();
-        self.is_ours(object) && !shown.contains(uid) && !self.hidden.contains(uid)
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
-
-    use futures::stream;
-    use serde_json::json;
-
-    use super::*;
-
-    fn project(name: &str) -> Project {
-        let host = json!({ "name": "git" });
-        let spec = json!({ "repository": "shop", "gitHostRef": host, "bundle": { "name": "web" }, "domain": "example.com" });
-        serde_json::from_value(json!({ "metadata": { "name": name, "namespace": "n", "uid": name }, "spec": spec })).unwrap()
-    }
-
-    /// The names that are told of these events, with a minus before those that are told to be gone.
-    async fn told(events: Vec<Event<Project>>) -> Vec<String> {
-        let (sender, mut receiver) = mpsc::channel(16);
-        let (kept, writer) = store();
-        let events = stream::iter(events.into_iter().map(Ok)).reflect(writer);
-        let follower = Follower {
-            scope: Scope::default(),
-            changes: sender,
-            kept,
-            hidden: Hidden::default(),
-        };
-        follower.follow(events, Change::Project, Change::ProjectGone).await;
-        let mut names = Vec::new();
-        while let Some(change) = receiver.recv().await {
-            match change {
-                Change::Project(object) => names.push(object.metadata.name.unwrap()),
-                Change::ProjectGone(object) => names.push(format!("-{}", object.metadata.name.unwrap())),
-                _ => {}
-            }
-        }
-        names
-    }
-
-    #[tokio::test]
-    async fn f18_what_a_new_listing_does_not_hold_any_more_is_told_to_be_gone() {
-        let apply = |name: &str| Event::InitApply(project(name));
-        let listing = vec![Event::Init, apply("a"), apply("b"), Event::InitDone];
-        let broken_off = vec![Event::Init, Event::Init];
-        let again = vec![apply("b"), apply("c"), Event::InitDone];
-        let all = [listing, broken_off, again].concat();
-        assert_eq!(told(all).await, ["a", "b", "-a", "b", "c"]);
-    }
-
-    #[tokio::test]
-    async fn f14_what_a_listing_holds_is_told_once_the_store_holds_it() {
-        let apply = |name: &str| Event::InitApply(project(name));
-        assert!(
-            told(vec![Event::Init, apply("a"), apply("b")]).await.is_empty(),
-            "a pass would see what was before"
-        );
-        assert_eq!(told(vec![Event::Init, apply("a"), apply("b"), Event::InitDone]).await, ["a", "b"]);
-        let broken_off = vec![
-            Event::Init,
-            apply("a"),
-            Event::Init,
-            apply("b"),
-            Event::InitDone,
-            Event::Apply(project("c")),
-        ];
-        assert_eq!(told(broken_off).await, ["b", "c"]);
-    }
-}
+mod tests;
