@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, ValidationDirective};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -168,7 +168,11 @@ impl Publisher {
         K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
     {
         let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
-        let params = PatchParams::apply(keys::STATUS_FIELD_MANAGER).force();
+        let params = PatchParams {
+            // What we write is of our own types. To look for fields that it does not know, the server would read all of it a second time.
+            field_validation: Some(ValidationDirective::Ignore),
+            ..PatchParams::apply(keys::STATUS_FIELD_MANAGER).force()
+        };
         let what = || format!("status of {} {name}", K::kind(&()));
         within(
             || format!("write the {}", what()),

@@ -177,7 +177,7 @@ impl Sync {
     /// Environment objects of the Project, from the watch: what they say of identity never changes, and writes are fenced by UID.
     pub(super) fn environments_of(&self, project: &policy::Project) -> Vec<Arc<Environment>> {
         let ours = |environment: &Environment| {
-            environment.namespace().as_deref() == Some(project.key.namespace.as_str())
+            environment.metadata.namespace.as_deref() == Some(project.key.namespace.as_str())
                 && environment.spec.project_ref.name == project.key.name.as_str()
         };
         let all = self.stores.environments.state();

@@ -17,7 +17,7 @@ pub(super) struct Sight<'a> {
 
 pub(super) fn present(question: &Question<'_>, known: &Known<'_>, repository: &Repository, sight: Sight<'_>, roster: &mut Roster) {
     let existing = known.of_branch(&repository.id, sight.branch);
-    for environment in existing {
+    for environment in &existing {
         roster.absences.remove(&environment.name);
     }
     let verdict = question.project.branches.verdict(sight.branch);

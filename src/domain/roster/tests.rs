@@ -8,6 +8,7 @@ mod ended;
 mod forks;
 mod held;
 mod histories;
+mod known;
 mod pull_requests;
 mod rest;
 
