@@ -295,7 +295,7 @@ fn applied(number: usize, apply: &Apply) -> Outcome {
 
 /// A manifest as the API server would answer with it.
 fn as_stored(number: usize, manifest: &Manifest) -> Value {
-    let mut body = manifest.body.clone();
+    let mut body = Value::clone(&manifest.body);
     body["metadata"]["uid"] = json!(format!("uid-{number}"));
     body["metadata"]["resourceVersion"] = json!((1_000 + number).to_string());
     body["metadata"]["managedFields"] = json!([{ "manager": "graftling", "operation": "Apply", "fieldsV1": { "f:metadata": {} } }]);

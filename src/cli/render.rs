@@ -98,7 +98,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match (arguments.output, rendered) {
         (Output::Yaml, manifests) => print(&manifest::to_yaml(&manifests?))?,
         (Output::Json, Ok(manifests)) => {
-            let objects: Vec<&Value> = manifests.iter().map(|manifest| &manifest.body).collect();
+            let objects: Vec<&Value> = manifests.iter().map(|manifest| &*manifest.body).collect();
             print(&json(&objects)?)?;
         }
         (Output::Json, Err(error)) => {

@@ -315,7 +315,7 @@ fn propagation(key: &ObjectKey) -> PropagationPolicy {
 /// A UID fences against a missing or another object. A resourceVersion fences against any object: the server creates a missing
 /// object whatever the version says, and refuses to touch one of another version (measured on 1.36).
 fn fenced_body(apply: &Apply) -> serde_json::Value {
-    let mut body = apply.manifest.body.clone();
+    let mut body = serde_json::Value::clone(&apply.manifest.body);
     match &apply.fence {
         Fence::MustNotExist => body["metadata"]["resourceVersion"] = json!("1"),
         Fence::Uid(uid) => body["metadata"]["uid"] = json!(uid),

@@ -231,12 +231,10 @@ impl Dispatcher {
     }
 
     async fn trigger_environments_of(&self, project: &Project) {
-        for environment in self.stores.environments.state() {
-            if environment.namespace() == project.namespace() && environment.spec.project_ref.name == project.name_any() {
-                self.bells.iter().for_each(|bell| bell.changed(&environment));
-                self.trigger(&environment.name_any(), &environment.namespace().unwrap_or_default())
-                    .await;
-            }
+        let namespace = project.namespace().unwrap_or_default();
+        for environment in self.stores.members.of(&namespace, &project.name_any()) {
+            self.bells.iter().for_each(|bell| bell.changed(&environment));
+            self.trigger(&environment.name_any(), &namespace).await;
         }
     }
 

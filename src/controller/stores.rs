@@ -1,6 +1,7 @@
 //! Our own custom resources, kept by watches, and what happened to them.
 
 mod kept;
+mod members;
 mod policies;
 mod understood;
 
@@ -16,7 +17,8 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 
-use self::kept::{Kept, News};
+use self::kept::{Beside, Kept, News};
+pub use self::members::{Member, Members};
 pub use self::policies::Policies;
 use self::understood::{Understood, Unreadable};
 use super::settings::{Scope, Settings};
@@ -35,6 +37,8 @@ pub struct Stores {
     pub projects: Store<Project>,
     /// All Environments.
     pub environments: Store<Environment>,
+    /// The same by their Projects.
+    pub members: Members,
     /// What the Projects say.
     pub policies: Policies,
 }
@@ -66,10 +70,12 @@ pub fn start(client: &Client, settings: &Settings, changes: &mpsc::Sender<Change
         resync: settings.resync,
         changes: changes.clone(),
     };
+    let members = Members::default();
     Stores {
-        githosts: of.follow(Change::GitHost, Change::GitHostGone),
-        projects: of.follow(Change::Project, Change::ProjectGone),
-        environments: of.follow(Change::Environment, Change::EnvironmentGone),
+        githosts: of.follow((), Change::GitHost, Change::GitHostGone),
+        projects: of.follow((), Change::Project, Change::ProjectGone),
+        environments: of.follow(members.clone(), Change::Environment, Change::EnvironmentGone),
+        members,
         policies: Policies::default(),
     }
 }
@@ -127,13 +133,15 @@ struct Watched {
 
 impl Watched {
     /// Begins to watch a kind, and hands on what happens to it.
-    fn follow<K>(
+    fn follow<K, B>(
         &self,
+        beside: B,
         applied: impl Fn(Box<K>) -> Change + Send + 'static,
         deleted: impl Fn(Box<K>) -> Change + Send + 'static,
     ) -> Store<K>
     where
         K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
+        B: Beside<K> + 'static,
     {
         let (store, writer) = store();
         let hidden = Hidden::default();
@@ -141,7 +149,7 @@ impl Watched {
         let follower = Follower {
             scope: self.scope.clone(),
             changes: self.changes.clone(),
-            kept: Kept::new(writer, hidden),
+            kept: Kept::new(writer, beside, hidden),
         };
         tokio::spawn(follower.follow(events, applied, deleted));
         store
@@ -229,13 +237,13 @@ async fn tell<K: kube::Resource<DynamicType = ()>>(unreadable: Unreadable, chang
 }
 
 /// Hands on what happened to the objects of one kind.
-struct Follower<K: kube::Resource<DynamicType = ()> + Clone + 'static> {
+struct Follower<K: kube::Resource<DynamicType = ()> + Clone + 'static, B> {
     scope: Scope,
     changes: mpsc::Sender<Change>,
-    kept: Kept<K>,
+    kept: Kept<K, B>,
 }
 
-impl<K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + 'static> Follower<K> {
+impl<K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + 'static, B: Beside<K>> Follower<K, B> {
     /// Hands on what happened, once the store holds it: a pass that began before would work on what was there before, and nothing would
     /// call for another.
     async fn follow(

@@ -11,7 +11,6 @@ mod comments;
 mod decide;
 mod ended;
 mod facts;
-mod known;
 mod mirrors;
 mod project;
 mod receipts;
@@ -32,7 +31,6 @@ use tokio_util::sync::CancellationToken;
 pub use self::brake::BrakeMemory;
 pub use self::clock::ServerClock;
 pub use self::ended::EndedMemory;
-use self::known::Known;
 use self::project::Sighting;
 use self::sweep::Outcome;
 pub use self::tally::Tally;
@@ -96,7 +94,6 @@ struct ProjectProgress {
     absences: Absences,
     closures: Absences,
     changed_paths: ChangedPaths,
-    known: Known,
     /// After a rate limit or a failure: not before this.
     not_before: Option<Instant>,
     failures: u32,

@@ -75,11 +75,11 @@ pub fn differences(plan: &Plan, stale: &[ObjectKey], live: &Live, applier: Appli
 
 /// An object before and after an apply.
 fn applied(apply: &Apply, live: Option<&Value>, applier: Applier<'_>) -> (Option<Value>, Value) {
-    let body = || apply.manifest.body.clone();
+    let body = || Value::clone(&apply.manifest.body);
     match live {
         Some(object) if apply.because == Because::Wished => (
             Some(shared::held(object, applier.environment)),
-            deploy::wish(&apply.manifest, object).body,
+            Value::clone(&deploy::wish(&apply.manifest, object).body),
         ),
         Some(object) if apply.manifest.owner().is_some() => (Some(shared::held(object, applier.environment)), body()),
         live => (live.map(|object| owned(object, applier.field_manager)), body()),

@@ -20,6 +20,7 @@ mod volumes;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use serde_json::Value;
@@ -71,8 +72,8 @@ pub struct Source {
 pub struct Manifest {
     /// What identifies it in the cluster.
     pub key: ObjectKey,
-    /// The object, with its namespace and our labels.
-    pub body: Value,
+    /// The object, with its namespace and our labels. Shared, as many hold a manifest at a time and nobody changes it.
+    pub body: Arc<Value>,
     /// Where it was written.
     pub source: Source,
     /// The first half of a SHA-256 over the body as canonical JSON, in hexadecimal: equal exactly when the body is.
@@ -85,7 +86,7 @@ impl Manifest {
         Self {
             digest: digest_of(&body),
             key,
-            body,
+            body: Arc::new(body),
             source,
         }
     }
@@ -96,7 +97,7 @@ impl Manifest {
         if !is_secret(&self.key) {
             return self.digest.clone();
         }
-        let mut outline = self.body.clone();
+        let mut outline = Value::clone(&self.body);
         for field in ["data", "stringData"] {
             let values = outline.get_mut(field).and_then(Value::as_object_mut);
             values.into_iter().flatten().for_each(|(_, value)| *value = Value::Null);

@@ -5,6 +5,7 @@
 //! branch that was deleted at the primary does not come back because a mirror still has it. Whichever host told of a branch, its
 //! environment is that of the primary's repository.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -49,7 +50,7 @@ pub fn lookup(primary: Option<&RefLookup>, mirror: Option<&RefLookup>, known: &K
 
 /// Which environments may be those of branches that are on their way to the primary: it has none of that name, and something happened to
 /// them a short time ago.
-pub fn may_arrive<'e>(listing: &Listing, existing: &'e [Existing], now: Timestamp) -> Vec<&'e Existing> {
+pub fn may_arrive<'e>(listing: &Listing, existing: &'e [Arc<Existing>], now: Timestamp) -> Vec<&'e Existing> {
     let is_young = |environment: &&Existing| {
         let age = environment.active.map(|active| now.duration_since(active));
         age.is_some_and(|age| age < SignedDuration::try_from(ARRIVAL).unwrap_or_default())
@@ -57,7 +58,7 @@ pub fn may_arrive<'e>(listing: &Listing, existing: &'e [Existing], now: Timestam
     let is_missing = |environment: &&Existing| {
         environment.repository == listing.repository.id && !environment.deleting && !listing.branches.contains_key(&environment.branch)
     };
-    existing.iter().filter(is_missing).filter(is_young).collect()
+    existing.iter().map(AsRef::as_ref).filter(is_missing).filter(is_young).collect()
 }
 
 /// Takes a branch that a mirror still has for one that is there as it is.
@@ -174,9 +175,10 @@ mod tests {
             existing("old", 20, false),
             existing("going", 1, true),
             existing("main", 1, false),
-        ];
+        ]
+        .map(Arc::new);
         let found = may_arrive(&listing, &all, now);
-        assert_eq!(found, [&all[0]]);
+        assert_eq!(found, [&*all[0]]);
         keep(&mut listing, &all[0]);
         assert_eq!(listing.branches[&all[0].branch].as_str(), "b".repeat(40));
     }

@@ -75,7 +75,10 @@ fn ours() -> (BTreeMap<String, Value>, Naming) {
         project_namespace: TEAM.to_owned(),
         deployer_role: ROLE.to_owned(),
     };
-    (by_name(fences.chain(admitted).map(|manifest| manifest.body)), naming)
+    (
+        by_name(fences.chain(admitted).map(|manifest| serde_json::Value::clone(&manifest.body))),
+        naming,
+    )
 }
 
 fn with_type(mut body: Value) -> Value {

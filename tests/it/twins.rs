@@ -91,7 +91,7 @@ fn charted(name: &str, context: &RenderContext, values: &Map<String, Value>) -> 
 /// Bodies by key. A checksum says whether something has changed, whatever it is the sum of: that of helm's YAML is another.
 fn comparable(manifests: &[Manifest]) -> BTreeMap<String, String> {
     let body = |manifest: &Manifest| {
-        let mut body = manifest.body.clone();
+        let mut body = serde_json::Value::clone(&manifest.body);
         if let Some(sum) = body.pointer_mut("/spec/template/metadata/annotations/checksum~1config") {
             assert_eq!(sum.as_str().unwrap().len(), 64);
             *sum = json!("a checksum");

@@ -268,7 +268,12 @@ impl World {
 
     /// Waits for the look at the repository that every new Project gets: from then on deliveries are accepted.
     pub async fn first_look(&self) {
-        self.wait_for_project("shop", "that is synced", |status| ready_reason(&status.conditions) == "Synced")
+        self.wait_synced("shop").await;
+    }
+
+    /// Waits until a Project says that it is synced.
+    pub async fn wait_synced(&self, project: &str) {
+        self.wait_for_project(project, "that is synced", |status| ready_reason(&status.conditions) == "Synced")
             .await;
     }
 

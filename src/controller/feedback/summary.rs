@@ -65,11 +65,8 @@ impl Feedback {
     /// Nothing where the default branch has an environment, whose status stands there.
     fn summary(&self, project: &Project) -> Option<CommitReport> {
         let head = project.status.as_ref()?.default_branch.as_ref()?;
-        let all = self.stores.environments.state();
-        let ours = |environment: &crate::api::Environment| {
-            environment.namespace() == project.namespace() && environment.spec.project_ref.name == project.name_any()
-        };
-        let own: Vec<_> = all.iter().filter(|environment| ours(environment)).collect();
+        let namespace = project.metadata.namespace.as_deref().unwrap_or_default();
+        let own = self.stores.members.of(namespace, &project.name_any());
         if own.iter().any(|environment| environment.spec.branch == head.name) {
             return None;
         }

@@ -83,7 +83,7 @@ impl Reconciler {
         let mut look = self.observer.diagnose(&client, &site.identity.name.namespace(), &keys).await;
         if let Some(log) = &mut look.scene.log {
             // What the bundle's own Secrets hold is known here; the rest is masked by its looks.
-            let mask = Mask::of_documents(site.desired.staged.all().map(|manifest| &manifest.body));
+            let mask = Mask::of_documents(site.desired.staged.all().map(|manifest| &*manifest.body));
             log.text = mask.apply(&log.text);
         }
         why::explain(&look.scene).into_iter().next()

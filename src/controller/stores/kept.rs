@@ -20,26 +20,46 @@ pub(super) enum News<K> {
     Gone(Arc<K>),
 }
 
+/// What is kept beside the store of a kind, in step with it.
+pub(super) trait Beside<K>: Send {
+    /// Takes in the first listing: `complete` makes the store ready and answers with all that is in it.
+    fn fill(&mut self, complete: impl FnOnce() -> Vec<Arc<K>>) -> Vec<Arc<K>>;
+
+    /// An object is another version now, new, or gone.
+    fn replace(&mut self, before: Option<&K>, now: Option<Arc<K>>);
+}
+
+/// Nothing.
+impl<K> Beside<K> for () {
+    fn fill(&mut self, complete: impl FnOnce() -> Vec<Arc<K>>) -> Vec<Arc<K>> {
+        complete()
+    }
+
+    fn replace(&mut self, _: Option<&K>, _: Option<Arc<K>>) {}
+}
+
 /// The objects of a kind.
 ///
 /// Guarantees: what is told is what the store holds by then. Whatever a complete listing lacks is told to be gone, once.
 /// Assumptions: the events are those of one watch in their order; one that begins to list anew has broken off the listing before.
-pub(super) struct Kept<K: Resource<DynamicType = ()> + Clone + 'static> {
+pub(super) struct Kept<K: Resource<DynamicType = ()> + Clone + 'static, B = ()> {
     store: Store<K>,
     writer: Writer<K>,
+    beside: B,
     hidden: Hidden,
-    /// The UIDs that the listing under way has shown.
+    /// The UIDs that the listing under way has shown, if it is not the first.
     shown: HashSet<String>,
     /// Whether a listing was ever complete.
     has_listed: bool,
 }
 
-impl<K: Resource<DynamicType = ()> + Clone + Debug + 'static> Kept<K> {
+impl<K: Resource<DynamicType = ()> + Clone + Debug + 'static, B: Beside<K>> Kept<K, B> {
     /// Takes in what a watch says from its beginning. An object in `hidden` is not told to be gone where a listing lacks it.
-    pub(super) fn new(writer: Writer<K>, hidden: Hidden) -> Self {
+    pub(super) fn new(writer: Writer<K>, beside: B, hidden: Hidden) -> Self {
         Self {
             store: writer.as_reader(),
             writer,
+            beside,
             hidden,
             shown: HashSet::new(),
             has_listed: false,
@@ -50,8 +70,7 @@ impl<K: Resource<DynamicType = ()> + Clone + Debug + 'static> Kept<K> {
     pub(super) fn take(&mut self, event: Event<K>) -> Vec<News<K>> {
         match event {
             Event::Init => {
-                self.shown.clear();
-                self.unless_listed(&Event::Init);
+                self.begin_listing();
                 Vec::new()
             }
             Event::InitApply(object) => self.list(object),
@@ -62,18 +81,19 @@ impl<K: Resource<DynamicType = ()> + Clone + Debug + 'static> Kept<K> {
     }
 
     /// The first listing is taken over as a whole: until it is complete, the store is not ready.
-    fn unless_listed(&mut self, event: &Event<K>) {
+    fn begin_listing(&mut self) {
+        self.shown.clear();
         if !self.has_listed {
-            self.writer.apply_watcher_event(event);
+            self.writer.apply_watcher_event(&Event::Init);
         }
     }
 
     fn list(&mut self, object: K) -> Vec<News<K>> {
-        self.shown.extend(object.meta().uid.clone());
         if !self.has_listed {
             self.writer.apply_watcher_event(&Event::InitApply(object));
             return Vec::new();
         }
+        self.shown.extend(object.meta().uid.clone());
         match self.store.get(&ObjectRef::from_obj(&object)) {
             Some(known) if is_same(&*known, &object) => Vec::new(),
             // Another one has its name: the one before has ended unseen.
@@ -83,28 +103,42 @@ impl<K: Resource<DynamicType = ()> + Clone + Debug + 'static> Kept<K> {
     }
 
     fn end_listing(&mut self) -> Vec<News<K>> {
-        self.unless_listed(&Event::InitDone);
-        let state = self.store.state();
         if !self.has_listed {
             self.has_listed = true;
-            return state.into_iter().map(News::Now).collect();
+            let complete = || {
+                self.writer.apply_watcher_event(&Event::InitDone);
+                self.store.state()
+            };
+            return self.beside.fill(complete).into_iter().map(News::Now).collect();
         }
-        let unseen = state.into_iter().filter(|object| !self.shown.contains(uid(&**object)));
-        let unseen: Vec<_> = unseen.collect();
-        self.shown = HashSet::new();
-        let mut gone: Vec<_> = unseen.into_iter().map(|object| self.remove(object)).collect();
-        gone.retain(|news| !matches!(news, News::Gone(object) if self.hidden.contains(uid(&**object))));
+        let shown = std::mem::take(&mut self.shown);
+        let mut gone = Vec::new();
+        for object in self.store.state() {
+            if shown.contains(uid(&*object)) {
+                continue;
+            }
+            let is_hidden = self.hidden.contains(uid(&*object));
+            let news = self.remove(object);
+            if !is_hidden {
+                gone.push(news);
+            }
+        }
         gone
     }
 
     fn apply(&mut self, object: K) -> News<K> {
+        let reference = ObjectRef::from_obj(&object);
+        let before = self.store.get(&reference);
         let now = Arc::new(object.clone());
         self.writer.apply_watcher_event(&Event::Apply(object));
+        // That of the store, so that it is there once.
+        self.beside.replace(before.as_deref(), self.store.get(&reference));
         News::Now(now)
     }
 
     fn remove(&mut self, object: Arc<K>) -> News<K> {
         self.writer.apply_watcher_event(&Event::Delete(K::clone(&object)));
+        self.beside.replace(Some(&object), None);
         News::Gone(object)
     }
 }

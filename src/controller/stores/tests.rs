@@ -40,7 +40,7 @@ async fn followed(events: Vec<Event<Project>>, hidden: Hidden) -> (String, Strin
     let follower = Follower {
         scope: Scope::default(),
         changes: sender,
-        kept: Kept::new(writer, hidden),
+        kept: Kept::new(writer, (), hidden),
     };
     let events = stream::iter(events.into_iter().map(Ok));
     follower.follow(events, Change::Project, Change::ProjectGone).await;

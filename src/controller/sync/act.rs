@@ -10,6 +10,7 @@ use crate::api::Environment;
 use crate::api::convert::grace;
 use crate::cluster::environments::{self, Precondition};
 use crate::cluster::publish::Announcement;
+use crate::controller::stores::Member;
 use crate::domain::policy;
 use crate::domain::roster::{GraceState, Rest, Roster, Wanted};
 
@@ -18,11 +19,11 @@ const CONCURRENT_WRITES: usize = 8;
 
 impl Sync {
     /// Whether nothing is left undone because the API server did not answer.
-    pub(super) async fn act(&self, project: &policy::Project, environments: &[Arc<Environment>], roster: &Roster) -> bool {
+    pub(super) async fn act(&self, project: &policy::Project, environments: &[Arc<Member>], roster: &Roster) -> bool {
         let uid = |wanted: &Wanted| {
             let named = environments
                 .iter()
-                .find(|environment| environment.name_any() == wanted.name.as_str());
+                .find(|environment| environment.metadata.name.as_deref() == Some(wanted.name.as_str()));
             named.and_then(|environment| environment.uid())
         };
         let creations = roster.create.iter().map(|wanted| self.write(project, wanted, None));

@@ -7,8 +7,8 @@ use kube::Client;
 use tokio::sync::Mutex;
 
 use super::{Sync, uptime};
-use crate::api::Environment;
 use crate::cluster::clock::server_time;
+use crate::controller::stores::Member;
 use crate::domain::deadline::{Clock, Reading};
 use crate::domain::policy::Project;
 
@@ -39,8 +39,8 @@ impl ServerClock {
 
 impl Sync {
     /// The API server's time, where something of the Project depends on it.
-    pub(super) async fn server_time(&self, project: &Project, environments: &[Arc<Environment>]) -> Option<Timestamp> {
-        let is_marked = |environment: &Arc<Environment>| environment.spec.grace.is_some();
+    pub(super) async fn server_time(&self, project: &Project, environments: &[Arc<Member>]) -> Option<Timestamp> {
+        let is_marked = |environment: &Arc<Member>| environment.spec.grace.is_some();
         match project.depends_on_time() || environments.iter().any(is_marked) {
             true => self.clock.now(&self.client).await,
             false => None,

@@ -6,10 +6,10 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::{ProjectProgress, Sync, uptime};
-use crate::api::Environment;
 use crate::cluster::environments;
 use crate::cluster::error::chain;
 use crate::controller::hosts::Connected;
+use crate::controller::stores::Member;
 use crate::domain::git::{BranchName, Revision};
 use crate::domain::policy;
 use crate::domain::roster::{self, ApprovedForks, Ended, Facts, Held, Question, Roster};
@@ -32,7 +32,7 @@ pub(super) struct Look<'a> {
 /// What was decided, and over which environments.
 pub(super) struct Decided {
     pub(super) roster: Roster,
-    pub(super) environments: Vec<Arc<Environment>>,
+    pub(super) environments: Vec<Arc<Member>>,
 }
 
 impl Sync {
@@ -48,7 +48,7 @@ impl Sync {
         if look.project.max_environments.is_some() && !roster.create.is_empty() {
             // The watch may be behind what was just created, and that counts.
             match environments::list(self.client.clone(), &look.project.key).await {
-                Ok(fresh) => environments = fresh.into_iter().map(Arc::new).collect(),
+                Ok(fresh) => environments = fresh.into_iter().map(Arc::new).map(Member::new).map(Arc::new).collect(),
                 Err(error) => {
                     tracing::warn!(project = %look.project.key, error = %error.chain(), "nothing is decided; the next look tries again");
                     return None;
@@ -84,11 +84,11 @@ impl Look<'_> {
     fn ask(
         &self,
         settings: &crate::controller::settings::Settings,
-        environments: &[Arc<Environment>],
+        environments: &[Arc<Member>],
         server_time: Option<Timestamp>,
         progress: &mut ProjectProgress,
     ) -> (Roster, Vec<(String, Revision)>) {
-        let existing = progress.known.of(environments);
+        let existing: Vec<_> = environments.iter().filter_map(|member| member.existing().cloned()).collect();
         if let Facts::Listing(listing) = self.facts {
             let is_open = |(base, head): &(String, Revision)| {
                 let same = |pull: &crate::domain::git::PullRequest| pull.base == *base && listing.branches.get(&pull.head) == Some(head);

@@ -1,6 +1,8 @@
 //! What mirrors add to the facts of a look: `domain::mirror` says whose word counts.
 
-use crate::api::{Project, convert};
+use std::sync::Arc;
+
+use crate::api::Project;
 use crate::controller::inbox::PendingHint;
 use crate::domain::git::{Listing, RefLookup, Repository};
 use crate::domain::mirror::{self, Known};
@@ -41,7 +43,7 @@ impl Sync {
             .find(|existing| existing.branch == hint.branch);
         let known = Known {
             repository: repository(object, project),
-            pull_request: of_branch.and_then(|existing| existing.pull_request),
+            pull_request: of_branch.and_then(|existing| existing.pull_request.clone()),
         };
         match mirror::lookup(primary.as_ref().ok(), answer.as_ref(), &known) {
             Some(lookup) => Ok(lookup),
@@ -94,12 +96,9 @@ impl Sync {
         false
     }
 
-    fn existing_of(&self, project: &policy::Project) -> Vec<Existing> {
+    fn existing_of(&self, project: &policy::Project) -> Vec<Arc<Existing>> {
         let environments = self.environments_of(project);
-        let existing = environments
-            .iter()
-            .filter_map(|environment| convert::environment::existing(environment).ok());
-        existing.collect()
+        environments.iter().filter_map(|member| member.existing().cloned()).collect()
     }
 }
 

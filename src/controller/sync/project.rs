@@ -13,11 +13,12 @@ use super::sweep::Outcome;
 use super::{ProjectProgress, Sync, tally};
 use crate::api::convert;
 use crate::api::convert::condition::{Claim, conditions};
+use crate::api::keys;
 use crate::api::project::{BranchHead, Project, ProjectStatus, SkippedBranch};
-use crate::api::{Environment, keys};
 use crate::cluster::error::chain;
 use crate::controller::hosts::Connected;
 use crate::controller::inbox::PendingHint;
+use crate::controller::stores::Member;
 use crate::domain::git::{BranchName, Listing, RepositoryId, Revision};
 use crate::domain::name::GitHostKey;
 use crate::domain::policy;
@@ -146,7 +147,7 @@ impl Sync {
         &self,
         (object, project, connected): (&Project, &policy::Project, &Connected),
         facts: &Facts,
-        environments: &[Arc<Environment>],
+        environments: &[Arc<Member>],
         roster: &Roster,
         progress: &mut ProjectProgress,
     ) -> bool {
@@ -175,13 +176,8 @@ impl Sync {
     }
 
     /// Environment objects of the Project, from the watch: what they say of identity never changes, and writes are fenced by UID.
-    pub(super) fn environments_of(&self, project: &policy::Project) -> Vec<Arc<Environment>> {
-        let ours = |environment: &Environment| {
-            environment.metadata.namespace.as_deref() == Some(project.key.namespace.as_str())
-                && environment.spec.project_ref.name == project.key.name.as_str()
-        };
-        let all = self.stores.environments.state();
-        all.into_iter().filter(|environment| ours(environment)).collect()
+    pub(super) fn environments_of(&self, project: &policy::Project) -> Vec<Arc<Member>> {
+        self.stores.members.of(project.key.namespace.as_str(), project.key.name.as_str())
     }
 
     async fn report(&self, (object, project): (&Project, &policy::Project), facts: &Facts, environments: usize, roster: &Roster) {

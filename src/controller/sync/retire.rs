@@ -11,6 +11,7 @@ use crate::api::convert;
 use crate::cluster;
 use crate::cluster::environments::{self, Retired};
 use crate::cluster::publish::Announcement;
+use crate::controller::stores::Member;
 use crate::domain::policy;
 use crate::domain::removal::Reason;
 use crate::domain::roster::Retirement;
@@ -32,7 +33,7 @@ enum Outcome {
 impl Sync {
     /// Retires one Environment, after a consistent read, because the watch may be behind. `environments` are those that the decision
     /// was made over. Whether nothing is left to decide anew, and nothing undone because the API server did not answer.
-    pub(super) async fn retire(&self, project: &policy::Project, retirement: &Retirement, environments: &[Arc<Environment>]) -> bool {
+    pub(super) async fn retire(&self, project: &policy::Project, retirement: &Retirement, environments: &[Arc<Member>]) -> bool {
         let reason = Reason::proven(&retirement.branch, retirement.proof);
         match self.try_to_retire(project, retirement, environments, &reason).await {
             Ok(Outcome::Retired) => {
@@ -58,7 +59,7 @@ impl Sync {
         &self,
         project: &policy::Project,
         retirement: &Retirement,
-        environments: &[Arc<Environment>],
+        environments: &[Arc<Member>],
         reason: &Reason,
     ) -> Result<Outcome, cluster::Error> {
         for _ in 0..ATTEMPTS {
@@ -91,7 +92,7 @@ fn is_alive(retirement: &Retirement, fresh: &Environment) -> bool {
 
 /// A proof of absence is about the branch. A rule of the Project speaks of what the environment was when it was decided: if somebody
 /// pushed or a deployment ended since, there is something new to decide.
-fn still_holds(retirement: &Retirement, fresh: &Environment, decided: &[Arc<Environment>]) -> bool {
+fn still_holds(retirement: &Retirement, fresh: &Environment, decided: &[Arc<Member>]) -> bool {
     let before = decided.iter().find(|environment| environment.uid() == fresh.uid());
     let unchanged = || before.is_some_and(|before| convert::environment::existing(before) == convert::environment::existing(fresh));
     retirement.head.is_none() || unchanged()

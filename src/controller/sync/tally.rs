@@ -65,8 +65,11 @@ impl Sync {
             let Some(object) = self.stores.projects.get(&reference) else {
                 continue;
             };
-            let Some(project) = self.valid(&object) else { continue };
-            self.tell_number(&object, self.environments_of(&project).len()).await;
+            if self.valid(&object).is_none() {
+                continue;
+            }
+            let number = self.stores.members.number_of(key.namespace.as_str(), key.name.as_str());
+            self.tell_number(&object, number).await;
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Who wants what, and who has it.
 #![allow(clippy::unwrap_used, reason = "the test's own names are valid")]
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -20,7 +22,7 @@ fn manifest(version: &str, kind: &str, body: Value) -> Manifest {
     };
     Manifest {
         key,
-        body,
+        body: Arc::new(body),
         source: Source {
             file: "templates/web.yaml".into(),
             line: 12,

@@ -77,7 +77,7 @@ fn an_admitted_object_gets_its_namespace_and_our_labels_and_loses_its_status() {
     );
     let manifests = admit_all(vec![body]).unwrap();
     assert_eq!(
-        manifests[0].body,
+        *manifests[0].body,
         json!({
             "apiVersion": "apps/v1",
             "kind": "Deployment",

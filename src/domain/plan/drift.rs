@@ -169,7 +169,7 @@ fn is_correction(apply: &Apply, inventory: &Inventory) -> bool {
 
 /// The fields of a manifest that a live object has otherwise, at most `most`, and who wrote last besides us. Values are not shown.
 pub fn differing_fields(manifest: &Manifest, live: &Value, most: usize) -> Vec<String> {
-    let mut wanted = manifest.body.clone();
+    let mut wanted = Value::clone(&manifest.body);
     if is_secret(&manifest.key) {
         as_data(&mut wanted);
     }

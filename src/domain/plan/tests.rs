@@ -15,6 +15,8 @@ mod shared;
 mod teardown;
 mod words;
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
@@ -66,7 +68,7 @@ fn manifest(key: ObjectKey, content: &str) -> Manifest {
         metadata["annotations"] = json!({format!("owner.graftling.dev/{ENVIRONMENT}"): format!("digest of {content}")});
     }
     Manifest {
-        body: json!({"kind": key.kind, "metadata": metadata, "content": content, "stringData": {"content": content}}),
+        body: Arc::new(json!({"kind": key.kind, "metadata": metadata, "content": content, "stringData": {"content": content}})),
         digest: format!("digest of {content}"),
         source: Source {
             file: "test.yaml".into(),

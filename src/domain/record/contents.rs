@@ -13,7 +13,7 @@ use crate::domain::render::Document;
 
 /// What a manifest was rendered as: without the labels and annotations that admission adds.
 pub fn undress(manifest: &Manifest) -> Document {
-    let mut value = manifest.body.clone();
+    let mut value = Value::clone(&manifest.body);
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         let added = |key: &str| {
             [

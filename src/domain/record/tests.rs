@@ -112,7 +112,7 @@ fn stored(record: &Record, same_as: Option<RunNumber>) -> Vec<Value> {
     secrets(record, same_as, &home)
         .unwrap()
         .into_iter()
-        .map(|manifest| manifest.body)
+        .map(|manifest| Value::clone(&manifest.body))
         .collect()
 }
 

@@ -2,6 +2,8 @@
 //!
 //! They pass the same gate as what templates give. The Job makes one pod and never a second: tries are the run's to count.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::container::{Container, EnvFrom, Variable};
@@ -190,7 +192,8 @@ fn refused(contexts: &Contexts, facts: &JobFacts<'_>) -> Vec<Refusal> {
 
 /// Adds what no template may write: which stage and run an object belongs to.
 fn mark(manifest: Manifest, facts: &JobFacts<'_>) -> Manifest {
-    let Manifest { key, mut body, source, .. } = manifest;
+    let Manifest { key, body, source, .. } = manifest;
+    let mut body = Arc::unwrap_or_clone(body);
     let marks = [(STAGE_LABEL, facts.stage.to_owned()), (RUN_LABEL, facts.run.to_string())];
     for (mark, value) in &marks {
         body["metadata"]["labels"][mark] = json!(value);

@@ -73,7 +73,7 @@ fn plan_of_all() -> Plan {
         .map(|(kind, stage)| {
             let manifest = Manifest {
                 key: key(kind),
-                body: json!({}),
+                body: json!({}).into(),
                 source: Source {
                     file: "x.yaml".into(),
                     line: 1,

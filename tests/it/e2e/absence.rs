@@ -52,9 +52,7 @@ impl Case {
     }
 
     async fn synced(&self, world: &World) {
-        world
-            .wait_for_project(self.name, "that is synced", |status| ready_reason(&status.conditions) == "Synced")
-            .await;
+        world.wait_synced(self.name).await;
     }
 
     /// Waits until the host has failed twice, apart in time, and the Project says so.

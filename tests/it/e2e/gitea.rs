@@ -48,9 +48,7 @@ impl Forge {
         let _: GitHost = world.apply("GitHost", "gitea", json!({ "spec": spec })).await;
         let rest = without_main(json!({}));
         world.project_at("gitea", "shop", &format!("{OWNER}/shop"), rest).await;
-        world
-            .wait_for_project("shop", "that is synced", |status| ready_reason(&status.conditions) == "Synced")
-            .await;
+        world.first_look().await;
         Some(Self { world, gitea, repository })
     }
 

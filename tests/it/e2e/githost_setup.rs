@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use testbed::gitea::OWNER;
 use testbed::{Gitea, Repository, wait};
 
-use crate::world::{LONG, Options, WEBHOOK_SECRET, World, ready_reason, repository_name, without_main};
+use crate::world::{LONG, Options, WEBHOOK_SECRET, World, repository_name, without_main};
 
 const SHOP: &str = "boss/shop";
 
@@ -54,9 +54,7 @@ impl Fresh {
         });
         let _: GitHost = world.apply("GitHost", "gitea", json!({ "spec": spec })).await;
         world.project_at("gitea", "shop", SHOP, without_main(json!({}))).await;
-        world
-            .wait_for_project("shop", "that is synced", |status| ready_reason(&status.conditions) == "Synced")
-            .await;
+        world.first_look().await;
         Some(Self { world, gitea, repository })
     }
 

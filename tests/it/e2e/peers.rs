@@ -163,8 +163,7 @@ async fn f26_feature_n4_one_branch_with_a_bad_value_is_named_and_neither_creates
         assert_eq!(failed, branch.starts_with("bad-"), "{branch}");
     }
     assert_eq!(all.len(), 6, "{all:?}");
-    let synced = |status: &graftling::api::ProjectStatus| ready_reason(&status.conditions) == "Synced";
-    scene.world.wait_for_project("shop", "that is synced", synced).await;
+    scene.world.wait_synced("shop").await;
 
     // A bad branch goes like any other, and heals like any other.
     scene.repository.delete_branches(&["bad-file"]).unwrap();

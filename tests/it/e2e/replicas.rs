@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use testbed::{Repository, wait};
 
-use crate::world::{LONG, Options, Server, World, ready_reason, repository_name, without_main};
+use crate::world::{LONG, Options, Server, World, repository_name, without_main};
 
 /// The Lease of a leader that died is good for 15 seconds.
 const SUCCESSION: Duration = Duration::from_secs(30);
@@ -65,9 +65,7 @@ async fn feature_h1_the_followers_hints_reach_the_leader_and_a_follower_succeeds
     let repository = Repository::create().unwrap();
     world.server = Some(second);
     world.project("shop", &repository, without_main(json!({}))).await;
-    world
-        .wait_for_project("shop", "that is synced", |status| ready_reason(&status.conditions) == "Synced")
-        .await;
+    world.first_look().await;
 
     // The follower hears of the push, and the leader acts.
     let a = push(&world, &repository, "feature/a").await;

@@ -212,7 +212,7 @@ pub fn desired(branch: usize, revision: Content, slots: &[Slot]) -> Desired {
 fn manifest(branch: usize, slot: Slot, content: Content) -> Manifest {
     Manifest {
         key: key(branch, slot).clone(),
-        body: Value::Null,
+        body: Value::Null.into(),
         source: Source {
             file: String::new(),
             line: 1,

@@ -32,7 +32,7 @@ fn named(version: &str, kind: &str, name: &str, rest: Value) -> Value {
 
 fn renamed(bodies: Vec<Value>) -> Vec<Value> {
     let manifests = admit_with(&under(ClusterScoped::Rename), bodies).unwrap();
-    manifests.into_iter().map(|manifest| manifest.body).collect()
+    manifests.into_iter().map(|manifest| Value::clone(&manifest.body)).collect()
 }
 
 fn of_kind<'b>(bodies: &'b [Value], kind: &str) -> &'b Value {

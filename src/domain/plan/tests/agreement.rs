@@ -62,7 +62,7 @@ fn content(content: &str) -> Fields {
 fn wish(environment: &str, content: &str) -> Desired {
     let mut desired = desired(&[(CLASS, content)]);
     desired.guardrails.clear();
-    desired.objects[0].body["metadata"]["annotations"] =
+    Arc::make_mut(&mut desired.objects[0].body)["metadata"]["annotations"] =
         json!({format!("owner.graftling.dev/{environment}"): format!("digest of {content}")});
     desired
 }

@@ -20,7 +20,7 @@ pub fn substitute(manifest: &Manifest, outputs: &Outputs) -> Result<Manifest, Ve
     if !super::is_used_in(&manifest.body) {
         return Ok(manifest.clone());
     }
-    let mut body = manifest.body.clone();
+    let mut body = Value::clone(&manifest.body);
     let mut missing = Vec::new();
     walk(&mut body, &mut Vec::new(), &mut |text, path| {
         if let Some(form) = form(&manifest.key, path) {
@@ -41,7 +41,7 @@ pub fn uses(manifest: &Manifest) -> Vec<(String, String, bool)> {
     if !super::is_used_in(&manifest.body) {
         return uses;
     }
-    walk(&mut manifest.body.clone(), &mut Vec::new(), &mut |text, path| {
+    walk(&mut Value::clone(&manifest.body), &mut Vec::new(), &mut |text, path| {
         if !references(text).is_empty() {
             uses.push((path.join("."), text.clone(), form(&manifest.key, path).is_some()));
         }

@@ -99,7 +99,11 @@ fn objects_bear_the_labels_of_their_environment_stage_and_run() {
         assert_eq!(labels["graftling.dev/environment"], "shop-login-abcdefghij");
         assert_eq!(manifest.key.namespace.as_deref(), Some("shop-login-abcdefghij"));
         assert_eq!(manifest.source.to_string(), "pipeline.yaml:7");
-        let again = Manifest::new(manifest.key.clone(), manifest.body.clone(), manifest.source.clone());
+        let again = Manifest::new(
+            manifest.key.clone(),
+            serde_json::Value::clone(&manifest.body),
+            manifest.source.clone(),
+        );
         assert_eq!(manifest.digest, again.digest, "the digest is that of what is applied");
     }
     let template = &manifests[1].body["spec"]["template"]["metadata"]["labels"];

@@ -152,8 +152,7 @@ async fn f16_f64_while_the_name_of_a_git_host_does_not_resolve_nothing_of_it_goe
     arrived("git").await;
     arrived("gitlab").await;
     for project in ["git", "gitlab"] {
-        let synced = |status: &graftling::api::ProjectStatus| ready_reason(&status.conditions) == "Synced";
-        world.wait_for_project(project, "that is synced", synced).await;
+        world.wait_synced(project).await;
         let environment = world.environment_of(project, "moves").await.unwrap();
         wait::until("it to be ready", LONG, || async {
             let now = world.environment_of(project, "moves").await.unwrap().status.unwrap_or_default();

@@ -7,11 +7,11 @@ use graftling::api::environment::Phase;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::json;
-use testbed::fault_proxy::{Fault, FaultProxy, Gate, Rule, Selector};
+use testbed::fault_proxy::{Fault, FaultProxy, Gate, Injections, Rule, Selector};
 use testbed::wait;
 
 use crate::e2e::scene::{CONFIG, Scene, WEB};
-use crate::world::{LONG, Options, ready_reason};
+use crate::world::{LONG, Options};
 
 fn watches(resource: &str) -> Selector {
     Selector::any().verb("watch").resource(resource)
@@ -86,10 +86,7 @@ async fn f18_an_environment_that_ended_while_its_watch_was_blind_is_noticed_and_
     let scene = Scene::through_proxy("blind", CONFIG, options).await;
     let proxy = scene.world.proxy();
     // A delivery is of no use before its endpoint is there.
-    scene
-        .world
-        .wait_for_project("shop", "that is synced", |status| ready_reason(&status.conditions) == "Synced")
-        .await;
+    scene.world.first_look().await;
     scene.push("feature/a");
     scene.hint("feature/a").await;
     let revision = scene.repository.head("feature/a").unwrap().unwrap();
@@ -113,8 +110,16 @@ async fn f18_an_environment_that_ended_while_its_watch_was_blind_is_noticed_and_
     assert_ne!(after.uid(), before.uid());
 }
 
-/// So often at most, until an event was there to be lost.
-const TRIES: usize = 5;
+/// Does something that is made up for, until its event was lost. What happens just while its kind is listed has no event that could be.
+async fn until_lost(lost: &Injections, step: impl AsyncFn()) {
+    for _ in 0..5 {
+        step().await;
+        if lost.count() >= 1 {
+            return;
+        }
+    }
+    panic!("no event was there to be lost");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f19_an_event_that_never_comes_is_made_up_for_within_the_resync_interval() {
@@ -148,19 +153,14 @@ async fn f19_an_event_that_never_comes_is_made_up_for_within_the_resync_interval
         ("deployments", "apps/v1", "Deployment", "web"),
     ] {
         let deleted = inside(resource, "DELETED");
-        // One that is removed just while its kind is listed has no event that could be lost.
-        for _ in 0..TRIES {
+        until_lost(&deleted, async || {
             let uid = scene.uid(version, kind, &name, object).await;
             scene.remove(version, kind, &name, object).await;
             scene.anew(version, kind, &name, object, &uid).await;
-            if deleted.count() >= 1 {
-                break;
-            }
-        }
-        assert!(deleted.count() >= 1);
+        })
+        .await;
     }
-    let edited = inside("configmaps", "MODIFIED");
-    for _ in 0..TRIES {
+    until_lost(&inside("configmaps", "MODIFIED"), async || {
         scene
             .edit("v1", "ConfigMap", &name, "settings", json!({ "data": { "greeting": "by hand" } }))
             .await;
@@ -169,11 +169,8 @@ async fn f19_an_event_that_never_comes_is_made_up_for_within_the_resync_interval
             (settings["data"]["greeting"] == "hello").then_some(())
         })
         .await;
-        if edited.count() >= 1 {
-            break;
-        }
-    }
-    assert!(edited.count() >= 1);
+    })
+    .await;
     let ready = inside("deployments", "MODIFIED");
     scene.up("feature/a").await;
     assert!(ready.count() >= 1);

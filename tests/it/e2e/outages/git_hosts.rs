@@ -145,16 +145,7 @@ async fn f64_whatever_a_git_host_answers_during_an_outage_nothing_goes_it_is_not
         .await;
     }
     recovered("Git hosts", back);
-    let synced = |case: &Case| {
-        let name = case.name.clone();
-        let world = &world;
-        async move {
-            world
-                .wait_for_project(&name, "that is synced", |status| ready_reason(&status.conditions) == "Synced")
-                .await
-        }
-    };
-    join_all(cases.iter().map(synced)).await;
+    join_all(cases.iter().map(|case| world.wait_synced(&case.name))).await;
 }
 
 /// The Project says why nothing is known.
