@@ -116,3 +116,48 @@ async fn f14_what_a_listing_holds_is_told_once_the_store_holds_it() {
     let broken_off = [begun, listing("b1"), vec![Event::Apply(read("c1"))]].concat();
     assert_eq!(followed(broken_off, Hidden::default()).await, pair("b1 c1", "b1 c1"));
 }
+
+/// An Environment that is written as `shop/a1`: its Project, its name and its version.
+fn environment(text: &str, uid: &str) -> Environment {
+    let (project, rest) = text.split_once('/').unwrap();
+    let (name, version) = rest.split_at(1);
+    let spec = json!({ "projectRef": { "name": project }, "branch": name, "repositoryId": "1", "revision": "a".repeat(40) });
+    let metadata = json!({ "name": name, "namespace": "n", "uid": uid, "resourceVersion": version });
+    serde_json::from_value(json!({ "metadata": metadata, "spec": spec })).unwrap()
+}
+
+fn shown(environment: &Environment) -> String {
+    let metadata = &environment.metadata;
+    let (name, version) = (metadata.name.as_deref().unwrap(), metadata.resource_version.as_deref().unwrap());
+    format!("{}/{name}{version}", environment.spec.project_ref.name)
+}
+
+#[test]
+fn f19_whatever_a_watch_shows_projects_have_the_environments_of_the_store() {
+    let (store, writer) = store();
+    let members = Members::default();
+    let mut kept = Kept::new(writer, members.clone(), Hidden::default());
+    let one = |text: &str| environment(text, &text[..6]);
+    let events = [
+        (Event::Init, ""),
+        (Event::InitApply(one("shop/a1")), ""),
+        (Event::InitApply(one("till/b1")), ""),
+        (Event::InitDone, "shop/a1 till/b1"),
+        (Event::Apply(one("shop/a2")), "shop/a2 till/b1"),
+        (Event::Apply(one("shop/c1")), "shop/a2 shop/c1 till/b1"),
+        (Event::Delete(one("till/b2")), "shop/a2 shop/c1"),
+        (Event::Init, "shop/a2 shop/c1"),
+        (Event::InitApply(one("shop/a3")), "shop/a3 shop/c1"),
+        (Event::InitDone, "shop/a3"),
+        // Another of the same name, of another Project; nobody saw the one before end.
+        (Event::Apply(environment("till/a4", "other")), "till/a4"),
+    ];
+    for (event, expected) in events {
+        kept.take(event);
+        let mut held: Vec<_> = store.state().iter().map(|environment| shown(environment)).collect();
+        held.sort();
+        let of = |project| members.of("n", project);
+        let by_project: Vec<_> = of("shop").iter().chain(&of("till")).map(|member| shown(member)).collect();
+        assert_eq!((held.join(" ").as_str(), by_project.join(" ").as_str()), (expected, expected));
+    }
+}

@@ -13,6 +13,18 @@ const SPIN: Duration = Duration::from_millis(500);
 /// Less than this of the processors, and others work here.
 const ENOUGH: f64 = 0.97;
 
+/// The memory that is walked through, in bytes: more than a processor keeps for itself.
+const WALKED: usize = 64 * 1024 * 1024;
+
+/// A line of a cache, in bytes: the next step is always on another.
+const LINE: usize = 64;
+
+/// So many steps are timed.
+const STEPS: usize = 1_000_000;
+
+/// A step that takes longer, in nanoseconds, and others work with the same memory. A processor of its own takes about 100.
+const LONGEST_STEP: f64 = 200.0;
+
 /// So long others are watched before a run. Not the load average: that of the last minute tells of what was measured just before.
 const WATCHED: Duration = Duration::from_secs(3);
 
@@ -47,13 +59,50 @@ fn spin_once() -> f64 {
     (used() - before).as_secs_f64() / begin.elapsed().as_secs_f64()
 }
 
+/// How long a step through memory takes that no cache foresees, in nanoseconds. On a machine that is shared it can take several times as
+/// long as on one that is not, however much of the processors a busy loop gets: then all that is measured takes several times as long.
+/// Blocks for about a second.
+pub fn step() -> f64 {
+    let next = walk(WALKED / LINE);
+    let begin = Instant::now();
+    let last = (0..STEPS).fold(0, |place, _| next[place as usize].0[0]);
+    std::hint::black_box(last);
+    begin.elapsed().as_nanos() as f64 / STEPS as f64
+}
+
+/// A line of memory, which begins with the number of the next.
+#[repr(align(64))]
+#[derive(Clone)]
+struct Place([u32; LINE / size_of::<u32>()]);
+
+/// A way through all places and back to the first, in an order that nothing foresees (Sattolo's).
+fn walk(places: usize) -> Vec<Place> {
+    let mut next: Vec<Place> = (0..places).map(|number| Place([number as u32; LINE / size_of::<u32>()])).collect();
+    let mut random = Xorshift(0x9E37_79B9_7F4A_7C15);
+    for last in (1..places).rev() {
+        next.swap(last, random.below(last));
+    }
+    next
+}
+
+struct Xorshift(u64);
+
+impl Xorshift {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+}
+
 /// Why nothing should be measured here now, if so. Blocks for a few seconds.
 pub fn busy() -> Option<String> {
     let times = || fs::read_to_string("/proc/stat").ok().as_deref().and_then(parse_times);
     let before = times();
     std::thread::sleep(WATCHED);
     let used = before.zip(times()).map(|(before, after)| used(before, after));
-    reason(used, spin())
+    reason(used, spin(), step())
 }
 
 /// Times of the processors since the machine started, in ticks.
@@ -81,9 +130,12 @@ fn used(before: Times, after: Times) -> f64 {
     1.0 - after.idle.saturating_sub(before.idle) as f64 / all as f64
 }
 
-fn reason(used: Option<f64>, spin: f64) -> Option<String> {
+fn reason(used: Option<f64>, spin: f64, step: f64) -> Option<String> {
     if spin < ENOUGH {
         return Some(format!("a busy loop got only {:.0} % of the processors", spin * 100.0));
+    }
+    if step > LONGEST_STEP {
+        return Some(format!("a step through memory takes {step:.0} ns, as others work with it"));
     }
     let used = used?;
     (used > MOST_USED).then(|| format!("others use {:.0} % of the processors", used * 100.0))
@@ -110,11 +162,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_is_busy_by_what_others_use_or_by_what_a_loop_gets() {
-        assert_eq!(reason(Some(0.05), 0.99), None);
-        assert_eq!(reason(None, 0.99), None);
-        assert!(reason(Some(0.3), 0.99).is_some_and(|reason| reason.contains("others use 30 %")));
-        assert!(reason(Some(0.0), 0.5).is_some_and(|reason| reason.contains("50 %")));
+    fn a_machine_is_busy_by_what_others_use_by_what_a_loop_gets_and_by_how_long_memory_takes() {
+        let told = |used, spin, step| reason(used, spin, step).unwrap_or_default();
+        assert_eq!(told(Some(0.05), 0.99, 100.0), "");
+        assert_eq!(told(None, 0.99, 100.0), "");
+        assert!(told(Some(0.3), 0.99, 100.0).contains("others use 30 %"));
+        assert!(told(Some(0.0), 0.5, 100.0).contains("50 %"));
+        assert!(told(Some(0.0), 0.99, 300.0).contains("300 ns"));
     }
 
     #[test]
@@ -132,5 +186,13 @@ mod tests {
         assert!(!processors().is_empty());
         let spin = spin();
         assert!(spin > 0.0 && spin <= 1.01, "{spin}");
+    }
+
+    #[test]
+    fn a_walk_comes_by_every_place_before_it_is_back() {
+        let next = walk(1_000);
+        let places = std::iter::successors(Some(0), |place: &usize| Some(next[*place].0[0] as usize));
+        let until_back = 1 + places.skip(1).take_while(|place| *place != 0).take(2_000).count();
+        assert_eq!(until_back, 1_000);
     }
 }

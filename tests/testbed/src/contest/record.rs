@@ -170,12 +170,15 @@ pub struct Used {
 pub enum Line {
     /// Begins a run.
     Run(Run),
-    /// How much of the processors a busy loop got, at the begin of a round.
+    /// How quiet the machine was at the begin of a round.
     Round {
         /// Which round.
         round: u32,
-        /// From 0 to 1.
+        /// How much of the processors a busy loop got, from 0 to 1.
         spin: f64,
+        /// How long a step through memory took, in nanoseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<f64>,
     },
     /// A measurement.
     Sample(Record),
@@ -333,7 +336,12 @@ mod tests {
             cell: cell(),
             reason: "a reason\nof two lines".to_owned(),
         };
-        let lines = vec![Line::Sample(record), failure, Line::Round { round: 1, spin: 0.5 }];
+        let round = Line::Round {
+            round: 1,
+            spin: 0.5,
+            step: Some(90.5),
+        };
+        let lines = vec![Line::Sample(record), failure, round];
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data.jsonl");
         lines.iter().for_each(|line| append(&path, line).unwrap());

@@ -26,6 +26,7 @@ const LIMITS: &str = include_str!("report/limits.md");
 pub struct Data {
     runs: Vec<Run>,
     spins: Vec<f64>,
+    steps: Vec<f64>,
     records: BTreeMap<Contest, BTreeMap<Name, Vec<Record>>>,
     failures: Vec<(Cell, String)>,
 }
@@ -37,7 +38,10 @@ impl Data {
         for line in lines {
             match line {
                 Line::Run(run) => data.runs.push(run),
-                Line::Round { spin, .. } => data.spins.push(spin),
+                Line::Round { spin, step, .. } => {
+                    data.spins.push(spin);
+                    data.steps.extend(step);
+                }
                 Line::Failure { cell, reason } => data.failures.push((cell, reason)),
                 Line::Sample(record) => {
                     let contest = (record.cell.load.whatever_samples(), record.cell.crds, record.cell.series);
@@ -119,6 +123,9 @@ impl Data {
                 text,
                 "- A busy loop before each round got at least {percent:.0} % of the processors"
             );
+        }
+        if let Some(longest) = self.steps.iter().copied().reduce(f64::max) {
+            let _ = writeln!(text, "- A step through memory before each round took at most {longest:.0} ns");
         }
         text.push('\n');
     }
@@ -304,12 +311,22 @@ mod tests {
             cell: cell(Name::HelmInstall, Load::One { samples: 1 }),
             reason: "helm said no\nand more".to_owned(),
         };
-        let text = Data::of(vec![Line::Run(run), Line::Round { round: 0, spin: 0.98 }, failure]).markdown("p.svg");
+        let text = Data::of(vec![
+            Line::Run(run),
+            Line::Round {
+                round: 0,
+                spin: 0.98,
+                step: Some(123.4),
+            },
+            failure,
+        ])
+        .markdown("p.svg");
         for part in [
             "forced on a busy machine",
             "seed 7",
             "there is no webhook",
             "at least 98 %",
+            "at most 123 ns",
             "helm said no\n",
         ] {
             assert!(text.contains(part), "no {part} in {text}");

@@ -87,8 +87,8 @@ fn contest(loads: &[Load], options: &Options) -> Result<(), Failure> {
     };
     record::append(&path, &Line::Run(run))?;
     for round in 0..options.rounds {
-        let spin = machine::spin();
-        record::append(&path, &Line::Round { round, spin })?;
+        let (spin, step) = (machine::spin(), Some(machine::step()));
+        record::append(&path, &Line::Round { round, spin, step })?;
         let mut cells = cells(loads, &present, options, round);
         order::shuffle(&mut cells, seed, round);
         for cell in cells {
