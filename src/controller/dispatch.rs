@@ -123,7 +123,10 @@ impl Dispatcher {
                 .insert(project.uid().unwrap_or_default(), ProjectVersion::of(&project));
         }
         let environments = self.stores.environments.state();
-        for environment in environments.iter().filter(|object| scope.contains(object.namespace().as_deref())) {
+        for environment in environments
+            .iter()
+            .filter(|object| scope.contains(object.metadata.namespace.as_deref()))
+        {
             self.environment(environment, seen).await;
         }
     }
@@ -174,7 +177,7 @@ impl Dispatcher {
             return;
         }
         let mut objects = self.stores.githosts.state();
-        objects.retain(|object| self.sync.settings.scope.contains(object.namespace().as_deref()));
+        objects.retain(|object| self.sync.settings.scope.contains(object.metadata.namespace.as_deref()));
         let (hosts, publisher) = (self.hosts.clone(), self.publisher.clone());
         *round = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             let refresh = |object: Arc<GitHost>| {

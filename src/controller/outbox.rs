@@ -147,7 +147,7 @@ impl<A: Audience> Outbox<A> {
 
     fn round(&self, agenda: &mut Agenda) {
         for environment in self.stores.environments.state() {
-            if self.scope.contains(environment.namespace().as_deref()) {
+            if self.scope.contains(environment.metadata.namespace.as_deref()) {
                 agenda.ring(place(&environment), None, Instant::now());
             }
         }

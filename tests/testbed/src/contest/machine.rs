@@ -7,6 +7,8 @@ use nix::sched::{CpuSet, sched_getaffinity};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
+use crate::random::Seeded;
+
 /// How long the busy loop runs.
 const SPIN: Duration = Duration::from_millis(500);
 
@@ -78,22 +80,11 @@ struct Place([u32; LINE / size_of::<u32>()]);
 /// A way through all places and back to the first, in an order that nothing foresees (Sattolo's).
 fn walk(places: usize) -> Vec<Place> {
     let mut next: Vec<Place> = (0..places).map(|number| Place([number as u32; LINE / size_of::<u32>()])).collect();
-    let mut random = Xorshift(0x9E37_79B9_7F4A_7C15);
+    let mut random = Seeded::new(0);
     for last in (1..places).rev() {
         next.swap(last, random.below(last));
     }
     next
-}
-
-struct Xorshift(u64);
-
-impl Xorshift {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
 }
 
 /// Why nothing should be measured here now, if so. Blocks for a few seconds.
