@@ -18,7 +18,7 @@ use kube::{Api, Client};
 use tokio::sync::mpsc;
 
 use self::kept::{Beside, Kept, News};
-pub use self::members::{Member, Members};
+pub use self::members::{Member, Members, existing_of};
 pub use self::policies::Policies;
 use self::understood::{Understood, Unreadable};
 use super::settings::{Scope, Settings};

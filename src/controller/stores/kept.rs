@@ -42,7 +42,7 @@ impl<K> Beside<K> for () {
 ///
 /// Guarantees: what is told is what the store holds by then. Whatever a complete listing lacks is told to be gone, once.
 /// Assumptions: the events are those of one watch in their order; one that begins to list anew has broken off the listing before.
-pub(super) struct Kept<K: Resource<DynamicType = ()> + Clone + 'static, B = ()> {
+pub(super) struct Kept<K: Resource<DynamicType = ()> + Clone + 'static, B> {
     store: Store<K>,
     writer: Writer<K>,
     beside: B,

@@ -32,6 +32,11 @@ impl Member {
     }
 }
 
+/// What the rule needs of several. Those that cannot be read are left out.
+pub fn existing_of(members: &[Arc<Member>]) -> Vec<Arc<Existing>> {
+    members.iter().filter_map(|member| member.existing().cloned()).collect()
+}
+
 impl Deref for Member {
     type Target = Environment;
 
@@ -137,6 +142,10 @@ fn remove(all: &mut All, environment: &Environment) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed parse is the test's failure")]
 
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
@@ -200,6 +209,24 @@ mod tests {
     fn one_that_cannot_be_read_is_a_member_and_nothing_that_the_rule_sees() {
         let mut unreadable = Environment::clone(&environment("shop", "a", '1'));
         unreadable.spec.repository_id = String::new();
-        assert!(Member::new(Arc::new(unreadable)).existing().is_none());
+        let mut members = Members::default();
+        members.replace(None, Some(Arc::new(unreadable)));
+        members.replace(None, Some(environment("shop", "b", '1')));
+        let all = members.of("team", "shop");
+        assert_eq!((all.len(), existing_of(&all).len()), (2, 1));
+    }
+
+    #[test]
+    fn f14_whoever_asks_while_the_first_listing_is_taken_in_waits_for_all_of_it() {
+        let mut members = Members::default();
+        let (sender, receiver) = mpsc::channel();
+        let asking = members.clone();
+        members.fill(|| {
+            thread::spawn(move || sender.send(asking.number_of("team", "shop")));
+            let early = receiver.recv_timeout(Duration::from_millis(20));
+            assert!(early.is_err(), "{early:?} while the store is about to be ready");
+            vec![environment("shop", "a", '1'), environment("shop", "b", '1')]
+        });
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(30)), Ok(2));
     }
 }

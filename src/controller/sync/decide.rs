@@ -9,7 +9,7 @@ use super::{ProjectProgress, Sync, uptime};
 use crate::cluster::environments;
 use crate::cluster::error::chain;
 use crate::controller::hosts::Connected;
-use crate::controller::stores::Member;
+use crate::controller::stores::{Member, existing_of};
 use crate::domain::git::{BranchName, Revision};
 use crate::domain::policy;
 use crate::domain::roster::{self, ApprovedForks, Ended, Facts, Held, Question, Roster};
@@ -88,7 +88,7 @@ impl Look<'_> {
         server_time: Option<Timestamp>,
         progress: &mut ProjectProgress,
     ) -> (Roster, Vec<(String, Revision)>) {
-        let existing: Vec<_> = environments.iter().filter_map(|member| member.existing().cloned()).collect();
+        let existing = existing_of(environments);
         if let Facts::Listing(listing) = self.facts {
             let is_open = |(base, head): &(String, Revision)| {
                 let same = |pull: &crate::domain::git::PullRequest| pull.base == *base && listing.branches.get(&pull.head) == Some(head);

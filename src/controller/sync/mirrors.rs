@@ -1,9 +1,8 @@
 //! What mirrors add to the facts of a look: `domain::mirror` says whose word counts.
 
-use std::sync::Arc;
-
 use crate::api::Project;
 use crate::controller::inbox::PendingHint;
+use crate::controller::stores::existing_of;
 use crate::domain::git::{Listing, RefLookup, Repository};
 use crate::domain::mirror::{self, Known};
 use crate::domain::policy::{self, Mirror};
@@ -37,10 +36,9 @@ impl Sync {
             }
             None => None,
         };
-        let of_branch = self
-            .existing_of(project)
-            .into_iter()
-            .find(|existing| existing.branch == hint.branch);
+        let environments = self.environments_of(project);
+        let mut existing = environments.iter().filter_map(|member| member.existing());
+        let of_branch = existing.find(|existing| existing.branch == hint.branch);
         let known = Known {
             repository: repository(object, project),
             pull_request: of_branch.and_then(|existing| existing.pull_request.clone()),
@@ -61,7 +59,7 @@ impl Sync {
         if project.mirrors.is_empty() {
             return;
         }
-        let existing = self.existing_of(project);
+        let existing = existing_of(&self.environments_of(project));
         if existing
             .iter()
             .all(|environment| listing.branches.contains_key(&environment.branch))
@@ -94,11 +92,6 @@ impl Sync {
             }
         }
         false
-    }
-
-    fn existing_of(&self, project: &policy::Project) -> Vec<Arc<Existing>> {
-        let environments = self.environments_of(project);
-        environments.iter().filter_map(|member| member.existing().cloned()).collect()
     }
 }
 

@@ -94,6 +94,7 @@ fn is_alive(retirement: &Retirement, fresh: &Environment) -> bool {
 /// pushed or a deployment ended since, there is something new to decide.
 fn still_holds(retirement: &Retirement, fresh: &Environment, decided: &[Arc<Member>]) -> bool {
     let before = decided.iter().find(|environment| environment.uid() == fresh.uid());
-    let unchanged = || before.is_some_and(|before| convert::environment::existing(before) == convert::environment::existing(fresh));
+    let before = before.and_then(|before| before.existing());
+    let unchanged = || before.is_some_and(|before| convert::environment::existing(fresh).is_ok_and(|now| **before == now));
     retirement.head.is_none() || unchanged()
 }

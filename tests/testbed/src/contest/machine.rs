@@ -18,9 +18,6 @@ const ENOUGH: f64 = 0.97;
 /// The memory that is walked through, in bytes: more than a processor keeps for itself.
 const WALKED: usize = 64 * 1024 * 1024;
 
-/// A line of a cache, in bytes: the next step is always on another.
-const LINE: usize = 64;
-
 /// So many steps are timed.
 const STEPS: usize = 1_000_000;
 
@@ -65,21 +62,20 @@ fn spin_once() -> f64 {
 /// long as on one that is not, however much of the processors a busy loop gets: then all that is measured takes several times as long.
 /// Blocks for about a second.
 pub fn step() -> f64 {
-    let next = walk(WALKED / LINE);
+    let next = walk(WALKED / size_of::<Place>());
     let begin = Instant::now();
-    let last = (0..STEPS).fold(0, |place, _| next[place as usize].0[0]);
+    let last = (0..STEPS).fold(0, |place, _| next[place as usize].0);
     std::hint::black_box(last);
     begin.elapsed().as_nanos() as f64 / STEPS as f64
 }
 
-/// A line of memory, which begins with the number of the next.
+/// The number of the next place. It fills a line of the cache, so that each step is to another.
 #[repr(align(64))]
-#[derive(Clone)]
-struct Place([u32; LINE / size_of::<u32>()]);
+struct Place(u32);
 
 /// A way through all places and back to the first, in an order that nothing foresees (Sattolo's).
 fn walk(places: usize) -> Vec<Place> {
-    let mut next: Vec<Place> = (0..places).map(|number| Place([number as u32; LINE / size_of::<u32>()])).collect();
+    let mut next: Vec<Place> = (0..places).map(|number| Place(number as u32)).collect();
     let mut random = Seeded::new(0);
     for last in (1..places).rev() {
         next.swap(last, random.below(last));
@@ -182,7 +178,7 @@ mod tests {
     #[test]
     fn a_walk_comes_by_every_place_before_it_is_back() {
         let next = walk(1_000);
-        let places = std::iter::successors(Some(0), |place: &usize| Some(next[*place].0[0] as usize));
+        let places = std::iter::successors(Some(0), |place: &usize| Some(next[*place].0 as usize));
         let until_back = 1 + places.skip(1).take_while(|place| *place != 0).take(2_000).count();
         assert_eq!(until_back, 1_000);
     }
