@@ -189,7 +189,7 @@ pub async fn teardown(access: &Access, environment: &Environment) -> Result<Vec<
 /// The bundles, fetched with the caller's own rights: a repository's bundle needs the credentials of its GitHost.
 fn bundles(observer: &Observer, sources: &Sources, helm: HelmSettings) -> Result<Bundles, Error> {
     let client = observer.connection.controller();
-    let hosts = Hosts::new(client.clone(), Endpoints::default());
+    let hosts = Hosts::new(client.clone(), Endpoints::default(), None);
     let sources = super::sources::connect(sources, client, hosts).map_err(|error| Error::Refused(chain(&error)))?;
     let renderer = Renderer::new(RendererSettings {
         helm,

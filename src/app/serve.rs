@@ -261,7 +261,7 @@ async fn work(
     shutdown: CancellationToken,
 ) {
     let client = parts.connection.controller();
-    let hosts = Hosts::new(client.clone(), parts.endpoints.clone());
+    let hosts = Hosts::new(client.clone(), parts.endpoints.clone(), Some(stores.githosts.clone()));
     let publisher = Publisher::new(client.clone(), parts.settings.instance.clone());
     let followed = Relay {
         client: unfenced,

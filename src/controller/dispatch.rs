@@ -134,7 +134,7 @@ impl Dispatcher {
     async fn change(&self, change: Change, seen: &mut Seen) {
         match change {
             Change::GitHost(object) => self.githost(*object, seen),
-            Change::GitHostGone(object) => self.hosts.remove(&object),
+            Change::GitHostGone(object) => self.githost_gone(*object, seen),
             Change::Project(object) => self.project(*object, seen).await,
             Change::ProjectGone(object) => self.project_gone(&object, seen).await,
             Change::Environment(object) => self.environment(&object, seen).await,
@@ -160,15 +160,19 @@ impl Dispatcher {
         if seen.githosts.insert(uid, object.metadata.generation) == Some(object.metadata.generation) {
             return;
         }
-        let (hosts, publisher, sync, stores) = (self.hosts.clone(), self.publisher.clone(), self.sync.clone(), self.stores.clone());
+        let (hosts, publisher, sync) = (self.hosts.clone(), self.publisher.clone(), self.sync.clone());
         tokio::spawn(async move {
             hosts.refresh(&object, Some(&publisher)).await;
-            let of_host =
-                |project: &&Arc<Project>| project.namespace() == object.namespace() && project.spec.git_host_ref.name == object.name_any();
-            for project in stores.projects.state().iter().filter(of_host) {
-                sync.sweep_project(project).await;
-            }
+            sync.sweep_projects_of(&object).await;
         });
+    }
+
+    /// Its Projects say at once that nobody can tell any more which branches there are.
+    fn githost_gone(&self, object: GitHost, seen: &mut Seen) {
+        self.hosts.remove(&object);
+        seen.githosts.remove(&object.uid().unwrap_or_default());
+        let sync = self.sync.clone();
+        tokio::spawn(async move { sync.sweep_projects_of(&object).await });
     }
 
     /// One round at a time: an API server that answers slowly is not asked for more and more.

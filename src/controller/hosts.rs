@@ -1,49 +1,44 @@
 //! GitHosts: their connections, their webhook endpoints, and what their status says of both.
 
+mod connected;
+
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Api, Client, ResourceExt};
-use secrecy::SecretString;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, ResourceExt};
 
+pub use self::connected::Connected;
+pub(super) use self::connected::text;
 use crate::api::convert::condition::{Claim, conditions};
-use crate::api::githost::{Provider, Webhook};
+use crate::api::githost::Provider;
 use crate::api::{GitHost as GitHostObject, GitHostStatus};
-use crate::cluster::error::{chain, is_outage};
+use crate::cluster::error::chain;
 use crate::cluster::publish::Publisher;
 use crate::domain::git;
 use crate::domain::name::GitHostKey;
-use crate::githost::bitbucket;
+use crate::githost;
 use crate::githost::endpoint::{Endpoint, Endpoints};
-use crate::githost::gitea::{self, Gitea};
-use crate::githost::github::{self, Github};
-use crate::githost::gitlab::{self, Gitlab};
-use crate::githost::plain::{Credentials, PlainGit};
-use crate::githost::{self, GitHost};
 
 /// The connections to all GitHosts. Cheap to clone.
+///
+/// # Guarantees
+/// Once [`remove`](Self::remove) has returned, nothing of that GitHost is there, and none of its Secrets that are still being read opens
+/// anything. Of several versions, no older one replaces a newer one.
+///
+/// # Assumptions
+/// The store, if there is one, knows a change before anybody is told of it here.
 #[derive(Clone)]
 pub struct Hosts {
     client: Client,
     endpoints: Endpoints,
-    connections: Arc<Mutex<HashMap<GitHostKey, Connected>>>,
+    existing: Option<Store<GitHostObject>>,
+    connections: Arc<Mutex<Connections>>,
 }
 
-/// A connection, ready to be asked.
-#[derive(Clone)]
-pub struct Connected {
-    /// The base URL, part of every environment's identity.
-    pub url: String,
-    /// Whether the host knows pull requests.
-    pub tells_pull_requests: bool,
-    /// Whether it costs no budget to hear that nothing has changed, as at GitHub for who has credentials.
-    pub unchanged_is_free: bool,
-    /// The connection.
-    pub host: Arc<dyn GitHost>,
-}
+type Connections = HashMap<GitHostKey, Connected>;
 
 /// Why a GitHost cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -79,180 +74,149 @@ pub enum Error {
 /// What came of looking at a GitHost.
 struct Findings {
     ready: Result<(), Error>,
-    webhook: Result<(), (&'static str, String)>,
+    webhook: Result<(), NoEndpoint>,
+}
+
+/// Why a GitHost has no webhook endpoint, or only the one that it had.
+struct NoEndpoint {
+    reason: &'static str,
+    message: String,
+    is_kept: bool,
 }
 
 impl Hosts {
-    /// No connections yet; webhook endpoints go to `endpoints`.
-    pub fn new(client: Client, endpoints: Endpoints) -> Self {
+    /// No connections yet; webhook endpoints go to `endpoints`. Whatever is not in `existing` is not connected; without it, whoever asks
+    /// has just seen it.
+    pub fn new(client: Client, endpoints: Endpoints, existing: Option<Store<GitHostObject>>) -> Self {
         Self {
             client,
             endpoints,
+            existing,
             connections: Arc::default(),
         }
     }
 
     /// The connection of `key`, if its GitHost exists and is complete.
     pub fn get(&self, key: &GitHostKey) -> Option<Connected> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.lock().get(key).cloned()
     }
 
     /// Forgets a GitHost that is gone.
     pub fn remove(&self, object: &GitHostObject) {
         if let Ok(key) = key(object) {
+            let mut connections = self.lock();
             self.endpoints.remove(&key);
-            self.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            connections.remove(&key);
         }
     }
 
-    /// Reads the Secrets of a GitHost anew and makes its connection and endpoint accordingly. `publisher` is given by the replica
-    /// that leads: only that one writes the status.
+    /// Reads the Secrets of a GitHost anew and makes its connection and endpoint accordingly, unless it is gone or another by then.
+    /// `publisher` is given by the replica that leads: only that one writes the status.
     pub async fn refresh(&self, object: &GitHostObject, publisher: Option<&Publisher>) {
         let findings = match key(object) {
-            Ok(key) => Findings {
-                ready: self.connect(object, &key).await,
-                webhook: self.open_endpoint(object, &key).await,
-            },
-            Err(error) => Findings {
+            Ok(key) => self.look(object, &key).await,
+            Err(error) => Some(Findings {
                 ready: Err(error),
-                webhook: Err(("InvalidName", "this GitHost has no usable name".to_owned())),
-            },
+                webhook: Err(NoEndpoint::for_certain("InvalidName", "this GitHost has no usable name".to_owned())),
+            }),
         };
-        let Some(publisher) = publisher else { return };
+        let (Some(publisher), Some(findings)) = (publisher, findings) else {
+            return;
+        };
         let status = status(object, &findings);
         if let Err(error) = publisher.status(object, object.status.as_ref(), &status).await {
             tracing::warn!(githost = %object.name_any(), error = %error.chain(), "could not write the status of a GitHost");
         }
     }
 
-    async fn connect(&self, object: &GitHostObject, key: &GitHostKey) -> Result<(), Error> {
+    /// Nothing is found of one that is gone or another by the time that its Secrets are read.
+    async fn look(&self, object: &GitHostObject, key: &GitHostKey) -> Option<Findings> {
         let made = self.make_connection(object).await;
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        match made {
-            Ok(connected) => {
-                connections.insert(key.clone(), connected);
-                Ok(())
-            }
-            Err(error) => {
-                let is_kept = error.is_outage() && connections.get(key).is_some_and(|known| known.url == object.spec.url);
-                if !is_kept {
-                    connections.remove(key);
-                }
-                Err(error)
-            }
-        }
+        let endpoint = self.endpoint(object).await;
+        // Held over the look and what follows from it: whoever removes it comes before the look or after both.
+        let mut connections = self.lock();
+        self.is_there(object).then(|| Findings {
+            ready: connect(&mut connections, object, key, made),
+            webhook: self.open_endpoint(key, endpoint),
+        })
     }
 
-    /// A connection as `object` says, by the Secret that it names.
-    ///
-    /// # Errors
-    /// The Secret cannot be used, or the settings make no connection.
-    pub async fn make_connection(&self, object: &GitHostObject) -> Result<Connected, Error> {
-        let spec = &object.spec;
-        let secret = match &spec.credentials {
-            Some(reference) => Some(self.secret(object, &reference.name).await?),
-            None => None,
+    fn is_there(&self, object: &GitHostObject) -> bool {
+        let Some(existing) = &self.existing else { return true };
+        let now = existing.get(&ObjectRef::from_obj(object));
+        let is_it = |now: Arc<GitHostObject>| {
+            let (now, read) = (&now.metadata, &object.metadata);
+            now.uid == read.uid && now.generation <= read.generation
         };
-        let host: Arc<dyn GitHost> = match spec.provider {
-            Provider::Github => {
-                let mut settings = github::Settings::new(spec.url.clone());
-                settings.api_url.clone_from(&spec.api_url);
-                match &secret {
-                    Some(secret) if has(secret, "privateKey") => settings.app = Some(app(secret)?),
-                    Some(secret) => settings.token = Some(text(secret, "token")?),
-                    None => {}
-                }
-                Arc::new(Github::connect(&settings).map_err(Error::Connect)?)
-            }
-            Provider::Gitlab => {
-                let mut settings = gitlab::Settings::new(spec.url.clone());
-                settings.api_url.clone_from(&spec.api_url);
-                settings.token = secret.as_ref().map(|secret| text(secret, "token")).transpose()?;
-                Arc::new(Gitlab::connect(&settings).map_err(Error::Connect)?)
-            }
-            Provider::Bitbucket => {
-                let settings = bitbucket_settings(object, secret.as_ref())?;
-                bitbucket::connect(&settings).map_err(Error::Connect)?
-            }
-            Provider::Gitea => {
-                let mut settings = gitea::Settings::new(spec.url.clone());
-                settings.api_url.clone_from(&spec.api_url);
-                settings.token = secret.as_ref().map(|secret| text(secret, "token")).transpose()?;
-                Arc::new(Gitea::connect(&settings).map_err(Error::Connect)?)
-            }
-            Provider::Git => {
-                let credentials = secret.as_ref().map(basic_credentials).transpose()?;
-                Arc::new(PlainGit::connect(&spec.url, credentials).map_err(Error::Connect)?)
-            }
-        };
-        Ok(Connected {
-            url: spec.url.clone(),
-            unchanged_is_free: spec.provider == Provider::Github && secret.is_some(),
-            tells_pull_requests: match spec.provider {
-                Provider::Github | Provider::Gitlab | Provider::Bitbucket | Provider::Gitea => true,
-                Provider::Git => false,
-            },
-            host,
-        })
+        now.is_some_and(is_it)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No secret, no endpoint: an unsigned delivery must never be believed. Where the API server does not tell the secret for now, the one
     /// that is known goes on: a delivery that is refused is lost, as few hosts send any twice.
-    async fn open_endpoint(&self, object: &GitHostObject, key: &GitHostKey) -> Result<(), (&'static str, String)> {
-        let mut is_kept = false;
-        let opened = match &object.spec.webhook {
-            None => Err((
-                "NoWebhookSecret",
-                "there is no webhook endpoint, because spec.webhook.secret is not set; changes are found by the sweep alone".to_owned(),
-            )),
-            Some(webhook) => self
-                .webhook_secret(object, webhook)
-                .await
-                .inspect_err(|error| is_kept = error.is_outage())
-                .map_err(|error| ("WebhookSecretUnusable", format!("there is no webhook endpoint: {}", chain(&error)))),
+    async fn endpoint(&self, object: &GitHostObject) -> Result<Endpoint, NoEndpoint> {
+        let Some(webhook) = &object.spec.webhook else {
+            let message = "there is no webhook endpoint, because spec.webhook.secret is not set; changes are found by the sweep alone";
+            return Err(NoEndpoint::for_certain("NoWebhookSecret", message.to_owned()));
         };
-        match opened {
-            Ok(secret) => {
-                let provider = match object.spec.provider {
-                    Provider::Github => git::Provider::Github,
-                    Provider::Gitlab => git::Provider::Gitlab,
-                    Provider::Bitbucket => git::Provider::Bitbucket,
-                    Provider::Gitea => git::Provider::Gitea,
-                    Provider::Git => git::Provider::Git,
-                };
-                self.endpoints.set(key.clone(), Endpoint { provider, secret });
+        let secret = self.webhook_secret(object, webhook).await.map_err(|error| NoEndpoint {
+            reason: "WebhookSecretUnusable",
+            message: format!("there is no webhook endpoint: {}", chain(&error)),
+            is_kept: error.is_outage(),
+        })?;
+        let provider = match object.spec.provider {
+            Provider::Github => git::Provider::Github,
+            Provider::Gitlab => git::Provider::Gitlab,
+            Provider::Bitbucket => git::Provider::Bitbucket,
+            Provider::Gitea => git::Provider::Gitea,
+            Provider::Git => git::Provider::Git,
+        };
+        Ok(Endpoint { provider, secret })
+    }
+
+    fn open_endpoint(&self, key: &GitHostKey, endpoint: Result<Endpoint, NoEndpoint>) -> Result<(), NoEndpoint> {
+        match endpoint {
+            Ok(endpoint) => {
+                self.endpoints.set(key.clone(), endpoint);
                 Ok(())
             }
-            Err(problem) => {
-                if !is_kept {
+            Err(why) => {
+                if !why.is_kept {
                     self.endpoints.remove(key);
                 }
-                Err(problem)
+                Err(why)
             }
         }
     }
+}
 
-    /// What the deliveries of `object` are signed with.
-    ///
-    /// # Errors
-    /// The Secret cannot be used.
-    pub async fn webhook_secret(&self, object: &GitHostObject, webhook: &Webhook) -> Result<SecretString, Error> {
-        let secret = self.secret(object, &webhook.secret.name).await?;
-        text(&secret, &webhook.secret.key)
+impl NoEndpoint {
+    fn for_certain(reason: &'static str, message: String) -> Self {
+        Self {
+            reason,
+            message,
+            is_kept: false,
+        }
     }
+}
 
-    async fn secret(&self, object: &GitHostObject, name: &str) -> Result<Secret, Error> {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
-        let problem = match api.get_opt(name).await {
-            Ok(Some(secret)) => return Ok(secret),
-            Ok(None) => format!("Secret {name} does not exist"),
-            Err(source) if is_outage(&source) => {
-                let name = name.to_owned();
-                return Err(Error::ReadSecret { name, source });
+/// An outage leaves the connection as it was, if it is to the same place.
+fn connect(connections: &mut Connections, object: &GitHostObject, key: &GitHostKey, made: Result<Connected, Error>) -> Result<(), Error> {
+    match made {
+        Ok(connected) => {
+            connections.insert(key.clone(), connected);
+            Ok(())
+        }
+        Err(error) => {
+            let is_kept = error.is_outage() && connections.get(key).is_some_and(|known| known.url == object.spec.url);
+            if !is_kept {
+                connections.remove(key);
             }
-            Err(error) => format!("Secret {name} cannot be read: {}", chain(&error)),
-        };
-        Err(Error::Secret { problem })
+            Err(error)
+        }
     }
 }
 
@@ -274,64 +238,6 @@ fn key(object: &GitHostObject) -> Result<GitHostKey, Error> {
     })
 }
 
-/// The text under a key of a Secret, without the line break that editors leave at its end.
-pub(super) fn text(secret: &Secret, key: &str) -> Result<SecretString, Error> {
-    let wrong = |what: &str| Error::Secret {
-        problem: format!("Secret {} {what} key {key:?}", secret.name_any()),
-    };
-    let bytes = secret
-        .data
-        .as_ref()
-        .and_then(|data| data.get(key))
-        .ok_or_else(|| wrong("lacks the"))?;
-    let text = std::str::from_utf8(&bytes.0).map_err(|_| wrong("has no text under the"))?;
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(wrong("has nothing under the")),
-        text => Ok(SecretString::from(text.to_owned())),
-    }
-}
-
-fn has(secret: &Secret, key: &str) -> bool {
-    secret.data.as_ref().is_some_and(|data| data.contains_key(key))
-}
-
-/// The GitHub App of a Secret that has its private key.
-fn app(secret: &Secret) -> Result<github::App, Error> {
-    use secrecy::ExposeSecret;
-    let number = |key: &str| {
-        let parsed = text(secret, key)?.expose_secret().trim().parse();
-        parsed.map_err(|_| Error::Secret {
-            problem: format!("Secret {} has no number under the key {key:?}", secret.name_any()),
-        })
-    };
-    Ok(github::App {
-        id: number("appId")?,
-        installation: number("installationId")?,
-        private_key: text(secret, "privateKey")?,
-    })
-}
-
-fn bitbucket_settings(object: &GitHostObject, secret: Option<&Secret>) -> Result<bitbucket::Settings, Error> {
-    use secrecy::ExposeSecret;
-    let mut settings = bitbucket::Settings::new(object.spec.url.clone());
-    settings.api_url.clone_from(&object.spec.api_url);
-    if let Some(secret) = secret {
-        settings.token = Some(text(secret, "token")?);
-        if has(secret, "username") {
-            settings.username = Some(text(secret, "username")?.expose_secret().to_owned());
-        }
-    }
-    Ok(settings)
-}
-
-fn basic_credentials(secret: &Secret) -> Result<Credentials, Error> {
-    use secrecy::ExposeSecret;
-    Ok(Credentials {
-        username: text(secret, "username")?.expose_secret().to_owned(),
-        password: text(secret, "password")?,
-    })
-}
-
 fn status(object: &GitHostObject, findings: &Findings) -> GitHostStatus {
     let mut status = object.status.clone().unwrap_or_default();
     let (ready_reason, ready_message) = match &findings.ready {
@@ -341,7 +247,7 @@ fn status(object: &GitHostObject, findings: &Findings) -> GitHostStatus {
     let path = format!("/hooks/{}/{}", object.namespace().unwrap_or_default(), object.name_any());
     let (webhook_reason, webhook_message) = match &findings.webhook {
         Ok(()) => ("Accepting", format!("deliveries are accepted at {path}")),
-        Err((reason, message)) => (*reason, message.clone()),
+        Err(why) => (why.reason, why.message.clone()),
     };
     let claims = [
         Claim {
@@ -363,3 +269,6 @@ fn status(object: &GitHostObject, findings: &Findings) -> GitHostStatus {
     status.message = Some(if findings.ready.is_err() { ready_message } else { webhook_message });
     status
 }
+
+#[cfg(test)]
+mod tests;

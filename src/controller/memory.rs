@@ -1,5 +1,6 @@
-//! What we wrote last, until the watch has caught up with it.
+//! What we wrote last, until the watch has caught up with it, and what is not worth a write yet.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,12 +8,15 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt;
 
 use super::stores::leave_out_fields;
-use crate::api::Environment;
+use crate::api::{Environment, EnvironmentStatus};
 
 /// The newest Environments that our own writes returned. Cheap to clone.
 ///
 /// # Guarantees
-/// A reconcile never works from a status older than the one that the reconcile before it wrote.
+/// A reconcile never works from a status older than the one that the reconcile before it wrote or drafted.
+///
+/// # Assumptions
+/// A draft may be lost with the process: whatever is decided from the status that is stored is right as well.
 #[derive(Debug, Clone, Default)]
 pub struct Memory(Arc<Mutex<Written>>);
 
@@ -22,6 +26,15 @@ struct Written {
     newest: HashMap<String, Arc<Environment>>,
     /// When each was written last.
     at: HashMap<String, Instant>,
+    /// By UID.
+    drafts: HashMap<String, Draft>,
+}
+
+/// A status that takes the place of the stored one for now, for as long as nobody writes another.
+#[derive(Debug)]
+struct Draft {
+    stored: Option<EnvironmentStatus>,
+    status: EnvironmentStatus,
 }
 
 impl Memory {
@@ -33,7 +46,38 @@ impl Memory {
     pub fn newest(&self, cached: Arc<Environment>, stored: impl FnOnce() -> Option<Arc<Environment>>) -> Arc<Environment> {
         let known = self.newer(cached);
         let is_newer = |stored: &Arc<Environment>| stored.metadata.uid == known.metadata.uid && version(stored) > version(&known);
-        stored().filter(is_newer).unwrap_or(known)
+        self.with_draft(stored().filter(is_newer).unwrap_or(known))
+    }
+
+    fn with_draft(&self, known: Arc<Environment>) -> Arc<Environment> {
+        let Some(uid) = known.uid() else { return known };
+        let drafts = &mut self.lock().drafts;
+        match drafts.get(&uid) {
+            Some(draft) if draft.stored == known.status => Arc::new(with_status(&known, Some(draft.status.clone()))),
+            Some(_) => {
+                drafts.remove(&uid);
+                known
+            }
+            None => known,
+        }
+    }
+
+    /// Has the next reconcile work from `status`, which nobody is told of yet.
+    pub fn draft(&self, environment: &Environment, status: EnvironmentStatus) {
+        if let Some(uid) = environment.uid() {
+            let stored = self.stored(environment).status.clone();
+            self.lock().drafts.insert(uid, Draft { stored, status });
+        }
+    }
+
+    /// The Environment with the status that is stored, where [`newest`](Self::newest) has given it a draft.
+    pub fn stored<'a>(&self, environment: &'a Environment) -> Cow<'a, Environment> {
+        let written = self.lock();
+        let draft = environment.metadata.uid.as_deref().and_then(|uid| written.drafts.get(uid));
+        match draft.filter(|draft| Some(&draft.status) == environment.status.as_ref()) {
+            Some(draft) => Cow::Owned(with_status(environment, draft.stored.clone())),
+            None => Cow::Borrowed(environment),
+        }
     }
 
     fn newer(&self, cached: Arc<Environment>) -> Arc<Environment> {
@@ -56,6 +100,7 @@ impl Memory {
             leave_out_fields(&mut environment);
             let mut written = self.lock();
             written.at.insert(uid.clone(), Instant::now());
+            written.drafts.remove(&uid);
             written.newest.insert(uid, Arc::new(environment));
         }
     }
@@ -75,6 +120,7 @@ impl Memory {
         let mut written = self.lock();
         written.newest.remove(uid);
         written.at.remove(uid);
+        written.drafts.remove(uid);
     }
 
     /// How long ago we wrote an Environment last; `None` if this process never has.
@@ -84,6 +130,14 @@ impl Memory {
 
     fn lock(&self) -> MutexGuard<'_, Written> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn with_status(environment: &Environment, status: Option<EnvironmentStatus>) -> Environment {
+    Environment {
+        metadata: environment.metadata.clone(),
+        spec: environment.spec.clone(),
+        status,
     }
 }
 
@@ -157,6 +211,49 @@ mod tests {
         assert!(memory.lock().newest.is_empty());
     }
 
+    fn saying(words: &str) -> EnvironmentStatus {
+        EnvironmentStatus {
+            message: Some(words.to_owned()),
+            ..EnvironmentStatus::default()
+        }
+    }
+
+    fn words(environment: &Environment) -> Option<&str> {
+        environment.status.as_ref()?.message.as_deref()
+    }
+
+    /// The Environment in a version, as a status is stored of it.
+    fn stored(version: &str, words: &str) -> Arc<Environment> {
+        Arc::new(with_status(&environment("1", version), Some(saying(words))))
+    }
+
+    #[test]
+    fn f20_a_draft_takes_the_place_of_the_status_that_it_was_made_over_and_of_no_other() {
+        let memory = Memory::default();
+        memory.draft(&stored("10", "applying"), saying("waiting"));
+        let next = memory.newest(stored("10", "applying"), || None);
+        assert_eq!(words(&next), Some("waiting"));
+        assert_eq!(
+            words(&memory.newest(stored("11", "applying"), || None)),
+            Some("waiting"),
+            "something else was changed"
+        );
+        assert_eq!(words(&memory.newest(stored("12", "paused"), || None)), Some("paused"));
+        assert!(memory.lock().drafts.is_empty(), "somebody wrote another");
+    }
+
+    #[test]
+    fn what_is_stored_under_a_draft_is_known_however_often_it_is_drafted_and_written_once() {
+        let memory = Memory::default();
+        memory.draft(&stored("10", "applying"), saying("0 of 2"));
+        memory.draft(&memory.newest(stored("10", "applying"), || None), saying("1 of 2"));
+        let next = memory.newest(stored("10", "applying"), || None);
+        assert_eq!((words(&next), words(&memory.stored(&next))), (Some("1 of 2"), Some("applying")));
+        memory.remember(&stored("11", "ready"));
+        assert_eq!(words(&memory.stored(&stored("11", "1 of 2"))), Some("1 of 2"), "no draft any more");
+        assert!(memory.lock().drafts.is_empty());
+    }
+
     #[test]
     fn of_who_wrote_only_the_name_and_the_time_are_kept() {
         let memory = Memory::default();
@@ -181,7 +278,9 @@ mod tests {
         let memory = Memory::default();
         memory.remember(&environment("1", "10"));
         assert!(memory.since_written("1").is_some());
+        memory.draft(&stored("10", "applying"), saying("waiting"));
         memory.release("1");
+        assert!(memory.lock().drafts.is_empty());
         assert!(memory.since_written("1").is_none());
         assert_eq!(newest(&memory, "1", "9").as_deref(), Some("9"));
     }

@@ -242,9 +242,16 @@ impl Reconciler {
         status: &EnvironmentStatus,
         report: &Report,
     ) -> Result<Environment, cluster::Error> {
-        let written = self.publisher.environment_status(environment, status).await?;
-        self.remember(&written);
+        let written = self.write_status(environment, status).await?;
         self.announce_transition(environment, &written, report).await;
+        Ok(written)
+    }
+
+    /// Writes a status, unless it is stored already, and returns the Environment as it is then.
+    async fn write_status(&self, environment: &Environment, status: &EnvironmentStatus) -> Result<Environment, cluster::Error> {
+        let stored = self.memory.stored(environment);
+        let written = self.publisher.environment_status(&stored, status).await?;
+        self.remember(&written);
         Ok(written)
     }
 

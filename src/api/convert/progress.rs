@@ -1,20 +1,37 @@
 //! What a status says of an environment that is coming up.
 
-use crate::api::EnvironmentStatus;
-use crate::api::environment::Phase;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-/// Whether nothing but the words differ for what an environment waits for that is being deployed: no decision of a later pass is made by
-/// them.
+use crate::api::EnvironmentStatus;
+use crate::api::environment::{Phase, StoredInventory};
+use crate::domain::inventory::Stage;
+
+/// Whether an environment that is being deployed has only come further up: whatever a later pass decides by and could not find out again
+/// is the same. So it may be told later, and is no loss.
 pub fn is_all(before: &EnvironmentStatus, after: &EnvironmentStatus) -> bool {
-    after.phase == Some(Phase::Deploying) && without_words(before) == without_words(after)
+    after.phase == Some(Phase::Deploying) && decisive(before) == decisive(after)
 }
 
-fn without_words(status: &EnvironmentStatus) -> EnvironmentStatus {
-    let mut status = status.clone();
-    status.message = None;
+/// What the live objects do not say. They say who owns the namespace, what was written of the inventory, and how far it is.
+fn decisive(status: &EnvironmentStatus) -> EnvironmentStatus {
+    let mut status = EnvironmentStatus {
+        message: None,
+        namespace: None,
+        revision: None,
+        inventory: StoredInventory::default(),
+        ..status.clone()
+    };
     for condition in &mut status.conditions {
+        condition.reason.clear();
         condition.message.clear();
+        condition.last_transition_time = Time(Timestamp::UNIX_EPOCH);
     }
+    if let Some(run) = &mut status.run {
+        run.changed = 0;
+        run.objects.clear();
+    }
+    status.stages.retain(|stage| !Stage::is_before_the_bundle(&stage.name));
     for stage in &mut status.stages {
         stage.message = None;
     }
@@ -23,7 +40,7 @@ fn without_words(status: &EnvironmentStatus) -> EnvironmentStatus {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
     use super::*;
     use crate::api::environment::run::StageStatus;
@@ -38,7 +55,7 @@ mod tests {
                 reason: "Waiting".to_owned(),
                 message: words.to_owned(),
                 observed_generation: None,
-                last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
+                last_transition_time: Time(Timestamp::UNIX_EPOCH),
             }],
             stages: vec![StageStatus {
                 name: "deploy".to_owned(),
@@ -51,18 +68,40 @@ mod tests {
     }
 
     #[test]
-    fn other_words_for_the_same_wait_are_progress() {
-        assert!(is_all(&deploying("0 of 2 ready"), &deploying("1 of 2 ready")));
+    fn what_the_live_objects_say_is_progress() {
+        let before = deploying("0 of 2 ready");
+        let changes: [fn(&mut EnvironmentStatus); 5] = [
+            |status| status.message = Some("1 of 2 ready".to_owned()),
+            |status| status.conditions[0].reason = "Applying".to_owned(),
+            |status| status.stages[0].message = Some("1 of 2 ready".to_owned()),
+            |status| {
+                let namespace = StageStatus {
+                    name: "namespace".to_owned(),
+                    state: "Ready".to_owned(),
+                    ..StageStatus::default()
+                };
+                status.stages.insert(0, namespace);
+            },
+            |status| status.revision.get_or_insert_default().applied = Some("a".repeat(40)),
+        ];
+        for change in changes {
+            let mut after = before.clone();
+            change(&mut after);
+            assert!(is_all(&before, &after), "{after:?}");
+        }
     }
 
     #[test]
     fn whatever_a_later_pass_decides_by_is_more_than_progress() {
         let before = deploying("0 of 2 ready");
-        let changes: [fn(&mut EnvironmentStatus); 5] = [
+        let changes: [fn(&mut EnvironmentStatus); 8] = [
             |status| status.phase = Some(Phase::Ready),
             |status| status.phase = Some(Phase::Failed),
+            |status| status.conditions[0].status = "False".to_owned(),
             |status| status.stages[0].tries = 1,
-            |status| status.conditions[0].reason = "Applying".to_owned(),
+            |status| status.stages[0].state = "Succeeded".to_owned(),
+            |status| status.resting = true,
+            |status| status.once.extend(["seed".to_owned()]),
             |status| status.url = Some("https://a.example".to_owned()),
         ];
         for change in changes {
@@ -70,5 +109,12 @@ mod tests {
             change(&mut after);
             assert!(!is_all(&before, &after), "{after:?}");
         }
+    }
+
+    #[test]
+    fn what_was_not_being_deployed_begins_to_be() {
+        let mut before = deploying("0 of 2 ready");
+        before.phase = Some(Phase::Ready);
+        assert!(!is_all(&before, &deploying("0 of 2 ready")));
     }
 }

@@ -70,7 +70,7 @@ impl Access {
         let mut repositories: Vec<RepositoryName> = of_host.filter_map(|project| project.spec.repository.parse().ok()).collect();
         repositories.sort();
         repositories.dedup();
-        let hosts = Hosts::new(self.client.clone(), Endpoints::default());
+        let hosts = Hosts::new(self.client.clone(), Endpoints::default(), None);
         Ok(Some(SetUp {
             name: object.name_any(),
             provider: provider(object.spec.provider).unwrap_or(Provider::Git),

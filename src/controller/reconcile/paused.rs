@@ -33,8 +33,7 @@ impl Reconciler {
             &mut status,
             &format!("the environment is paused: end that first, by {resume}"),
         );
-        let written = self.publisher.environment_status(environment, &status).await?;
-        self.remember(&written);
+        self.write_status(environment, &status).await?;
         Ok(Pass {
             action: Action::requeue(self.next_look(&inventory)),
             outcome: ReconcileOutcome::Settled,

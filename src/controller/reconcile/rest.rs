@@ -174,6 +174,7 @@ impl Reconciler {
         let (environment, report) = (&concluded.environment, &concluded.report);
         let status = self.concluded(environment, site.identity, report, complete);
         if let Some(left) = self.is_told_later(environment, &status) {
+            self.memory.draft(environment, status);
             return Ok(Pass::later(left));
         }
         let written = self.publish_status(environment, &status, report).await?;
@@ -183,8 +184,8 @@ impl Reconciler {
         Ok(self.pass(&concluded.report))
     }
 
-    /// Where only the words for what is waited for have changed, and somebody was told of it a moment ago: for how long to wait. A workload
-    /// that comes up changes many times a second.
+    /// Where nothing has happened but that it comes up, and something was told of it a moment ago: for how long to wait. A workload that
+    /// comes up changes many times a second, and mostly is ready before anybody has read what is waited for.
     fn is_told_later(&self, environment: &Environment, status: &EnvironmentStatus) -> Option<Duration> {
         let since = self.memory.since_written(environment.metadata.uid.as_deref()?)?;
         let left = PROGRESS.checked_sub(since)?;

@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::project::Sighting;
 use super::{CONCURRENT_PROJECTS, LONGEST_BACK_OFF, ProjectProgress, Sync};
-use crate::api::Project;
+use crate::api::{GitHost, Project};
 use crate::domain::policy;
 use crate::githost::{Class, Error};
 
@@ -152,6 +152,13 @@ impl Sync {
                 Outcome::Away | Outcome::Unasked => {}
                 Outcome::Fine | Outcome::Busy(_) | Outcome::Unreadable(_) => return,
             }
+        }
+    }
+
+    /// Lists the repositories of the Projects that name a GitHost.
+    pub(in crate::controller) async fn sweep_projects_of(&self, host: &GitHost) {
+        for project in self.objects_of(&(host.namespace().unwrap_or_default(), host.name_any())) {
+            self.sweep_project(&project).await;
         }
     }
 

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use graftling::api::ProjectStatus;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::json;
 
 use super::scene::{CONFIG, Scene};
-use crate::world::{repository_name, without_main};
+use crate::world::{Options, World, repository_name, without_main};
 
 const BRANCHES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
@@ -39,6 +40,19 @@ async fn all_tell(scene: &Scene, alive: &BTreeMap<String, String>, words: &str) 
     }
 }
 
+fn misses_its_git_host(status: &ProjectStatus) -> bool {
+    let message = status.message.as_deref();
+    message.is_some_and(|told| told.contains("GitHost git does not exist"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f83_a_project_says_at_once_that_its_git_host_is_gone() {
+    let (world, _repository) = World::shop("hostless", Options::without_sweeps(), json!({})).await;
+    world.wait_synced("shop").await;
+    world.git_hosts().delete("git", &DeleteParams::default()).await.unwrap();
+    world.wait_for_project("shop", "that misses its GitHost", misses_its_git_host).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn f83_settings_that_become_invalid_or_go_leave_every_environment_as_it_is_and_removable() {
     let scene = Scene::start("unsettled", CONFIG).await;
@@ -54,20 +68,14 @@ async fn f83_settings_that_become_invalid_or_go_leave_every_environment_as_it_is
 
     // The GitHost goes: nobody can say any more which branches exist, so none is missing.
     scene.world.git_hosts().delete("git", &DeleteParams::default()).await.unwrap();
-    let missing = |status: &graftling::api::ProjectStatus| {
-        status
-            .message
-            .as_deref()
-            .is_some_and(|told| told.contains("GitHost git does not exist"))
-    };
-    scene.world.wait_for_project("shop", "that misses its GitHost", missing).await;
+    scene.world.wait_for_project("shop", "that misses its GitHost", misses_its_git_host).await;
     scene.repository.delete_branches(&["a", "b"]).unwrap();
     one_goes(&scene, "a", &mut alive).await;
 
     // The Project becomes invalid.
     scene.change_project(json!({ "branches": { "include": ["feature/["] } })).await;
     let invalid =
-        |status: &graftling::api::ProjectStatus| status.message.as_deref().is_some_and(|told| told.contains("spec.branches.include"));
+        |status: &ProjectStatus| status.message.as_deref().is_some_and(|told| told.contains("spec.branches.include"));
     scene.world.wait_for_project("shop", "that is invalid", invalid).await;
     all_tell(&scene, &alive, "spec.branches.include").await;
     one_goes(&scene, "c", &mut alive).await;

@@ -113,7 +113,7 @@ impl Reconciler {
         status.message = Some(note.clone());
         status.receipt = Some(summary);
         status.inventory.clear();
-        let written = self.publisher.environment_status(environment, &status).await?;
+        let written = self.write_status(environment, &status).await?;
         let announcement = Announcement {
             reason: "Removed",
             warning: false,
