@@ -318,7 +318,7 @@ pub struct ProjectStatus {
     /// The default branch as the last look at the repository saw it. Bundles of the default branch are read at this commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<BranchHead>,
-    /// How many environments there are.
+    /// How many environments there were when the repository was listed last.
     #[serde(default)]
     #[schemars(with = "i32", range(min = 0))]
     pub environments: u32,

@@ -39,7 +39,7 @@ use crate::controller::relay::Relay;
 use crate::controller::settings::{Scope, Settings};
 use crate::controller::sources::{self, Sources};
 use crate::controller::stores::{self, Change, Stores};
-use crate::controller::sync::{BrakeMemory, EndedMemory, Progress, ServerClock, Sync, Tally, Unfinished, Unread};
+use crate::controller::sync::{BrakeMemory, EndedMemory, Progress, ServerClock, Sync, Unfinished, Unread};
 use crate::controller::witnesses::Witnesses;
 use crate::controller::{dispatch, queue};
 use crate::githost::endpoint::Endpoints;
@@ -381,7 +381,6 @@ fn sync(parts: &Parts, stores: &Stores, hosts: &Hosts, publisher: &Publisher) ->
         brakes: BrakeMemory::default(),
         unfinished: Unfinished::default(),
         unread: Unread::default(),
-        tally: Tally::default(),
         clock: ServerClock::default(),
     }
 }

@@ -16,7 +16,6 @@ mod project;
 mod receipts;
 mod retire;
 mod sweep;
-mod tally;
 mod unfinished;
 mod unread;
 
@@ -33,7 +32,6 @@ pub use self::clock::ServerClock;
 pub use self::ended::EndedMemory;
 use self::project::Sighting;
 use self::sweep::Outcome;
-pub use self::tally::Tally;
 pub use self::unfinished::Unfinished;
 pub use self::unread::Unread;
 use super::hosts::Hosts;
@@ -78,8 +76,6 @@ pub struct Sync {
     pub unfinished: Unfinished,
     /// What could not be read at a Git host.
     pub unread: Unread,
-    /// Numbers of environments that are still to be told.
-    pub tally: Tally,
     /// What time it is.
     pub clock: ServerClock,
 }
@@ -115,7 +111,6 @@ impl Sync {
         let comments = self.clone().serve_comments();
         let unfinished = self.clone().take_up_for_ever();
         let unread = self.clone().read_again_for_ever();
-        let numbers = self.tell_numbers_for_ever();
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = hints => {}
@@ -124,7 +119,6 @@ impl Sync {
             () = comments => {}
             () = unfinished => {}
             () = unread => {}
-            () = numbers => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
 
 use crate::api::EnvironmentStatus;
 use crate::api::environment::{Phase, StoredInventory};
@@ -13,8 +14,9 @@ pub fn is_all(before: &EnvironmentStatus, after: &EnvironmentStatus) -> bool {
     after.phase == Some(Phase::Deploying) && decisive(before) == decisive(after)
 }
 
-/// What the live objects do not say. They say who owns the namespace, what was written of the inventory, and how far it is.
-fn decisive(status: &EnvironmentStatus) -> EnvironmentStatus {
+/// What the live objects do not say, as it is stored: times have no fractions of a second there. The live objects say who owns the
+/// namespace, what was written of the inventory, and how far it is.
+fn decisive(status: &EnvironmentStatus) -> Option<Value> {
     let mut status = EnvironmentStatus {
         message: None,
         namespace: None,
@@ -35,11 +37,13 @@ fn decisive(status: &EnvironmentStatus) -> EnvironmentStatus {
     for stage in &mut status.stages {
         stage.message = None;
     }
-    status
+    serde_json::to_value(status).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a time that cannot be read is the test's failure")]
+
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
     use super::*;
@@ -61,6 +65,7 @@ mod tests {
                 name: "deploy".to_owned(),
                 state: "Running".to_owned(),
                 message: Some(words.to_owned()),
+                since: Some(Time("2026-01-01T00:00:00Z".parse().unwrap())),
                 ..StageStatus::default()
             }],
             ..EnvironmentStatus::default()
@@ -70,7 +75,8 @@ mod tests {
     #[test]
     fn what_the_live_objects_say_is_progress() {
         let before = deploying("0 of 2 ready");
-        let changes: [fn(&mut EnvironmentStatus); 5] = [
+        let changes: [fn(&mut EnvironmentStatus); 6] = [
+            |status| status.stages[0].since = Some(Time("2026-01-01T00:00:00.7Z".parse().unwrap())),
             |status| status.message = Some("1 of 2 ready".to_owned()),
             |status| status.conditions[0].reason = "Applying".to_owned(),
             |status| status.stages[0].message = Some("1 of 2 ready".to_owned()),

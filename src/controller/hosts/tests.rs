@@ -27,7 +27,8 @@ impl Held {
             async move {
                 asking.add_permits(1);
                 telling.acquire().await.unwrap().forget();
-                let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "webhook" }, "data": { "secret": "czNjcmV0" } });
+                let secret =
+                    json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "webhook" }, "data": { "secret": "czNjcmV0" } });
                 Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::from(secret.to_string().into_bytes())))
             }
         });
@@ -56,7 +57,10 @@ impl Held {
     /// Where the connection leads, and whether deliveries are taken.
     fn known(&self) -> (Option<String>, bool) {
         let key = key(&git_host("a", 1)).unwrap();
-        (self.hosts.get(&key).map(|connected| connected.url), self.endpoints.get(&key).is_some())
+        (
+            self.hosts.get(&key).map(|connected| connected.url),
+            self.endpoints.get(&key).is_some(),
+        )
     }
 }
 

@@ -65,11 +65,6 @@ impl Members {
         members.flat_map(|members| members.values().cloned()).collect()
     }
 
-    /// How many Environments a Project has.
-    pub fn number_of(&self, namespace: &str, project: &str) -> usize {
-        project_of(&self.read(), namespace, project).map_or(0, BTreeMap::len)
-    }
-
     fn read(&self) -> RwLockReadGuard<'_, All> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,7 +174,7 @@ mod tests {
             (branches(&members, "shop"), branches(&members, "till")),
             (vec!["a1".to_owned(), "b1".to_owned()], vec!["c1".to_owned()])
         );
-        assert_eq!((members.number_of("team", "shop"), members.number_of("other", "shop")), (2, 0));
+        assert_eq!((members.of("team", "shop").len(), members.of("other", "shop").len()), (2, 0));
     }
 
     #[test]
@@ -222,7 +217,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         let asking = members.clone();
         members.fill(|| {
-            thread::spawn(move || sender.send(asking.number_of("team", "shop")));
+            thread::spawn(move || sender.send(asking.of("team", "shop").len()));
             let early = receiver.recv_timeout(Duration::from_millis(20));
             assert!(early.is_err(), "{early:?} while the store is about to be ready");
             vec![environment("shop", "a", '1'), environment("shop", "b", '1')]

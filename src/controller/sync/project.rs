@@ -10,7 +10,7 @@ use kube::runtime::reflector::ObjectRef;
 use super::brake;
 use super::decide::{Decided, Look};
 use super::sweep::Outcome;
-use super::{ProjectProgress, Sync, tally};
+use super::{ProjectProgress, Sync};
 use crate::api::convert;
 use crate::api::convert::condition::{Claim, conditions};
 use crate::api::keys;
@@ -164,7 +164,7 @@ impl Sync {
             self.announce_brake(object, brake, news).await;
         }
         let number = environments.len() + roster.create.len();
-        self.report((object, project), facts, number, roster).await;
+        self.report(object, facts, number, roster).await;
         is_done
     }
 
@@ -180,7 +180,7 @@ impl Sync {
         self.stores.members.of(project.key.namespace.as_str(), project.key.name.as_str())
     }
 
-    async fn report(&self, (object, project): (&Project, &policy::Project), facts: &Facts, environments: usize, roster: &Roster) {
+    async fn report(&self, object: &Project, facts: &Facts, environments: usize, roster: &Roster) {
         let mut status = object.status.clone().unwrap_or_default();
         status.repository_id = repository_id(facts).map(|id| id.to_string()).or(status.repository_id);
         status.default_branch = default_branch(facts).or(status.default_branch);
@@ -194,20 +194,10 @@ impl Sync {
         }
         let message = synced(environments);
         let status = self.complete(object, status, ("Synced", &message), Standing::Ready);
-        let before = object.status.as_ref();
-        match before.filter(|before| **before != status && tally::is_all(before, &status)) {
-            Some(_) => self.tally.tell_later(&project.key),
-            None => self.publish(object, &status).await,
-        }
-    }
-
-    /// Tells how many environments there are, where nothing else is told of the Project.
-    pub(super) async fn tell_number(&self, object: &Project, environments: usize) {
-        let mut status = object.status.clone().unwrap_or_default();
-        status.environments = u32::try_from(environments).unwrap_or(u32::MAX);
-        let status = self.complete(object, status, ("Synced", &synced(environments)), Standing::Ready);
-        // Whatever else became of the Project since, whoever found it has told it, and the number with it.
-        if object.status.as_ref().is_some_and(|before| tally::is_all(before, &status)) {
+        // Each push would write it: how many there are, the next listing tells.
+        let is_number =
+            matches!(facts, Facts::Lookups(_)) && object.status.as_ref().is_some_and(|before| is_all_but_number(before, &status));
+        if !is_number {
             self.publish(object, &status).await;
         }
     }
@@ -285,6 +275,21 @@ fn sweep_result(class: Class) -> SweepResult {
     }
 }
 
+/// Whether two statuses tell the same but for the number of environments.
+fn is_all_but_number(before: &ProjectStatus, after: &ProjectStatus) -> bool {
+    without_number(before) == without_number(after)
+}
+
+fn without_number(status: &ProjectStatus) -> ProjectStatus {
+    let mut status = status.clone();
+    status.environments = 0;
+    status.message = None;
+    for condition in &mut status.conditions {
+        condition.message.clear();
+    }
+    status
+}
+
 /// The head of the default branch, if the facts tell it.
 fn default_branch(facts: &Facts) -> Option<BranchHead> {
     let head = |name: &BranchName, revision: &Revision| BranchHead {
@@ -321,4 +326,27 @@ fn skipped(roster: &Roster) -> Vec<SkippedBranch> {
         reason: skipped.reason.text().to_owned(),
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_news_and_a_number_is_not() {
+        let counted = |environments: u32, skipped: usize| {
+            let branch = SkippedBranch {
+                branch: "main".to_owned(),
+                reason: "no".to_owned(),
+            };
+            ProjectStatus {
+                environments,
+                message: Some(format!("{environments} environments")),
+                skipped: vec![branch; skipped],
+                ..ProjectStatus::default()
+            }
+        };
+        assert!(is_all_but_number(&counted(1, 0), &counted(2, 0)));
+        assert!(!is_all_but_number(&counted(1, 0), &counted(2, 1)));
+    }
 }

@@ -68,14 +68,16 @@ async fn f83_settings_that_become_invalid_or_go_leave_every_environment_as_it_is
 
     // The GitHost goes: nobody can say any more which branches exist, so none is missing.
     scene.world.git_hosts().delete("git", &DeleteParams::default()).await.unwrap();
-    scene.world.wait_for_project("shop", "that misses its GitHost", misses_its_git_host).await;
+    scene
+        .world
+        .wait_for_project("shop", "that misses its GitHost", misses_its_git_host)
+        .await;
     scene.repository.delete_branches(&["a", "b"]).unwrap();
     one_goes(&scene, "a", &mut alive).await;
 
     // The Project becomes invalid.
     scene.change_project(json!({ "branches": { "include": ["feature/["] } })).await;
-    let invalid =
-        |status: &ProjectStatus| status.message.as_deref().is_some_and(|told| told.contains("spec.branches.include"));
+    let invalid = |status: &ProjectStatus| status.message.as_deref().is_some_and(|told| told.contains("spec.branches.include"));
     scene.world.wait_for_project("shop", "that is invalid", invalid).await;
     all_tell(&scene, &alive, "spec.branches.include").await;
     one_goes(&scene, "c", &mut alive).await;
