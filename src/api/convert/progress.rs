@@ -8,6 +8,9 @@ use crate::api::EnvironmentStatus;
 use crate::api::environment::{Phase, StoredInventory};
 use crate::domain::inventory::Stage;
 
+/// The reasons of an environment that comes up and has met with nothing. Any other is told at once, and what it says of another try holds.
+const ON_THE_WAY: [&str; 2] = ["Applying", "Waiting"];
+
 /// Whether an environment that is being deployed has only come further up: whatever a later pass decides by and could not find out again
 /// is the same. So it may be told later, and is no loss.
 pub fn is_all(before: &EnvironmentStatus, after: &EnvironmentStatus) -> bool {
@@ -25,7 +28,9 @@ fn decisive(status: &EnvironmentStatus) -> Option<Value> {
         ..status.clone()
     };
     for condition in &mut status.conditions {
-        condition.reason.clear();
+        if ON_THE_WAY.contains(&condition.reason.as_str()) {
+            condition.reason.clear();
+        }
         condition.message.clear();
         condition.last_transition_time = Time(Timestamp::UNIX_EPOCH);
     }
@@ -100,7 +105,8 @@ mod tests {
     #[test]
     fn whatever_a_later_pass_decides_by_is_more_than_progress() {
         let before = deploying("0 of 2 ready");
-        let changes: [fn(&mut EnvironmentStatus); 8] = [
+        let changes: [fn(&mut EnvironmentStatus); 9] = [
+            |status| status.conditions[0].reason = "Throttled".to_owned(),
             |status| status.phase = Some(Phase::Ready),
             |status| status.phase = Some(Phase::Failed),
             |status| status.conditions[0].status = "False".to_owned(),

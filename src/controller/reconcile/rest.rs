@@ -173,8 +173,7 @@ impl Reconciler {
         };
         let (environment, report) = (&concluded.environment, &concluded.report);
         let status = self.concluded(environment, site.identity, report, complete);
-        let is_soon = |left: &Duration| report.again.is_none_or(|again| again <= *left);
-        if let Some(left) = self.is_told_later(environment, &status).filter(is_soon) {
+        if let Some(left) = self.is_told_later(environment, &status) {
             self.memory.draft(environment, status);
             return Ok(Pass::later(left));
         }
@@ -186,8 +185,7 @@ impl Reconciler {
     }
 
     /// Where nothing has happened but that it comes up, and something was told of it a moment ago: for how long to wait. A workload that
-    /// comes up changes many times a second, and mostly is ready before anybody has read what is waited for. What is tried again only after that
-    /// is no such wait.
+    /// comes up changes many times a second, and mostly is ready before anybody has read what is waited for.
     fn is_told_later(&self, environment: &Environment, status: &EnvironmentStatus) -> Option<Duration> {
         let since = self.memory.since_written(environment.metadata.uid.as_deref()?)?;
         let left = PROGRESS.checked_sub(since)?;
