@@ -1,9 +1,9 @@
 //! The raw data: one line of JSON for each measurement, whatever was measured.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -294,6 +294,20 @@ pub fn parse(text: &str) -> Result<Vec<Line>, Error> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(number, line)| serde_json::from_str(line).map_err(|error| Error::Understand(format!("line {}: {error}", number + 1)));
     lines.map(read).collect()
+}
+
+/// The lines of all runs in a folder, in the order of the files' names.
+pub fn read(folder: &Path) -> Result<Vec<Line>, Error> {
+    let entries = fs::read_dir(folder).map_err(Error::io("list", folder))?;
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    files.sort();
+    let mut lines = Vec::new();
+    for file in &files {
+        let text = fs::read_to_string(file).map_err(Error::io("read", file))?;
+        lines.extend(parse(&text)?);
+    }
+    Ok(lines)
 }
 
 #[cfg(test)]

@@ -216,8 +216,11 @@ pub(super) fn number(value: Option<f64>) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "what was just put in is there")]
 mod tests {
-    use super::super::record::Used;
+    use std::fs;
+
+    use super::super::record::{self, Used};
     use super::*;
+    use crate::subject::root;
 
     fn cell(contender: Name, load: Load) -> Cell {
         Cell {
@@ -252,6 +255,16 @@ mod tests {
             used,
             deliveries: None,
         })
+    }
+
+    #[test]
+    fn the_committed_report_and_its_picture_are_those_of_the_committed_data() {
+        let reports = root().join("tests/reports");
+        let data = Data::of(record::read(&reports.join("contest-data")).unwrap());
+        let committed = |name: &str| fs::read_to_string(reports.join(name)).unwrap();
+        let hint = "write it anew: contest report --data tests/reports/contest-data";
+        assert!(data.markdown("contest.svg") == committed("contest.md"), "{hint}");
+        assert!(data.picture() == committed("contest.svg"), "{hint}");
     }
 
     #[test]

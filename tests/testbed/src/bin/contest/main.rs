@@ -222,14 +222,7 @@ fn folder(options: &Options) -> Result<PathBuf, Failure> {
 }
 
 fn report(data: &Path, output: &Path) -> Result<(), Failure> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(data)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
-    files.sort();
-    let mut lines = Vec::new();
-    for file in &files {
-        lines.extend(record::parse(&std::fs::read_to_string(file)?)?);
-    }
-    let data = Data::of(lines);
+    let data = Data::of(record::read(data)?);
     let picture = output.with_extension("svg");
     let name = picture.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if let Some(parent) = output.parent() {
