@@ -1,6 +1,7 @@
 //! What an environment costs the API server, counted by its own audit log.
 #![allow(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use graftling::api::environment::Phase;
@@ -29,6 +30,19 @@ fn writes(events: &[AuditEvent]) -> Vec<String> {
     let mut names: Vec<_> = events.iter().filter(write).map(name).collect();
     names.sort();
     names
+}
+
+/// How many statuses of Environments were written, and within how many whole seconds.
+fn statuses(events: &[AuditEvent]) -> (i64, i64) {
+    let statuses = events
+        .iter()
+        .filter(|event| event.resource == "environments" && event.subresource == "status");
+    let times: BTreeSet<_> = statuses.map(|event| event.request_received).collect();
+    let between = times
+        .first()
+        .zip(times.last())
+        .map(|(first, last)| last.duration_since(*first).as_secs());
+    (times.len() as i64, between.unwrap_or_default())
 }
 
 fn patient() -> Options {
@@ -66,10 +80,12 @@ async fn each_object_costs_one_write_and_a_repeated_delivery_none() {
     world.wait_for("feature/login", Phase::Ready, &first).await;
     let created = requests(&world, position);
     println!("one new environment: {} requests, writes {:?}", created.len(), writes(&created));
-    // The Environment, its namespace, five guardrails, the record of the run and four objects, each once; statuses tell the steps of the
-    // rollout.
+    // The Environment, its namespace, five guardrails, the record of the run and four objects, each once.
     let of_objects = writes(&created).iter().filter(|write| !write.ends_with("/status")).count();
     assert_eq!(of_objects, 1 + 1 + 5 + 1 + 4, "{:?}", writes(&created));
+    // One status ahead of the first object and one with the end; of what lies between, each second tells once.
+    let (statuses, seconds) = statuses(&created);
+    assert!((2..=2 + seconds).contains(&statuses), "{statuses} statuses in {seconds} s");
 
     let position = world.plane.audit().position();
     for _ in 0..10 {
