@@ -330,7 +330,7 @@ async fn lead(
     let reconciler = Arc::new(Reconciler {
         changes: Changes::new(hosts.clone()),
         approvals: Approvals::new(client.clone(), parts.settings.approval_policy.clone()),
-        scanner: scanner(client.clone(), wakes, parts.metrics.clone()),
+        scanner: scanner(parts.connection.clone(), wakes, parts.metrics.clone()),
         signer: Signer::new(client.clone(), parts.settings.receipt_key.clone()),
         observer,
         errands: errands.clone(),
@@ -386,7 +386,7 @@ fn sync(parts: &Parts, stores: &Stores, hosts: &Hosts, publisher: &Publisher) ->
 }
 
 /// Looks for what teardowns left, and counts what that costs.
-fn scanner(client: kube::Client, wakes: mpsc::Sender<Wake>, metrics: Metrics) -> Scanner {
+fn scanner(connection: Connection, wakes: mpsc::Sender<Wake>, metrics: Metrics) -> Scanner {
     let count = move |cost: &Cost| metrics.residue_scan(cost.duration, cost.requests, cost.environments);
-    Scanner::new(client, wakes, Arc::new(count))
+    Scanner::new(connection, wakes, Arc::new(count))
 }

@@ -127,6 +127,11 @@ impl Connection {
         self.gentle.share(work).await
     }
 
+    /// Does work that somebody waits for, such as a push: until it is over, work that has time goes one request after the other.
+    pub async fn promptly<T>(&self, work: impl Future<Output = T>) -> T {
+        self.gentle.yield_to(work).await
+    }
+
     /// Whether the control plane is on this very machine, as in a test.
     pub fn is_local(&self) -> bool {
         let host = self.config.cluster_url.host().unwrap_or_default();

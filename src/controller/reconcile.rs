@@ -127,7 +127,7 @@ impl Reconciler {
             } else if let Some(grace) = rest::rests(&environment) {
                 self.rest(&environment, &grace).await
             } else {
-                self.deploy(&environment).await
+                self.observer.connection.promptly(self.deploy(&environment)).await
             }
         };
         // A pass is a large future: boxed, so that it is not moved through the stack of whoever waits for it.

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kube::Client;
 use tokio::sync::mpsc;
 
 use super::pass::{Cost, Findings, look};
+use crate::cluster::Connection;
 use crate::cluster::live::Wake;
 use crate::domain::residue::evidence::Traces;
 
@@ -18,7 +18,7 @@ use crate::domain::residue::evidence::Traces;
 /// - One look runs at a time. Whoever asks meanwhile is served by the next, together with all others that asked.
 #[derive(Clone)]
 pub struct Scanner {
-    client: Client,
+    connection: Connection,
     wake: mpsc::Sender<Wake>,
     count: Count,
     state: Arc<Mutex<State>>,
@@ -76,10 +76,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const UNFETCHED: Duration = Duration::from_secs(600);
 
 impl Scanner {
-    /// Looks as `client`, sends whoever asked to `wake` when there is an answer, and tells `count` what each look cost.
-    pub fn new(client: Client, wake: mpsc::Sender<Wake>, count: Count) -> Self {
+    /// Looks as the controller, sends whoever asked to `wake` when there is an answer, and tells `count` what each look cost.
+    pub fn new(connection: Connection, wake: mpsc::Sender<Wake>, count: Count) -> Self {
         Self {
-            client,
+            connection,
             wake,
             count,
             state: Arc::default(),
@@ -118,7 +118,9 @@ impl Scanner {
     async fn look_while_asked(self) {
         while let Some(asked) = self.take_up() {
             let begin = tokio::time::Instant::now();
-            let result = match tokio::time::timeout(DEADLINE, look(&self.client, &asked)).await {
+            let client = self.connection.controller();
+            let look = self.connection.gently(look(&client, &asked));
+            let result = match tokio::time::timeout(DEADLINE, look).await {
                 Ok(Ok(findings)) => {
                     findings.first().into_iter().for_each(|found| (self.count)(&found.cost));
                     Ok(findings)

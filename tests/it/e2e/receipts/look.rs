@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use graftling::api::Environment;
 use graftling::api::environment::Phase;
+use graftling::cluster::Connection;
 use graftling::cluster::residue::{Cost, Scanned, Scanner, look};
 use graftling::domain::residue::evidence::Traces;
-use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Config, ResourceExt};
 use serde_json::{Value, json};
 use testbed::wait;
 use tokio::sync::mpsc;
@@ -151,6 +153,13 @@ async fn feature_x13_what_merely_mentions_an_environment_is_listed_and_keeps_not
     assert!(receipt.scan.not_visible.iter().any(|kind| kind == "Secret"), "{:?}", receipt.scan);
 }
 
+async fn connection(world: &World) -> Connection {
+    let kubeconfig = Kubeconfig::read_from(world.plane.kubeconfig()).unwrap();
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    Connection::new(config.unwrap()).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn feature_x13_a_hundred_questions_share_two_looks_and_each_gets_its_answer() {
     let world = World::without_server("shared", Options::default()).await;
@@ -158,7 +167,7 @@ async fn feature_x13_a_hundred_questions_share_two_looks_and_each_gets_its_answe
     let costs = Arc::new(Mutex::new(Vec::new()));
     let counted = costs.clone();
     let count = move |cost: &Cost| counted.lock().unwrap().push(cost.environments);
-    let scanner = Scanner::new(world.client.clone(), wakes, Arc::new(count));
+    let scanner = Scanner::new(connection(&world).await, wakes, Arc::new(count));
     let labels = json!({ "metadata": { "labels": { "graftling.dev/environment": traces(7).environment } } });
     world.create("v1", "ConfigMap", Some(world.namespace.name()), "left", labels).await;
     let wake = |number: usize| ("team".to_owned(), number.to_string());
