@@ -392,6 +392,39 @@ fn the_oldest_records_go_first_and_what_is_needed_never_does() {
     assert_eq!(kept(&[shown(5, Some(1), true)]), [1, 5], "with what its contents are in");
 }
 
+#[test]
+fn records_that_nothing_shows_any_more_wait_until_several_can_go_together() {
+    let record = |run: u64| ObjectKey {
+        group: String::new(),
+        version: "v1".into(),
+        kind: "Secret".into(),
+        namespace: Some(NAME.into()),
+        name: name(RunNumber(run)),
+    };
+    let mut inventory = Inventory::default();
+    let kept_of = |inventory: &Inventory| {
+        let own = Shown {
+            run: RunNumber(9),
+            contents: None,
+            needed: true,
+        };
+        keep([own], inventory).into_iter().map(|run| run.0).collect::<Vec<_>>()
+    };
+    for run in [2, 3, 4, 5, 9] {
+        inventory.write_ahead(&record(run), Stage::Deploy);
+    }
+    assert_eq!(kept_of(&inventory), [2, 3, 4, 5, 9]);
+    inventory.write_ahead(&record(1), Stage::Deploy);
+    assert_eq!(kept_of(&inventory), [9], "five");
+    for run in [1, 2] {
+        inventory.forget(&record(run));
+    }
+    inventory.mark_asked(&record(3));
+    assert_eq!(kept_of(&inventory), [9], "the removal has begun");
+    inventory.forget(&record(3));
+    assert_eq!(kept_of(&inventory), [4, 5, 9]);
+}
+
 proptest! {
     #[test]
     fn any_text_survives_a_record(name in "[a-z]{1,8}", text in any::<String>(), other in any::<Vec<u8>>()) {
