@@ -26,7 +26,7 @@ pub struct Shown {
 
 /// The runs whose records stay: of those that are shown, newest first, good or not (a failed one has logs), and whatever their contents are
 /// in, all for which there is room within [`MAX_SECRETS`]. Those that are not shown any more stay as well until there are
-/// [`REMOVED_TOGETHER`] of them or the room is needed; then all of them go.
+/// five of them or the room is needed; then all of them go.
 pub fn keep(shown: impl IntoIterator<Item = Shown>, inventory: &Inventory) -> BTreeSet<RunNumber> {
     let (needed, others): (Vec<_>, Vec<_>) = shown.into_iter().partition(|shown| shown.needed);
     let mut kept: BTreeSet<RunNumber> = needed.iter().flat_map(runs).collect();
