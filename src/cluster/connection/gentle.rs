@@ -13,7 +13,7 @@ tokio::task_local! {
 /// more of them; and a push, whose requests go one after the other, waits behind each for these few and no more.
 const AT_ONCE: usize = 4;
 
-/// So many while there is other work: never none, or a cluster where somebody always pushes would be torn down in nowhere.
+/// So many while there is other work: never none, or where somebody always pushes, nothing would ever be torn down.
 const BESIDE_OTHERS: usize = 1;
 
 /// The places of one connection. Cheap to clone.
