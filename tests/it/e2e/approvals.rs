@@ -3,7 +3,6 @@
 
 use graftling::api::Environment;
 use kube::api::{Patch, PatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use testbed::wait;
@@ -12,10 +11,7 @@ use crate::world::{LONG, Options, World, objects};
 
 /// Somebody whom the API server knows by this name, in these groups.
 pub(super) async fn person(world: &World, name: &str, groups: &[&str]) -> Client {
-    let kubeconfig = Kubeconfig::read_from(world.plane.kubeconfig()).unwrap();
-    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .unwrap();
+    let mut config = testbed::configuration(world.plane.kubeconfig()).await;
     config.auth_info.impersonate = Some(name.to_owned());
     let groups = groups.iter().chain(&["system:authenticated"]).map(|group| (*group).to_owned());
     config.auth_info.impersonate_groups = Some(groups.collect());
@@ -206,10 +202,7 @@ async fn the_server_knows_whether_somebody_proves_who_wrote_an_approval() {
         .service_account_kubeconfig(home, &world.release, &kubeconfig)
         .await
         .unwrap();
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .unwrap();
+    let config = testbed::configuration(&kubeconfig).await;
     let server = Client::try_from(config).unwrap();
     let name = format!("{}-approvals", world.release);
     let policy = name.parse().unwrap();

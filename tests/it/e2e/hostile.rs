@@ -5,7 +5,6 @@ mod objects;
 
 use graftling::api::environment::Phase;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
@@ -23,10 +22,7 @@ async fn deployer(scene: &Scene) -> Client {
         .service_account_kubeconfig(home, &scene.world.release, &path)
         .await
         .unwrap();
-    let kubeconfig = Kubeconfig::read_from(path).unwrap();
-    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .unwrap();
+    let mut config = testbed::configuration(&path).await;
     config.auth_info.impersonate = Some(format!("system:serviceaccount:{home}:graftling-deployer"));
     Client::try_from(config).unwrap()
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use testbed::wait;
@@ -55,10 +54,7 @@ struct Controller {
 
 impl Controller {
     async fn new(scene: &Scene, namespace: &str) -> Self {
-        let kubeconfig = Kubeconfig::read_from(scene.world.plane.kubeconfig()).unwrap();
-        let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-            .await
-            .unwrap();
+        let mut config = testbed::configuration(scene.world.plane.kubeconfig()).await;
         config.auth_info.impersonate = Some(format!("system:serviceaccount:{namespace}:operator"));
         config.default_retry = false;
         let operator = Client::try_from(config).unwrap();

@@ -5,7 +5,6 @@ mod escalations;
 
 use graftling::api::environment::Phase;
 use http::Request;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
@@ -31,10 +30,7 @@ async fn identity(scene: &Scene, user: Option<&str>, group: Option<&str>) -> Cli
         .service_account_kubeconfig(home, &scene.world.release, &path)
         .await
         .unwrap();
-    let kubeconfig = Kubeconfig::read_from(path).unwrap();
-    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .unwrap();
+    let mut config = testbed::configuration(&path).await;
     config.auth_info.impersonate = user.map(str::to_owned);
     config.auth_info.impersonate_groups = group.map(|group| vec![group.to_owned()]);
     Client::try_from(config).unwrap()

@@ -278,21 +278,39 @@ impl Drop for ControlPlane {
     }
 }
 
-/// A client for a kubeconfig file. Proxy settings of the environment do not apply to loopback.
+/// How a client of a kubeconfig file reaches its server, for a test that changes something of it: whom it impersonates, say. Proxy settings
+/// of the environment do not apply to loopback.
+///
+/// # Panics
+///
+/// When the file cannot be used.
+pub async fn configuration(kubeconfig: &Path) -> kube::Config {
+    match try_configuration(kubeconfig).await {
+        Ok(configuration) => configuration,
+        Err(error) => panic!("{}", crate::error_chain(&error)),
+    }
+}
+
+/// A client for a kubeconfig file.
 pub(crate) async fn client(path: &Path) -> Result<kube::Client, Error> {
+    let configuration = try_configuration(path).await?;
+    kube::Client::try_from(configuration).map_err(|source| Error::Request {
+        action: format!("make a client from {}", path.display()),
+        source: Box::new(source),
+    })
+}
+
+async fn try_configuration(path: &Path) -> Result<kube::Config, Error> {
     crypto::install();
     let unusable = |source| Error::UseKubeconfig {
         path: path.to_owned(),
         source: Box::new(source),
     };
     let kubeconfig = Kubeconfig::read_from(path).map_err(unusable)?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    let mut config = config.map_err(unusable)?;
-    config.proxy_url = None;
-    kube::Client::try_from(config).map_err(|source| Error::Request {
-        action: format!("make a client from {}", path.display()),
-        source: Box::new(source),
-    })
+    let configuration = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let mut configuration = configuration.map_err(unusable)?;
+    configuration.proxy_url = None;
+    Ok(configuration)
 }
 
 /// Runs blocking work without holding up the runtime, and passes its panic on.

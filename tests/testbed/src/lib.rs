@@ -31,7 +31,7 @@ pub mod webhook;
 
 pub use audit::{AuditEvent, AuditLog, Position};
 pub use command::{Invocation, Running};
-pub use control_plane::ControlPlane;
+pub use control_plane::{ControlPlane, configuration};
 pub use exchange::unescape;
 pub use gitea::Gitea;
 pub use namespace::TestNamespace;

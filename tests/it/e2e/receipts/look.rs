@@ -3,16 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use graftling::api::Environment;
 use graftling::api::environment::Phase;
 use graftling::cluster::Connection;
 use graftling::cluster::residue::{Cost, Scanned, Scanner, look};
 use graftling::domain::residue::evidence::Traces;
+use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Config, ResourceExt};
 use serde_json::{Value, json};
+use testbed::fault_proxy::{Fault, Rule, Selector};
 use testbed::wait;
 use tokio::sync::mpsc;
 
@@ -154,10 +155,49 @@ async fn feature_x13_what_merely_mentions_an_environment_is_listed_and_keeps_not
 }
 
 async fn connection(world: &World) -> Connection {
-    let kubeconfig = Kubeconfig::read_from(world.plane.kubeconfig()).unwrap();
-    let options = KubeConfigOptions::default();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    Connection::new(config.unwrap()).unwrap()
+    let config = testbed::configuration(world.plane.kubeconfig()).await;
+    Connection::new(config).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f48_the_last_look_asks_one_thing_at_a_time_while_an_environment_is_deployed() {
+    const LATE: Duration = Duration::from_millis(20);
+    let options = Options {
+        proxied: true,
+        ..Options::default()
+    };
+    let world = World::without_server("polite", options).await;
+    let kubeconfig = world.folder.path().join("scanner.kubeconfig");
+    world
+        .plane
+        .service_account_kubeconfig_through(world.proxy(), world.namespace.name(), &world.release, &kubeconfig)
+        .await
+        .unwrap();
+    let connection = Connection::new(testbed::configuration(&kubeconfig).await).unwrap();
+    let (wakes, mut woken) = mpsc::channel(1);
+    let scanner = Scanner::new(connection.clone(), wakes, Arc::new(|_: &Cost| ()));
+    world.proxy().add(Rule::on(Selector::any()), Fault::Delay(LATE));
+    // How far apart the requests of a look begin, at the least. Who waits for an answer before the next is as far apart as answers are late.
+    let mut least_apart = async |number| {
+        let before = world.proxy().count();
+        let wake = ("team".to_owned(), "any".to_owned());
+        assert_eq!(scanner.scan(&traces(number), wake.clone()), Scanned::Asked);
+        tokio::time::timeout(LONG, woken.recv()).await.unwrap().unwrap();
+        assert!(matches!(scanner.scan(&traces(number), wake), Scanned::Found(_)), "{number}");
+        let mut begun: Vec<_> = world
+            .proxy()
+            .exchanges_since(before)
+            .iter()
+            .map(|exchange| exchange.started)
+            .collect();
+        begun.sort();
+        assert!(begun.len() > 30, "it lists each kind: {}", begun.len());
+        begun.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap()
+    };
+    let beside_others = connection.promptly(least_apart(1)).await;
+    assert!(beside_others >= LATE, "{beside_others:?}");
+    let alone = least_apart(2).await;
+    assert!(alone < LATE, "several at a time, when nobody waits: {alone:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

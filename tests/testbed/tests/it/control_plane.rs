@@ -9,7 +9,6 @@ use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 use testbed::{AuditEvent, ControlPlane, wait};
 
@@ -145,7 +144,7 @@ async fn a_service_account_kubeconfig_holds_exactly_that_identity() {
 async fn impersonation_and_watches_show_in_the_audit_log() {
     let control_plane = ControlPlane::shared().await;
     let namespace = control_plane.namespace("impersonation").await;
-    let mut config = config_of(control_plane.kubeconfig()).await;
+    let mut config = testbed::configuration(control_plane.kubeconfig()).await;
     config.auth_info.impersonate = Some("somebody".to_owned());
     let api: Api<ConfigMap> = Api::namespaced(kube::Client::try_from(config).unwrap(), namespace.name());
     let start = control_plane.audit().position();
@@ -222,15 +221,8 @@ fn events_of(user: &str, namespace: &str, events: &[AuditEvent]) -> Vec<AuditEve
         .collect()
 }
 
-async fn config_of(kubeconfig: &Path) -> kube::Config {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-    kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .unwrap()
-}
-
 async fn client_of(kubeconfig: &Path) -> kube::Client {
-    kube::Client::try_from(config_of(kubeconfig).await).unwrap()
+    kube::Client::try_from(testbed::configuration(kubeconfig).await).unwrap()
 }
 
 fn named(name: &str) -> ObjectMeta {
