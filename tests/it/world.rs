@@ -9,7 +9,6 @@ mod proxied;
 mod servers;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use graftling::api::environment::Phase;
 use graftling::api::{Environment, GitHost, Project};
@@ -26,9 +25,7 @@ use testbed::webhook::Response;
 use testbed::{ControlPlane, Release, Repository, Running, TestNamespace};
 
 pub use look::{ready_reason, without_main};
-
-/// Long enough for a loaded machine; nothing waits this long when it works.
-pub const LONG: Duration = Duration::from_secs(90);
+pub use testbed::subject::LONG;
 
 /// The secret that webhooks of a world are signed with.
 pub const WEBHOOK_SECRET: &str = "it is a secret";

@@ -39,7 +39,7 @@ const EVENTS: [&str; 10] = [
     "status",
 ];
 /// It is there within a second, unless the machine has other work.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(120);
 const GRACE: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(20);
 

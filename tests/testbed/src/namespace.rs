@@ -13,7 +13,7 @@ use crate::control_plane::{self, ControlPlane};
 use crate::{random, wait};
 
 /// How long the controllers may take to give a new namespace its ServiceAccount. They take 12 ms when nothing else runs.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A namespace of one test. It is not deleted: the control plane goes away as a whole.
 ///

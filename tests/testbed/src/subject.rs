@@ -21,8 +21,8 @@ pub use look::{is_ready, merge, repository_name, said};
 
 use crate::{ControlPlane, Invocation, Release, Running, TestNamespace, command, control_plane, helm, webhook};
 
-/// Long enough for a loaded machine; nothing waits this long when it works.
-pub const LONG: Duration = Duration::from_secs(90);
+/// Long enough for a machine that has become several times slower, as shared ones do; nothing waits this long when it works.
+pub const LONG: Duration = Duration::from_secs(180);
 
 /// The secret that webhooks are signed with.
 pub const WEBHOOK_SECRET: &str = "it is a secret";

@@ -16,7 +16,7 @@ use crate::scratch::Scratch;
 use crate::wait::{self, Stopped};
 
 /// How long each component may take; far more than it needs, since the machine may be busy with builds.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How long one look at a component may take before it is asked anew.
 const PROBE: Duration = Duration::from_secs(2);

@@ -26,7 +26,7 @@ const KEEPER: &str = include_str!("keeper.sh");
 const INSIDE: &str = include_str!("inside.sh");
 
 /// How long it may take to become ready; far more than it needs, since the machine may be busy with builds.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How long the keeper may take to clean up before it is killed, which would leave cgroups behind.
 const GRACE: Duration = Duration::from_secs(20);

@@ -18,7 +18,7 @@ const NOT_INSTALLED: [&str; 6] = ["Deployment", "Service", "Pod", "PodDisruption
 const PLACEHOLDER: &str = "placeholder-of-a-release";
 
 /// How long new definitions may take to be served.
-const SERVED: Duration = Duration::from_secs(60);
+const SERVED: Duration = Duration::from_secs(120);
 
 /// What helm has rendered, by the values it was given.
 static RENDERED: Mutex<Option<HashMap<Vec<String>, String>>> = Mutex::new(None);
