@@ -19,16 +19,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbed::fault_proxy::FaultProxy;
 use testbed::subject;
-pub use testbed::subject::{merge, repository_name};
+pub use testbed::subject::{LONG, WEBHOOK_SECRET, merge, repository_name};
 use testbed::wait;
 use testbed::webhook::Response;
 use testbed::{ControlPlane, Release, Repository, Running, TestNamespace};
 
 pub use look::{ready_reason, without_main};
-pub use testbed::subject::LONG;
-
-/// The secret that webhooks of a world are signed with.
-pub const WEBHOOK_SECRET: &str = "it is a secret";
 
 /// One test's world.
 pub struct World {

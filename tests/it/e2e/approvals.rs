@@ -195,15 +195,7 @@ async fn a_request_bears_the_name_of_whoever_writes_it_and_what_its_action_takes
 async fn the_server_knows_whether_somebody_proves_who_wrote_an_approval() {
     let place = Place::new("proof").await;
     let world = &place.world;
-    let kubeconfig = world.folder.path().join("server.kubeconfig");
-    let home = world.namespace.name();
-    world
-        .plane
-        .service_account_kubeconfig(home, &world.release, &kubeconfig)
-        .await
-        .unwrap();
-    let config = testbed::configuration(&kubeconfig).await;
-    let server = Client::try_from(config).unwrap();
+    let server = Client::try_from(world.server_configuration().await).unwrap();
     let name = format!("{}-approvals", world.release);
     let policy = name.parse().unwrap();
     let unproven = || graftling::cluster::approvals::unproven(server.clone(), &policy);

@@ -15,14 +15,7 @@ use crate::world::objects as cluster;
 /// The environment's namespace and the deployer that writes into it, as the server does.
 async fn deployer(scene: &Scene) -> Client {
     let home = scene.world.namespace.name();
-    let path = scene.world.folder.path().join("hostile.kubeconfig");
-    scene
-        .world
-        .plane
-        .service_account_kubeconfig(home, &scene.world.release, &path)
-        .await
-        .unwrap();
-    let mut config = testbed::configuration(&path).await;
+    let mut config = scene.world.server_configuration().await;
     config.auth_info.impersonate = Some(format!("system:serviceaccount:{home}:graftling-deployer"));
     Client::try_from(config).unwrap()
 }

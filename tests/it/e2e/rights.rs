@@ -22,15 +22,7 @@ fn attempt(what: &str, method: &'static str, path: String, body: Value) -> Attem
 
 /// Somebody with the server's token, or somebody whom the server acts as.
 async fn identity(scene: &Scene, user: Option<&str>, group: Option<&str>) -> Client {
-    let home = scene.world.namespace.name();
-    let path = scene.world.folder.path().join("rights.kubeconfig");
-    scene
-        .world
-        .plane
-        .service_account_kubeconfig(home, &scene.world.release, &path)
-        .await
-        .unwrap();
-    let mut config = testbed::configuration(&path).await;
+    let mut config = scene.world.server_configuration().await;
     config.auth_info.impersonate = user.map(str::to_owned);
     config.auth_info.impersonate_groups = group.map(|group| vec![group.to_owned()]);
     Client::try_from(config).unwrap()
@@ -39,7 +31,10 @@ async fn identity(scene: &Scene, user: Option<&str>, group: Option<&str>) -> Cli
 /// The status of the answer, and what it says.
 async fn answer(client: &Client, (_, method, path, body): &Attempt) -> (u16, String) {
     let (path, kind) = match *method {
-        "APPLY" => (format!("{path}?fieldManager=graftling&force=true"), "application/apply-patch+yaml"),
+        "APPLY" => (
+            format!("{path}?fieldManager=graftling&force=true"),
+            "application/apply-patch+yaml",
+        ),
         "PATCH" => (path.clone(), "application/merge-patch+json"),
         _ => (path.clone(), "application/json"),
     };

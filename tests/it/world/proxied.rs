@@ -17,8 +17,15 @@ impl World {
         self.proxy.as_ref().expect("the world has `proxied` among its options")
     }
 
+    /// As whom and how a server of this world connects.
+    pub async fn server_configuration(&self) -> kube::Config {
+        let path = self.folder.path().join("server-account.kubeconfig");
+        self.write_kubeconfig(&path).await;
+        testbed::configuration(&path).await
+    }
+
     /// Writes what a server connects by.
-    pub(super) async fn write_kubeconfig(&self, path: &Path) {
+    pub async fn write_kubeconfig(&self, path: &Path) {
         let (plane, namespace) = (self.plane, self.namespace.name());
         let written = match &self.proxy {
             Some(proxy) => {

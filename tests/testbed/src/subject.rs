@@ -21,8 +21,9 @@ pub use look::{is_ready, merge, repository_name, said};
 
 use crate::{ControlPlane, Invocation, Release, Running, TestNamespace, command, control_plane, helm, webhook};
 
-/// Long enough for a machine that has become several times slower, as shared ones do; nothing waits this long when it works.
-pub const LONG: Duration = Duration::from_secs(180);
+/// Long enough for a loaded machine; nothing waits this long when it works. It stays below the two minutes after which a server looks at
+/// Secrets again, and gives up an audience that hangs: with more, a test could not tell either from what has to happen by itself.
+pub const LONG: Duration = Duration::from_secs(90);
 
 /// The secret that webhooks are signed with.
 pub const WEBHOOK_SECRET: &str = "it is a secret";

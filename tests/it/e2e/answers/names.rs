@@ -32,11 +32,7 @@ async fn world(name: &str, names: &HostNames) -> (World, TempDir) {
     };
     let mut world = World::without_server(name, options).await;
     let kubeconfig = world.folder.path().join("named.kubeconfig");
-    let (plane, namespace) = (world.plane, world.namespace.name());
-    plane
-        .service_account_kubeconfig_through(world.proxy(), namespace, &world.release, &kubeconfig)
-        .await
-        .unwrap();
+    world.write_kubeconfig(&kubeconfig).await;
     let named = std::fs::read_to_string(&kubeconfig).unwrap().replace("127.0.0.1", API_SERVER);
     std::fs::write(&kubeconfig, named).unwrap();
     world.server = Some(world.server_by(&kubeconfig, &[], names.environment()).await);

@@ -167,13 +167,7 @@ async fn f48_the_last_look_asks_one_thing_at_a_time_while_an_environment_is_depl
         ..Options::default()
     };
     let world = World::without_server("polite", options).await;
-    let kubeconfig = world.folder.path().join("scanner.kubeconfig");
-    world
-        .plane
-        .service_account_kubeconfig_through(world.proxy(), world.namespace.name(), &world.release, &kubeconfig)
-        .await
-        .unwrap();
-    let connection = Connection::new(testbed::configuration(&kubeconfig).await).unwrap();
+    let connection = Connection::new(world.server_configuration().await).unwrap();
     let (wakes, mut woken) = mpsc::channel(1);
     let scanner = Scanner::new(connection.clone(), wakes, Arc::new(|_: &Cost| ()));
     world.proxy().add(Rule::on(Selector::any()), Fault::Delay(LATE));
@@ -184,15 +178,9 @@ async fn f48_the_last_look_asks_one_thing_at_a_time_while_an_environment_is_depl
         assert_eq!(scanner.scan(&traces(number), wake.clone()), Scanned::Asked);
         tokio::time::timeout(LONG, woken.recv()).await.unwrap().unwrap();
         assert!(matches!(scanner.scan(&traces(number), wake), Scanned::Found(_)), "{number}");
-        let mut begun: Vec<_> = world
-            .proxy()
-            .exchanges_since(before)
-            .iter()
-            .map(|exchange| exchange.started)
-            .collect();
-        begun.sort();
-        assert!(begun.len() > 30, "it lists each kind: {}", begun.len());
-        begun.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap()
+        let asked = world.proxy().exchanges_since(before);
+        assert!(asked.len() > 30, "it lists each kind: {}", asked.len());
+        asked.windows(2).map(|pair| pair[1].started - pair[0].started).min().unwrap()
     };
     let beside_others = connection.promptly(least_apart(1)).await;
     assert!(beside_others >= LATE, "{beside_others:?}");

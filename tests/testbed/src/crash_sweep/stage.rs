@@ -23,7 +23,7 @@ const REST: Duration = Duration::from_secs(4);
 const SWEEP: &str = "3s";
 
 /// How long a scenario may take. The slowest has to wait for Kubernetes to end a namespace, several times.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often the world is looked at while something is awaited.
 const POLL: Duration = Duration::from_millis(25);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// How long a test waits for a request to come to the gate; nothing waits this long when it works.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Holds requests. Clones are the same gate.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ impl Gate {
     ///
     /// # Panics
     ///
-    /// When none comes within three minutes.
+    /// When none comes within 90 s.
     pub async fn reached(&self) {
         let mut state = self.state.subscribe();
         let came = state.wait_for(|state| state.came > 0);
