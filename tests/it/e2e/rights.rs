@@ -7,9 +7,11 @@ use graftling::api::environment::Phase;
 use http::Request;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use testbed::wait;
 
 use self::escalations::escalations;
 use super::scene::{CONFIG, Scene, WEB};
+use crate::world::LONG;
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 
@@ -32,7 +34,7 @@ async fn identity(scene: &Scene, user: Option<&str>, group: Option<&str>) -> Cli
 async fn answer(client: &Client, (_, method, path, body): &Attempt) -> (u16, String) {
     let (path, kind) = match *method {
         "APPLY" => (
-            format!("{path}?fieldManager=graftling&force=true"),
+            with_query(path, "fieldManager=graftling&force=true"),
             "application/apply-patch+yaml",
         ),
         "PATCH" => (path.clone(), "application/merge-patch+json"),
@@ -54,6 +56,25 @@ async fn answer(client: &Client, (_, method, path, body): &Attempt) -> (u16, Str
         Ok(_) => (200, String::new()),
         Err(kube::Error::Api(status)) => (status.code, status.message.clone()),
         Err(error) => panic!("{error}"),
+    }
+}
+
+fn with_query(path: &str, query: &str) -> String {
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{separator}{query}")
+}
+
+/// Waits until each of these is refused, and does none: a policy is in force a moment after it is stored.
+async fn until_refused(client: &Client, attempts: &[Attempt]) {
+    for (what, method, path, body) in attempts {
+        let tried = (what.clone(), *method, with_query(path, "dryRun=All"), body.clone());
+        wait::until(format!("the policy against: {what}"), LONG, || async {
+            match answer(client, &tried).await {
+                (403, _) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
     }
 }
 
@@ -174,6 +195,7 @@ async fn threat_t34_the_servers_own_token_leads_nowhere() {
         let body = object("v1", "ConfigMap", Some(namespace), object_name, labels);
         attempts.push(attempt(&format!("write ConfigMap {namespace}/{object_name}"), "APPLY", path, body));
     }
+    until_refused(&server, &attempts).await;
     all_refused(&server, &attempts).await;
 }
 
